@@ -1,0 +1,92 @@
+"""What a caller asks for: a caption, and instances (and interactions) at places of the picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from amdm.errors import InputError
+
+Box = tuple[float, float, float, float]
+"""(x1, y1, x2, y2), fractions of the picture's width and height, 0 ≤ x1 < x2 ≤ 1."""
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One object: what it is, and where.
+
+    Args:
+        phrase: its description, for example ``"a red bowl"``.
+        box: xyxy in [0, 1].
+
+    Raises:
+        InputError: empty phrase; box not four finite numbers in [0, 1] with x1 < x2 and y1 < y2.
+    """
+
+    phrase: str
+    box: Box
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.phrase, str) or not self.phrase.strip():
+            raise InputError("must be a non-empty text", field="phrase")
+        object.__setattr__(self, "box", checked_box(self.box))
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """A subject that does something to an object (InteractDiffusion's unit of conditioning)."""
+
+    subject: Instance
+    action: str
+    object: Instance
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.action, str) or not self.action.strip():
+            raise InputError("must be a non-empty text", field="action")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One picture to make.
+
+    Args:
+        caption: the global prompt.
+        instances: placed objects.
+        interactions: placed triples; where there are none, :meth:`triples` derives them.
+    """
+
+    caption: str
+    instances: tuple[Instance, ...] = ()
+    interactions: tuple[Interaction, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.caption, str):
+            raise InputError("must be a text", field="caption")
+        object.__setattr__(self, "instances", tuple(self.instances))
+        object.__setattr__(self, "interactions", tuple(self.interactions))
+
+    def triples(self) -> tuple[Interaction, ...]:
+        """The interactions; without any, each instance "and" itself, as on COCO-MIG (`infer800.py`)."""
+        if self.interactions:
+            return self.interactions
+        return tuple(Interaction(one, "and", one) for one in self.instances)
+
+
+def checked_box(box: Sequence[float]) -> Box:
+    """``box`` as four floats.
+
+    Raises:
+        InputError: naming the coordinate that is not a finite number in [0, 1], or the side that is empty.
+    """
+    if isinstance(box, str | bytes) or not isinstance(box, Sequence) or len(box) != 4:
+        raise InputError("must be four numbers [x1, y1, x2, y2]", field="box")
+    for name, value in zip(("x1", "y1", "x2", "y2"), box, strict=True):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise InputError(f"{name} is not a finite number", field="box")
+        if not 0.0 <= value <= 1.0:
+            raise InputError(f"{name} = {value:g} is outside [0, 1]", field="box")
+    x1, y1, x2, y2 = (float(value) for value in box)
+    if x2 <= x1 or y2 <= y1:
+        raise InputError(f"{'x2 ≤ x1' if x2 <= x1 else 'y2 ≤ y1'}: the box is empty", field="box")
+    return x1, y1, x2, y2
