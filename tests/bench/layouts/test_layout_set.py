@@ -1,0 +1,87 @@
+"""Layout sets: labels, checks, identity, balanced subsets."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from amdm.errors import InputError
+from amdm.layout import Instance, Layout
+from bench.layouts.layout_set import Entry, Label, LayoutSet
+from bench.layouts.vocabulary import COCO, MINI
+
+
+def entry(index: int, level: int, label: str = "a red circle", caption: str = "a photo") -> Entry:
+    boxes = [(0.1 * k, 0.0, 0.1 * k + 0.2, 0.5 + index / 1000) for k in range(level)]
+    return Entry(index, str(index), "7", Layout(caption, tuple(Instance(label, box) for box in boxes)))
+
+
+def layout_set(levels: list[int]) -> LayoutSet:
+    return LayoutSet("some", tuple(entry(k, level) for k, level in enumerate(levels)), MINI)
+
+
+def test_labels() -> None:
+    assert Label.parse("a brown dining table") == Label("a", "brown", "dining table")
+    assert str(Label.parse("a brown dining table")) == "a brown dining table"
+    for text in ("circle", "a red", "a  red circle", " red circle"):
+        with pytest.raises(InputError, match="label"):
+            Label.parse(text)
+
+
+def test_vocabularies() -> None:
+    assert (len(COCO.categories), len(COCO.colours), len(MINI.categories)) == (80, 7, 8)
+    assert not set(COCO.categories) & set(MINI.categories)
+
+
+def test_hash_depends_on_content_only() -> None:
+    one, same = layout_set([2, 3]), layout_set([2, 3])
+    assert one.hash == same.hash and len(one.hash) == 64
+    renamed = LayoutSet("other", tuple(Entry(e.index, f"k{e.key}", "", e.layout) for e in one.entries), MINI)
+    assert renamed.hash == one.hash
+    for changed in (
+        [entry(1, 3), entry(0, 2)],
+        [entry(0, 2, caption="b"), entry(1, 3)],
+        [entry(0, 2, label="a blue circle"), entry(1, 3)],
+        [entry(0, 2), entry(2, 3)],
+    ):
+        assert LayoutSet("some", tuple(changed), MINI).hash != one.hash
+
+
+def test_known_hash() -> None:
+    assert layout_set([2, 3]).hash == "71e4990695d9f2eaff4fb674ef5d7eadff5453b1805e485a072015caaada2c33"
+
+
+@pytest.mark.parametrize(("limit", "size"), [(1, 5), (5, 5), (6, 10), (23, 25), (30, 30), (99, 30)])
+def test_subset_is_balanced_and_keeps_identity(limit: int, size: int) -> None:
+    whole = layout_set([2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6])
+    part = whole.subset(limit)
+    assert set(Counter(one.level for one in part.entries).values()) == {size // 5}
+    assert (part.hash, part.full_size, part.name) == (whole.hash, 30, "some")
+    assert [one.index for one in part.entries] == sorted(one.index for one in part.entries)
+    assert all(whole.entries[one.index] == one for one in part.entries)
+    firsts = [one.index for one in part.entries if one.level == 4]
+    assert firsts == list(range(12, 12 + size // 5))
+
+
+def test_subset_of_few_levels_fills_up() -> None:
+    part = layout_set([3, 3, 3, 3, 3, 3, 5]).subset(5)
+    assert Counter(one.level for one in part.entries) == {3: 4, 5: 1}
+    with pytest.raises(InputError, match="limit: 0 is not a positive"):
+        layout_set([2]).subset(0)
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ([], "the set holds no layout"),
+        ([entry(0, 2), entry(0, 2)], "0: duplicate key"),
+        ([entry(0, 7)], r"0\.instances: 7 instances"),
+        ([entry(0, 1)], r"0\.instances: 1 instances"),
+        ([entry(0, 2, "a pink circle")], r"0\.instances\[0\]\.label: unknown colour 'pink'"),
+        ([entry(0, 2, "a red cat")], r"0\.instances\[0\]\.label: unknown category 'cat' \(vocabulary: mini\)"),
+    ],
+)
+def test_bad_sets_are_refused(entries: list[Entry], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        LayoutSet("bad", tuple(entries), MINI)

@@ -1,0 +1,35 @@
+"""Folders of recorded cases. Tests read whatever cases lie there, and skip where a folder is absent."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+def _folder(variable: str, name: str) -> Path:
+    folder = Path(os.environ.get(variable) or _ROOT.parent / "shared" / name)
+    if not folder.is_dir():
+        pytest.skip(f"no recorded cases: {variable} is not set and ../shared/{name} is absent")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reference_dir() -> Path:
+    """Inputs and outputs of the official model code (AMDM_REFERENCE_DIR)."""
+    return _folder("AMDM_REFERENCE_DIR", "reference")
+
+
+@pytest.fixture(scope="session")
+def evaluator_dir() -> Path:
+    """Inputs and verdicts of the official evaluator (AMDM_EVALUATOR_DIR)."""
+    return _folder("AMDM_EVALUATOR_DIR", "evaluator")
+
+
+@pytest.fixture(scope="session")
+def coco_mig_dir() -> Path:
+    """The public COCO-MIG files (AMDM_COCO_MIG_DIR)."""
+    return _folder("AMDM_COCO_MIG_DIR", "coco-mig")
