@@ -62,7 +62,7 @@ class Entry:
             try:
                 labels.append(Label.parse(instance.phrase))
             except InputError as error:
-                raise error.within(field=f"instances[{k}]") from None
+                raise error.within(field=f"segment[{k}]") from None
         object.__setattr__(self, "labels", tuple(labels))
 
     @property
@@ -152,7 +152,7 @@ def _check_entry(entry: Entry, vocabulary: Vocabulary) -> None:
     if not MIN_INSTANCES <= entry.level <= MAX_INSTANCES:
         raise InputError(
             f"{entry.level} instances; a layout of this benchmark has {MIN_INSTANCES} to {MAX_INSTANCES}",
-            field=f"{entry.key}.instances",
+            field=f"{entry.key}.segment",
         )
     for k, label in enumerate(entry.labels):
         for kind, word, known in (
@@ -162,5 +162,5 @@ def _check_entry(entry: Entry, vocabulary: Vocabulary) -> None:
             if word not in known:
                 raise InputError(
                     f"unknown {kind} {word!r} (vocabulary: {vocabulary.name})",
-                    field=f"{entry.key}.instances[{k}].label",
+                    field=f"{entry.key}.segment[{k}].label",
                 )

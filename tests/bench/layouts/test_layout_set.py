@@ -76,10 +76,10 @@ def test_subset_of_few_levels_fills_up() -> None:
     [
         ([], "the set holds no layout"),
         ([entry(0, 2), entry(0, 2)], "0: duplicate key"),
-        ([entry(0, 7)], r"0\.instances: 7 instances"),
-        ([entry(0, 1)], r"0\.instances: 1 instances"),
-        ([entry(0, 2, "a pink circle")], r"0\.instances\[0\]\.label: unknown colour 'pink'"),
-        ([entry(0, 2, "a red cat")], r"0\.instances\[0\]\.label: unknown category 'cat' \(vocabulary: mini\)"),
+        ([entry(0, 7)], r"0\.segment: 7 instances"),
+        ([entry(0, 1)], r"0\.segment: 1 instances"),
+        ([entry(0, 2, "a pink circle")], r"0\.segment\[0\]\.label: unknown colour 'pink'"),
+        ([entry(0, 2, "a red cat")], r"0\.segment\[0\]\.label: unknown category 'cat' \(vocabulary: mini\)"),
     ],
 )
 def test_bad_sets_are_refused(entries: list[Entry], message: str) -> None:
