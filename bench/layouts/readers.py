@@ -14,6 +14,9 @@ from amdm.layout import Instance, Layout, checked_box
 from bench.layouts.layout_set import Entry, Label, LayoutSet
 from bench.layouts.vocabulary import COCO, MINI, Vocabulary
 
+MAX_DEPTH = 8
+"""Of a YAML file; MIGC's has a depth of 4."""
+
 Records = Mapping[str, Any]
 """Key → ``{"caption": text, "segment": [{"bbox": [x1, y1, x2, y2], "label": text}, …], "image_id": text}``."""
 
@@ -28,7 +31,9 @@ def read_layouts(path: Path, name: str | None = None) -> LayoutSet:
         return read_json(path, name or path.stem)
     if path.suffix == ".txt":
         return read_migc(path, path.with_name(f"{path.stem}_anno.yaml"), name or path.stem)
-    raise InputError("a layout file ends in .json (COCO-MIG form) or .txt (MIGC's, with *_anno.yaml beside it)", file=path)
+    raise InputError(
+        "a layout file ends in .json (COCO-MIG form) or .txt (MIGC's, with *_anno.yaml beside it)", file=path
+    )
 
 
 def read_json(path: Path, name: str) -> LayoutSet:
@@ -64,10 +69,10 @@ def read_migc(captions: Path, annotations: Path, name: str) -> LayoutSet:
         InputError: as :func:`read_json`; a caption without annotation or the reverse.
     """
     try:
-        annotated = yaml.load(_text(annotations), _StrictLoader)
+        annotated = _yaml(_text(annotations))
     except InputError as error:
         raise error.within(file=annotations) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"not YAML: {error}", file=annotations) from None
     if not isinstance(annotated, dict):
         raise InputError("must be one mapping, caption → boxes", file=annotations)
@@ -159,6 +164,16 @@ def _without_duplicates(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
             raise InputError("duplicate key", field=str(key))
         result[key] = value
     return result
+
+
+def _yaml(text: str) -> Any:
+    """The content of a YAML text, safely loaded. The C loader's recursion has no bound, so depth is checked first."""
+    depth = 0
+    for event in yaml.parse(text, _StrictLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise InputError(f"nested deeper than {MAX_DEPTH}")
+    return yaml.load(text, _StrictLoader)
 
 
 class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]

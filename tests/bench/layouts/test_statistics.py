@@ -1,0 +1,74 @@
+"""Statistics of a set counted by hand, and of COCO-MIG against the published facts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from amdm.errors import InputError
+from amdm.layout import Instance, Layout
+from bench.layouts.layout_set import Entry, LayoutSet
+from bench.layouts.named import load_layouts
+from bench.layouts.readers import read_json
+from bench.layouts.statistics import COCO_MIG_SHARES, contact_sheet, largest_overlaps, layout_statistics
+from bench.layouts.vocabulary import MINI
+
+
+def entry(index: int, *objects: tuple[str, tuple[float, float, float, float]]) -> Entry:
+    return Entry(index, str(index), "", Layout("a photo", tuple(Instance(*one) for one in objects)))
+
+
+HAND = LayoutSet(
+    "hand",
+    (
+        entry(0, ("a red ring", (0.0, 0.0, 0.5, 0.5)), ("a blue ring", (0.25, 0.0, 0.35, 0.4))),
+        entry(
+            1,
+            ("a red ring", (0.0, 0.0, 0.5, 0.5)),
+            ("a red arch", (0.5, 0.0, 1.0, 0.5)),
+            ("a red cross", (0.0, 0.375, 0.5, 0.875)),
+        ),
+    ),
+    MINI,
+)
+
+
+def test_hand_counted() -> None:
+    stats = layout_statistics(HAND)
+    assert (stats.entries, stats.instances, stats.levels) == (2, 5, {2: 1, 3: 1})
+    assert stats.colours == {"red": 4, "blue": 1}
+    assert stats.categories == {"ring": 3, "arch": 1, "cross": 1}
+    assert (stats.overlapping, stats.overlapping_half, stats.repeating, stats.small) == (0.8, 0.4, 0.5, 0.2)
+    assert stats.side_quantiles[2] == 0.5 and stats.area_quantiles[2] == 0.25
+
+
+def test_largest_overlaps() -> None:
+    boxes = np.array([[0, 0, 0.5, 0.5], [0.25, 0, 0.75, 0.5], [0.6, 0.4, 0.7, 0.5], [0.8, 0.8, 1, 1]])
+    np.testing.assert_allclose(largest_overlaps(boxes), [0.5, 1, 1, 0])
+
+
+def test_published_facts(coco_mig_dir: Path) -> None:
+    stats = layout_statistics(read_json(coco_mig_dir / "mig_bench.json", "coco-mig-amdm"))
+    for name, share in COCO_MIG_SHARES.items():
+        assert round(getattr(stats, name), 2) == share, name
+
+
+def test_mini_sets_are_as_described() -> None:
+    bounded, hard = layout_statistics(load_layouts("mini")), layout_statistics(load_layouts("mini-hard"))
+    assert bounded.overlapping_half == 0
+    for name, share in COCO_MIG_SHARES.items():
+        assert getattr(hard, name) == pytest.approx(share, abs=0.05), name
+    assert min(bounded.side_quantiles) >= 1 / 8
+
+
+def test_contact_sheet() -> None:
+    sheet = contact_sheet(load_layouts("mini"), 7, tile=64)
+    assert (sheet.size, sheet.mode) == ((320, 128), "RGB")
+    assert contact_sheet(HAND, 9, tile=32).size == (160, 32)
+    drawn = np.asarray(contact_sheet(HAND, 1, tile=104, columns=1))
+    red, ground = drawn[30, 10].astype(int), drawn[90, 90].astype(int)
+    assert red[0] > red[1] + 40 and np.ptp(ground) == 0
+    with pytest.raises(InputError, match="count: 0"):
+        contact_sheet(HAND, 0)
