@@ -1,0 +1,183 @@
+"""InteractDiffusion (Hoe et al., 2024): interactions placed by gated attention to grounding tokens.
+
+Formulas from the paper and the behaviour of the official code (hoi_model.py, text_grounding_net.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.schedulers.scheduling_utils import SchedulerMixin
+
+from amdm.errors import InputError
+from amdm.layout import Layout
+from amdm.models.control import ControlModel, Denoiser, SampleRequest, guided
+from amdm.models.interaction_net import GatedGroundingAttention, InteractionNet
+from amdm.models.text import PhraseEncoder
+
+Encode = Callable[[Sequence[str]], tuple[torch.Tensor, torch.Tensor]]
+
+
+@dataclass(frozen=True)
+class InteractionConditions:
+    """Grounding of B pictures, padded to the model's slots.
+
+    subject_boxes, object_boxes: (B, slots, 4), xyxy in [0, 1], zero in unused slots. masks: (B, slots), 1 where used.
+    subject_embeddings, object_embeddings, action_embeddings: (B, slots, D), pooled text embeddings.
+    """
+
+    subject_boxes: torch.Tensor
+    object_boxes: torch.Tensor
+    masks: torch.Tensor
+    subject_embeddings: torch.Tensor
+    object_embeddings: torch.Tensor
+    action_embeddings: torch.Tensor
+
+    def without(self, dropped: torch.Tensor) -> InteractionConditions:
+        """The same with null grounding in the rows where ``dropped`` (B,) is true."""
+        return replace(self, masks=self.masks * (~dropped).to(self.masks.dtype).unsqueeze(1))
+
+    def for_guidance(self) -> InteractionConditions:
+        """Doubled to [uncond, cond]: boxes and embeddings in both halves, the masks of the unconditional half 0."""
+        doubled = {name: torch.cat([value, value]) for name, value in vars(self).items()}
+        doubled["masks"] = torch.cat([torch.zeros_like(self.masks), self.masks])
+        return InteractionConditions(**doubled)
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> InteractionConditions:
+        """On another device, embeddings and masks in another dtype; boxes stay float32 (they become angles)."""
+        moved = {name: v.to(device) if name.endswith("boxes") else v.to(device, dtype) for name, v in vars(self).items()}
+        return InteractionConditions(**moved)
+
+
+class InteractDiffusion(ControlModel):
+    """A Stable Diffusion UNet with gated attention to subject, action and object tokens.
+
+    Args:
+        unet: built with ``attention_type="gated"``; its position net and fusers are replaced by the official ones.
+        slots: interactions a picture (30 in the public checkpoints).
+        fuser_beta: share of the steps in which the fusers are on (scheduled sampling; 1 = always).
+        fuser_scale: factor on the fusers' gates.
+        box_bias: off (0) at full size; see :class:`GatedGroundingAttention`.
+    """
+
+    name = "interactdiffusion"
+
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        text: PhraseEncoder,
+        scheduler: SchedulerMixin,
+        *,
+        slots: int = 30,
+        fuser_beta: float = 1.0,
+        fuser_scale: float = 1.0,
+        box_bias: float = 0.0,
+    ) -> None:
+        super().__init__(unet, text, scheduler)
+        self.slots, self.fuser_beta, self.fuser_scale, self.box_bias = slots, fuser_beta, fuser_scale, box_bias
+        width = int(unet.config["cross_attention_dim"])
+        unet.position_net = InteractionNet(text.dim, width, slots)
+        for name, module in list(unet.named_modules()):
+            if name.endswith("transformer_blocks.0") or ".transformer_blocks." in name and name.count(".fuser") == 0:
+                _replace_fuser(module)
+        self._set_scale(fuser_scale)
+
+    def conditions(self, layouts: Sequence[Layout], encode: Encode | None = None) -> InteractionConditions:
+        """Grounding of the layouts' interactions; without any, each instance "and" itself.
+
+        Args:
+            encode: texts → (hidden, pooled); the model's phrase encoder by default, another one in training.
+
+        Raises:
+            InputError: a layout without interactions and instances, or with more than the model's slots.
+        """
+        rows = [layout.triples() for layout in layouts]
+        for k, row in enumerate(rows):
+            if not 1 <= len(row) <= self.slots:
+                raise InputError(f"has {len(row)} interactions; {self.name} takes 1 to {self.slots}", field=f"layouts[{k}]")
+        texts = {text: None for row in rows for one in row for text in (one.subject.phrase, one.object.phrase, one.action)}
+        order = {text: index for index, text in enumerate(texts)}
+        pooled = (encode or self.text.encode)(list(texts))[1]
+        padded = torch.cat([pooled, pooled.new_zeros(1, pooled.shape[1])])
+        none = len(order)
+
+        def embeddings(role: Callable[..., str]) -> torch.Tensor:
+            index = [[order[role(one)] for one in row] + [none] * (self.slots - len(row)) for row in rows]
+            return padded[torch.tensor(index, device=padded.device)]
+
+        def boxes(role: str) -> torch.Tensor:
+            empty = (0.0, 0.0, 0.0, 0.0)
+            places = [[getattr(one, role).box for one in row] + [empty] * (self.slots - len(row)) for row in rows]
+            return torch.tensor(places, device=padded.device)
+
+        used = [[1.0] * len(row) + [0.0] * (self.slots - len(row)) for row in rows]
+        return InteractionConditions(
+            subject_boxes=boxes("subject"),
+            object_boxes=boxes("object"),
+            masks=torch.tensor(used, device=padded.device),
+            subject_embeddings=embeddings(lambda one: one.subject.phrase),
+            object_embeddings=embeddings(lambda one: one.object.phrase),
+            action_embeddings=embeddings(lambda one: one.action),
+        )
+
+    def predict(
+        self, x: torch.Tensor, t: torch.Tensor, context: torch.Tensor, conditions: InteractionConditions
+    ) -> torch.Tensor:
+        """The UNet's prediction: x (B, C, h, w), t () or (B,), context (B, L, D) → (B, C, h, w), in the UNet's dtype."""
+        dtype = self.unet.dtype
+        return self.unet(
+            x.to(dtype),
+            t,
+            context.to(dtype),
+            cross_attention_kwargs={"gligen": vars(conditions.to(x.device, dtype))},
+            return_dict=False,
+        )[0]
+
+    def bind(self, request: SampleRequest) -> Denoiser:
+        """Captions, negative prompt and grounding, encoded once. Raises InputError as :meth:`conditions` does."""
+        count = len(request.layouts)
+        conditions = self.conditions(request.layouts).for_guidance()
+        texts = [request.negative_prompt] * count + [layout.caption for layout in request.layouts]
+        context = self.text.encode(texts)[0]
+        last = int(self.fuser_beta * request.num_inference_steps)
+
+        def denoise(x: torch.Tensor, t: int, i: int) -> torch.Tensor:
+            self._set_scale(self.fuser_scale if i < last else 0.0)
+            timestep = torch.tensor(t, device=x.device)
+            return guided(self.predict(torch.cat([x, x]), timestep, context, conditions), request.guidance_scale)
+
+        return denoise
+
+    def control_state_dict(self) -> dict[str, torch.Tensor]:
+        """What the model adds to its base: the position net and the fusers."""
+        return {name: value for name, value in self.unet.state_dict().items() if _is_control(name)}
+
+    def load_control_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Put back what :meth:`control_state_dict` gave. Raises KeyError naming keys left over or missing."""
+        expected = set(self.control_state_dict())
+        if unfit := sorted(expected ^ set(state)):
+            raise KeyError(f"keys missing or left over: {', '.join(unfit[:5])}")
+        self.unet.load_state_dict(state, strict=False)
+
+    def _set_scale(self, scale: float) -> None:
+        for module in self.unet.modules():
+            if isinstance(module, GatedGroundingAttention):
+                module.scale, module.box_bias = scale, self.box_bias
+
+
+def _is_control(name: str) -> bool:
+    return name.startswith("position_net.") or ".fuser." in name
+
+
+def _replace_fuser(block: torch.nn.Module) -> None:
+    """Swap diffusers' fuser for ours of the same sizes and parameter names."""
+    fuser = getattr(block, "fuser", None)
+    if fuser is None or isinstance(fuser, GatedGroundingAttention):
+        return
+    heads = fuser.attn.heads
+    block.fuser = GatedGroundingAttention(
+        fuser.attn.to_q.in_features, fuser.linear.in_features, heads, fuser.attn.to_q.out_features // heads
+    )
