@@ -175,3 +175,16 @@ def test_intersection_over_union_is_symmetric_and_bounded(one: tuple[float, ...]
     back = intersection_over_union(np.array(other), np.array([one], np.float32))
     assert forth.dtype == np.float32 and 0 <= forth[0] <= 1.0001
     assert forth[0] == pytest.approx(back[0], abs=1e-4)
+
+
+@settings(max_examples=200, deadline=None)
+@given(box, box)
+def test_intersection_over_union_rounds_each_step_to_float32(one: tuple[float, ...], other: tuple[float, ...]) -> None:
+    f = np.float32
+    target, found = np.array(one) * 1.0001, [f(value) for value in other]
+    width = max(f(0), min(found[2], f(target[2])) - max(found[0], f(target[0])))
+    height = max(f(0), min(found[3], f(target[3])) - max(found[1], f(target[1])))
+    area = f((target[2] - target[0]) * (target[3] - target[1]))
+    inside = width * height
+    expected = inside / ((found[2] - found[0]) * (found[3] - found[1]) + area - inside)
+    assert intersection_over_union(target, np.array([found], np.float32))[0] == expected
