@@ -124,17 +124,23 @@ class InteractDiffusion(ControlModel):
         )
 
     def predict(
-        self, x: torch.Tensor, t: torch.Tensor, context: torch.Tensor, conditions: InteractionConditions
+        self,
+        x: torch.Tensor,
+        t: torch.Tensor,
+        context: torch.Tensor,
+        conditions: InteractionConditions,
+        fuser_on: bool = True,
     ) -> torch.Tensor:
-        """The UNet's prediction: x (B, C, h, w), t () or (B,), context (B, L, D) → (B, C, h, w), in the UNet's dtype."""
+        """The UNet's prediction: x (B, C, h, w), t () or (B,), context (B, L, D) → (B, C, h, w), float32.
+
+        ``fuser_on=False`` leaves the grounding out, as scheduled sampling does in its later steps.
+        """
         dtype = self.unet.dtype
-        return self.unet(
-            x.to(dtype),
-            t,
-            context.to(dtype),
-            cross_attention_kwargs={"gligen": vars(conditions.to(x.device, dtype))},
-            return_dict=False,
+        grounding = {"gligen": vars(conditions.to(x.device, dtype))} if fuser_on else None
+        prediction: torch.Tensor = self.unet(
+            x.to(dtype), t, context.to(dtype), cross_attention_kwargs=grounding, return_dict=False
         )[0]
+        return prediction.float()
 
     def bind(self, request: SampleRequest) -> Denoiser:
         """Captions, negative prompt and grounding, encoded once. Raises InputError as :meth:`conditions` does."""
@@ -145,9 +151,9 @@ class InteractDiffusion(ControlModel):
         last = int(self.fuser_beta * request.num_inference_steps)
 
         def denoise(x: torch.Tensor, t: int, i: int) -> torch.Tensor:
-            self._set_scale(self.fuser_scale if i < last else 0.0)
             timestep = torch.tensor(t, device=x.device)
-            return guided(self.predict(torch.cat([x, x]), timestep, context, conditions), request.guidance_scale)
+            prediction = self.predict(torch.cat([x, x]), timestep, context, conditions, fuser_on=i < last)
+            return guided(prediction, request.guidance_scale)
 
         return denoise
 
