@@ -1,0 +1,184 @@
+"""MIGC (Zhou et al., 2024): multi-instance generation by dividing cross attention between instances.
+
+Behaviour of the official code (migc/migc_pipeline.py, migc/migc_utils.py), batched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.schedulers.scheduling_utils import SchedulerMixin
+from torch.nn.functional import interpolate
+
+from amdm.errors import InputError
+from amdm.layout import Layout
+from amdm.models.control import ControlModel, Denoiser, SampleRequest, guided
+from amdm.models.migc_attention import MIGCAttention
+from amdm.models.migc_processor import Branch, MIGCConditions, MIGCProcessor, MIGCState
+from amdm.models.text import PhraseEncoder
+from amdm.noise import permutation
+
+Encode = Callable[[Sequence[str]], tuple[torch.Tensor, torch.Tensor]]
+
+PUBLIC_LAYERS: tuple[str, ...] = (
+    "mid_block.attentions.0.transformer_blocks.0",
+    "up_blocks.1.attentions.0.transformer_blocks.0",
+    "up_blocks.1.attentions.1.transformer_blocks.0",
+    "up_blocks.1.attentions.2.transformer_blocks.0",
+)
+"""Where the public checkpoint has MIGC."""
+
+MOST_REPEATS = 7
+
+
+class MIGC(ControlModel):
+    """A Stable Diffusion UNet whose cross attention is divided between instances.
+
+    Args:
+        layers: transformer blocks whose cross attention has MIGC. slots: instances a picture at most.
+        migc_steps: MIGC works in the steps i ≤ migc_steps. naive_fuser_steps: after it, the naive fuser while i ≤ this.
+        and_augmentation: encode each phrase repeated n times joined by ", and ", as MIGC's own benchmark script does.
+        heads: of MIGC's attentions.
+    """
+
+    name = "migc"
+
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        text: PhraseEncoder,
+        scheduler: SchedulerMixin,
+        *,
+        layers: Sequence[str] = PUBLIC_LAYERS,
+        slots: int = 28,
+        migc_steps: int = 20,
+        naive_fuser_steps: int = -1,
+        and_augmentation: bool = False,
+        heads: int = 8,
+    ) -> None:
+        super().__init__(unet, text, scheduler)
+        self.slots, self.layers = slots, tuple(layers)
+        self.migc_steps, self.naive_fuser_steps = migc_steps, naive_fuser_steps
+        self.and_augmentation = and_augmentation
+        self.state = MIGCState()
+        width = int(unet.config["cross_attention_dim"])
+        for path, block in list(unet.named_modules()):
+            if hasattr(block, "attn2") and block.attn2 is not None:
+                channels = block.attn2.to_q.in_features
+                module = MIGCAttention(channels, width, slots, heads) if path in self.layers else None
+                block.attn2.set_processor(MIGCProcessor(self.state, path, module))
+
+    def conditions(
+        self, layouts: Sequence[Layout], size: tuple[int, int], latent_size: tuple[int, int], encode: Encode | None = None
+    ) -> MIGCConditions:
+        """Embeddings, boxes and masks of the layouts' instances.
+
+        Args:
+            size: height and width in pixels. latent_size: of the latents.
+            encode: texts → (hidden, pooled); the model's phrase encoder by default, another one in training.
+
+        Raises:
+            InputError: a layout without instances, or with more than the model's slots.
+        """
+        for k, layout in enumerate(layouts):
+            if not 1 <= len(layout.instances) <= self.slots:
+                what = f"has {len(layout.instances)} instances; {self.name} takes 1 to {self.slots}"
+                raise InputError(what, field=f"layouts[{k}]")
+        most = max(len(layout.instances) for layout in layouts)
+        # A padded instance reads an existing text; its mask is empty, so what it reads has no effect.
+        texts = [[layout.caption, *self._phrases(layout)] for layout in layouts]
+        texts = [row + row[-1:] * (1 + most - len(row)) for row in texts]
+        order = {text: index for index, text in enumerate(dict.fromkeys(text for row in texts for text in row))}
+        hidden, pooled = (encode or self.text.encode)(list(order))
+        index = torch.tensor([[order[text] for text in row] for row in texts], device=hidden.device)
+        empty = (0.0, 0.0, 0.0, 0.0)
+        boxes = [[one.box for one in layout.instances] + [empty] * (most - len(layout.instances)) for layout in layouts]
+        counts = torch.tensor([len(layout.instances) for layout in layouts], device=hidden.device)
+        return MIGCConditions(
+            contexts=hidden[index],
+            pooled=pooled[index[:, 1:]],
+            boxes=torch.tensor(boxes, device=hidden.device),
+            valid=torch.arange(most, device=hidden.device) < counts.unsqueeze(1),
+            masks=instance_masks(boxes, size, latent_size).to(hidden.device),
+        )
+
+    def predict(
+        self, x: torch.Tensor, t: torch.Tensor, conditions: MIGCConditions, permutations: dict[str, torch.Tensor]
+    ) -> torch.Tensor:
+        """The UNet's prediction with MIGC on, for B conditional rows: x (B, C, h, w), t () or (B,) → (B, C, h, w)."""
+        return self._call(x, t, conditions.contexts[:, 0], MIGCState(conditions, Branch.MIGC, None, permutations))
+
+    def bind(self, request: SampleRequest) -> Denoiser:
+        """Conditions encoded once; raises InputError as :meth:`conditions` does."""
+        count = len(request.layouts)
+        uncond = self.text.encode([request.negative_prompt] * count)[0]
+        size = (request.height, request.width)
+        bound: list[MIGCConditions] = []
+
+        def denoise(x: torch.Tensor, t: int, i: int) -> torch.Tensor:
+            if not bound:
+                bound.append(self.conditions(request.layouts, size, (x.shape[-2], x.shape[-1])))
+            conditions = bound[0]
+            permutations = {}
+            if i <= self.migc_steps:
+                permutations = {
+                    layer: torch.stack([permutation(key, self.slots, "migc", i, layer) for key in request.keys])
+                    for layer in self.layers
+                }
+            context = torch.cat([uncond, conditions.contexts[:, 0]])
+            state = MIGCState(conditions, self.branch(i), uncond, permutations)
+            prediction = self._call(torch.cat([x, x]), torch.tensor(t, device=x.device), context, state)
+            return guided(prediction, request.guidance_scale)
+
+        return denoise
+
+    def branch(self, i: int) -> Branch:
+        """What the layers do in step i: MIGC, then the naive fuser, then the caption alone."""
+        naive = i <= self.naive_fuser_steps
+        if i <= self.migc_steps:
+            return Branch.MIGC_AND_NAIVE if naive else Branch.MIGC
+        return Branch.NAIVE if naive else Branch.VANILLA
+
+    def migc_state_dict(self) -> dict[str, torch.Tensor]:
+        """What the model adds to its base."""
+        return {name: value for name, value in self.unet.state_dict().items() if _is_migc(name)}
+
+    def load_migc_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Put back what :meth:`migc_state_dict` gave. Raises KeyError naming keys left over or missing."""
+        if unfit := sorted(set(self.migc_state_dict()) ^ set(state)):
+            raise KeyError(f"keys missing or left over: {', '.join(unfit[:5])}")
+        self.unet.load_state_dict(state, strict=False)
+
+    def _call(self, x: torch.Tensor, t: torch.Tensor, context: torch.Tensor, state: MIGCState) -> torch.Tensor:
+        self.state.__dict__.update(state.__dict__)
+        dtype = self.unet.dtype
+        return self.unet(x.to(dtype), t, context.to(dtype), return_dict=False)[0]
+
+    def _phrases(self, layout: Layout) -> list[str]:
+        phrases = [one.phrase for one in layout.instances]
+        if self.and_augmentation:
+            repeats = min(len(phrases), MOST_REPEATS)
+            return [", and ".join([phrase] * repeats) for phrase in phrases]
+        return phrases
+
+
+def instance_masks(
+    boxes: Sequence[Sequence[Sequence[float]]], size: tuple[int, int], latent_size: tuple[int, int]
+) -> torch.Tensor:
+    """Background and instance masks (B, 1+n, h, w) at latent size from xyxy boxes in [0, 1].
+
+    Drawn at pixel size with int() corners, background = 1 − union, then reduced bilinearly without antialiasing.
+    """
+    height, width = size
+    masks = torch.zeros(len(boxes), 1 + len(boxes[0]), height, width)
+    for row, places in zip(masks, boxes, strict=True):
+        for mask, (x1, y1, x2, y2) in zip(row[1:], places, strict=True):
+            mask[int(height * y1) : int(height * y2), int(width * x1) : int(width * x2)] = 1
+    masks[:, 0] = 1 - masks[:, 1:].amax(1)
+    return interpolate(masks, latent_size, mode="bilinear")
+
+
+def _is_migc(name: str) -> bool:
+    return ".processor.migc." in name

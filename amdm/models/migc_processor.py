@@ -1,0 +1,116 @@
+"""The attention processor that puts MIGC into the cross-attention layers of a diffusers UNet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+import torch
+from diffusers.models.attention_processor import Attention
+from torch import nn
+from torch.nn.functional import interpolate, scaled_dot_product_attention
+
+from amdm.models.migc_attention import InstanceScales, LayerMasks, MIGCAttention, naive_fusion
+
+
+class Branch(Enum):
+    """What a cross-attention layer does in a step."""
+
+    MIGC = "migc"  # layers that have MIGC use it; others attend to the caption
+    MIGC_AND_NAIVE = "migc+naive"  # layers that have MIGC use it; others the naive fuser
+    NAIVE = "naive"  # every layer the naive fuser
+    VANILLA = "vanilla"  # every layer the caption alone
+
+
+@dataclass
+class MIGCConditions:
+    """Conditions of B pictures, padded to the n instances of the largest.
+
+    contexts: (B, 1+n, L, D), text embeddings of [caption, instances]. pooled: (B, n, D). boxes: (B, n, 4), xyxy in [0, 1].
+    valid: (B, n), bool. masks: (B, 1+n, h, w) at latent size: background, then instances, in [0, 1].
+    scales: optional factors by instance.
+    """
+
+    contexts: torch.Tensor
+    pooled: torch.Tensor
+    boxes: torch.Tensor
+    valid: torch.Tensor
+    masks: torch.Tensor
+    scales: InstanceScales | None = None
+    _by_grid: dict[tuple[int, int], LayerMasks] = field(default_factory=dict, repr=False)
+
+    def layer_masks(self, grid: tuple[int, int]) -> LayerMasks:
+        """The masks on a layer's grid (rows, columns), bilinear; made once for each grid."""
+        if grid not in self._by_grid:
+            masks = interpolate(self.masks, grid, mode="bilinear")
+            self._by_grid[grid] = LayerMasks(masks[:, 1:], masks[:, :1], self.valid)
+        return self._by_grid[grid]
+
+
+@dataclass
+class MIGCState:
+    """What the processors of one UNet share; set before each call of the UNet.
+
+    unconditional: (U, L, D), contexts of the rows before the B conditional ones; None where there are no such rows.
+    permutations: for each MIGC layer (B, slots), int64.
+    """
+
+    conditions: MIGCConditions | None = None
+    branch: Branch = Branch.VANILLA
+    unconditional: torch.Tensor | None = None
+    permutations: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+class MIGCProcessor(nn.Module):
+    """Cross attention of [unconditional; conditional] rows.
+
+    Args:
+        state: shared with the model. layer: the layer's path in the UNet. migc: the layer's module, if it has one.
+    """
+
+    def __init__(self, state: MIGCState, layer: str, migc: MIGCAttention | None) -> None:
+        super().__init__()
+        self._state, self.layer = state, layer
+        if migc is not None:
+            self.migc = migc
+
+    def forward(
+        self, attn: Attention, hidden_states: torch.Tensor, encoder_hidden_states: torch.Tensor, **ignored: object
+    ) -> torch.Tensor:
+        """hidden_states (U+B, HW, C) → the same shape. The caption's context (U+B, L, D) is used in vanilla steps."""
+        state, conditions = self._state, self._state.conditions
+        has_migc = hasattr(self, "migc") and state.branch in (Branch.MIGC, Branch.MIGC_AND_NAIVE)
+        naive = state.branch in (Branch.NAIVE, Branch.MIGC_AND_NAIVE)
+        if conditions is None or not (has_migc or naive):
+            return _attend(attn, hidden_states.unsqueeze(1), encoder_hidden_states.unsqueeze(1)).squeeze(1)
+        start = len(hidden_states) - len(conditions.contexts)
+        rows = hidden_states[start:]
+        ca_x = _attend(attn, rows.unsqueeze(1), conditions.contexts.to(rows.dtype))
+        masks = conditions.layer_masks(_grid(rows.shape[1], conditions.masks.shape[-2:]))
+        if has_migc:
+            pooled = conditions.pooled.to(rows.dtype)
+            permutation = state.permutations[self.layer]
+            fused = self.migc(ca_x, rows, pooled, conditions.boxes, masks, permutation, conditions.scales)
+        else:
+            fused = naive_fusion(ca_x, masks)
+        if start == 0:
+            return fused
+        plain = _attend(attn, hidden_states[:start].unsqueeze(1), encoder_hidden_states[:start].unsqueeze(1)).squeeze(1)
+        return torch.cat([plain, fused.to(plain.dtype)])
+
+
+def _attend(attn: Attention, rows: torch.Tensor, contexts: torch.Tensor) -> torch.Tensor:
+    """Cross attention of the same rows (B, 1, HW, C) to K contexts (B, K, L, D) → (B, K, HW, C); queries once."""
+    query, key, value = (
+        part.unflatten(-1, (attn.heads, -1)).transpose(-2, -3)
+        for part in (attn.to_q(rows), attn.to_k(contexts), attn.to_v(contexts))
+    )
+    query = query.expand(*key.shape[:-2], *query.shape[-2:])
+    mixed = scaled_dot_product_attention(query, key, value)
+    return attn.to_out[1](attn.to_out[0](mixed.transpose(-2, -3).flatten(-2)))
+
+
+def _grid(tokens: int, latent: torch.Size) -> tuple[int, int]:
+    """Rows and columns of a layer with that many positions: the latents' size over the stride (migc_layers.py)."""
+    stride = round((latent[0] * latent[1] / tokens) ** 0.5)
+    return latent[0] // stride, latent[1] // stride
