@@ -1,0 +1,139 @@
+"""The mini models as one set that shares a base: made fresh for training, or loaded from the shipped weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderTiny, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from amdm.errors import InputError
+from amdm.mini.build import (
+    BOX_BIAS,
+    MIGC_HEADS,
+    MIGC_LAYERS,
+    SLOTS,
+    UNET,
+    build_scheduler,
+    build_text_encoder,
+    build_tokenizer,
+    build_vae,
+)
+from amdm.models.interactdiffusion import InteractDiffusion
+from amdm.models.migc import MIGC
+from amdm.models.shared_base import share_base
+from amdm.models.stable_diffusion import StableDiffusion
+from amdm.models.text import PhraseEncoder
+
+DIGESTS = "digests.json"
+
+
+class MiniModels:
+    """Base, InteractDiffusion and MIGC on one set of base parameters, one text encoder and one autoencoder."""
+
+    def __init__(self, box_bias: float = BOX_BIAS) -> None:
+        self.vae: AutoencoderTiny = build_vae()
+        self.text = PhraseEncoder(build_text_encoder(), build_tokenizer())
+        base = UNet2DConditionModel(**UNET)
+        gated = UNet2DConditionModel(**UNET, attention_type="gated")
+        plain = UNet2DConditionModel(**UNET)
+        self.base = StableDiffusion(base, self.text, build_scheduler())
+        self.interactdiffusion = InteractDiffusion(gated, self.text, build_scheduler(), slots=SLOTS, box_bias=box_bias)
+        self.migc = MIGC(plain, self.text, build_scheduler(), layers=MIGC_LAYERS, heads=MIGC_HEADS)
+        for unet in (gated, plain):
+            unet.load_state_dict(base.state_dict(), strict=False)
+            share_base(base, unet)
+
+    @classmethod
+    def fresh(cls, box_bias: float = BOX_BIAS) -> MiniModels:
+        """Untrained, with the gates of the fusers ajar: closed gates pass no gradient to what lies behind them."""
+        models = cls(box_bias)
+        for name, parameter in models.interactdiffusion.unet.named_parameters():
+            if name.endswith(("alpha_attn", "alpha_dense")):
+                nn.init.constant_(parameter, 0.5)
+        return models
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> MiniModels:
+        """The shipped weights, or those of ``folder``; every file is checked against its recorded SHA-256.
+
+        Raises:
+            InputError: a file is absent, altered, or does not fit the architecture.
+        """
+        folder = folder or Path(str(files("amdm.mini") / "weights"))
+        models = cls()
+        for name, digest in weight_digests(folder).items():
+            path = folder / f"{name}.safetensors"
+            if not path.exists():
+                raise InputError("is absent", file=path)
+            if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+                raise InputError("is not the file whose SHA-256 was recorded", file=path, field=name)
+            models._put(name, {key: value.float() for key, value in load_file(path).items()}, path)
+        return models.eval()
+
+    def save(self, folder: Path) -> None:
+        """Write every part as fp16 safetensors, and the digests beside them."""
+        folder.mkdir(parents=True, exist_ok=True)
+        digests = {}
+        for name, state in self._parts().items():
+            path = folder / f"{name}.safetensors"
+            save_file({key: value.detach().half().cpu().contiguous().clone() for key, value in state.items()}, path)
+            digests[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        (folder / DIGESTS).write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
+
+    def parameters(self) -> list[nn.Parameter]:
+        """All that diffusion training moves: base, text encoder and controls, each once; not the autoencoder."""
+        modules = (self.text.text_encoder, self.base.unet, self.interactdiffusion.unet, self.migc.unet)
+        return list({id(p): p for module in modules for p in module.parameters()}.values())
+
+    def to(self, device: torch.device) -> MiniModels:
+        """Move everything; sharing survives."""
+        self.vae.to(device)
+        self.text.text_encoder.to(device)
+        for model in (self.base, self.interactdiffusion, self.migc):
+            model.unet.to(device, memory_format=torch.channels_last)
+        return self
+
+    def eval(self) -> MiniModels:
+        """For sampling: no dropout, no gradients, channels last."""
+        self.vae.eval().requires_grad_(False)
+        self.text.text_encoder.eval().requires_grad_(False)
+        for model in (self.base, self.interactdiffusion, self.migc):
+            model.unet.eval().requires_grad_(False)
+        return self.to(torch.device("cpu"))
+
+    def _parts(self) -> dict[str, dict[str, torch.Tensor]]:
+        return {
+            "vae": self.vae.state_dict(),
+            "text_encoder": self.text.text_encoder.state_dict(),
+            "unet": self.base.unet.state_dict(),
+            "interactdiffusion": self.interactdiffusion.control_state_dict(),
+            "migc": self.migc.migc_state_dict(),
+        }
+
+    def _put(self, name: str, state: dict[str, torch.Tensor], path: Path) -> None:
+        try:
+            if name == "interactdiffusion":
+                self.interactdiffusion.load_control_state_dict(state)
+            elif name == "migc":
+                self.migc.load_migc_state_dict(state)
+            else:
+                module = {"vae": self.vae, "text_encoder": self.text.text_encoder, "unet": self.base.unet}[name]
+                module.load_state_dict(state)
+        except (KeyError, RuntimeError) as error:
+            raise InputError(str(error), file=path) from error
+
+
+def weight_digests(folder: Path | None = None) -> dict[str, str]:
+    """Recorded SHA-256 of each weight file, by part."""
+    path = (folder or Path(str(files("amdm.mini") / "weights"))) / DIGESTS
+    try:
+        digests: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError("the record of the mini weights cannot be read", file=path) from error
+    return digests

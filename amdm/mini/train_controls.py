@@ -1,0 +1,98 @@
+"""Second stage: InteractDiffusion and MIGC on the base of the first stage, which goes on training with them.
+
+They take turns. InteractDiffusion sees category-only phrases (its own data set, HICO-DET, has no colours); MIGC sees
+coloured phrases, and in some of its turns the base alone sees captions, because MIGC's unconditional half is the base.
+All read the caption with its colours. Rows lose their conditions at random, as classifier-free guidance needs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from amdm.layout import Instance, Layout
+from amdm.mini.models import MiniModels
+from amdm.mini.renderer import SIZE
+from amdm.mini.scenes import Scene
+from amdm.mini.trainer import Job, Trainer
+from amdm.mini.training import load_checkpoint
+
+NO_CAPTION = 0.2  # share of rows whose caption is empty
+NO_GROUNDING = 0.15  # share of InteractDiffusion's rows without grounding, half of them without caption too
+BASE_ONLY = 0.15  # share of MIGC's turns that train the base alone
+
+
+class ControlTrainer(Trainer):
+    """All parameters move: base, text encoder, InteractDiffusion's fusers, MIGC's modules."""
+
+    name = "controls"
+
+    def __init__(self, job: Job, rank: int) -> None:
+        super().__init__(job, rank)
+        torch.manual_seed(job.seed)
+        self.models = MiniModels.fresh().to(self.device)
+        text, base = self.models.text, self.models.base
+        self.modules = (base.unet, text.text_encoder, self.models.interactdiffusion.unet, self.models.migc.unet)
+        self._start_from_base(job, (base.unet, text.text_encoder))
+
+    def named_loss(
+        self, step: int, scenes: list[Scene], clean: torch.Tensor, rng: np.random.Generator
+    ) -> tuple[str, torch.Tensor]:
+        if step % 2:
+            return "interactdiffusion", self._interactdiffusion(scenes, clean, rng)
+        if np.random.default_rng([self.job.seed, step]).random() < BASE_ONLY:
+            return "base", self._base(scenes, clean, rng)
+        return "migc", self._migc(scenes, clean, rng)
+
+    def _interactdiffusion(self, scenes: list[Scene], clean: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        model = self.models.interactdiffusion
+        bare = rng.random(len(scenes)) < NO_GROUNDING
+        context = self._captions(scenes, rng.random(len(scenes)) < np.where(bare, 0.5, NO_CAPTION))
+        conditions = model.conditions([category_only(scene) for scene in scenes], encode=model.text.encode_fresh)
+        conditions = conditions.without(torch.from_numpy(bare).to(self.device))
+        return self.loss(scenes, clean, lambda x, t: model.predict(x, t, context, conditions))
+
+    def _migc(self, scenes: list[Scene], clean: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        model = self.models.migc
+        dropped = rng.random(len(scenes)) < NO_CAPTION
+        layouts = [
+            Layout("" if drop else scene.caption, scene.layout().instances)
+            for scene, drop in zip(scenes, dropped, strict=True)
+        ]
+        size = (clean.shape[-2], clean.shape[-1])
+        conditions = model.conditions(layouts, (SIZE, SIZE), size, encode=model.text.encode_fresh)
+        permutations = {
+            layer: torch.stack([torch.randperm(model.slots) for _ in scenes]).to(self.device) for layer in model.layers
+        }
+        return self.loss(scenes, clean, lambda x, t: model.predict(x, t, conditions, permutations))
+
+    def _base(self, scenes: list[Scene], clean: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        context = self._captions(scenes, rng.random(len(scenes)) < 0.5)
+        return self.loss(scenes, clean, lambda x, t: self.models.base.predict(x, t, context))
+
+    def _captions(self, scenes: list[Scene], dropped: np.ndarray) -> torch.Tensor:
+        texts = ["" if drop else scene.caption for scene, drop in zip(scenes, dropped, strict=True)]
+        return self.models.text.encode_fresh(texts)[0]
+
+    def _start_from_base(self, job: Job, modules: tuple[torch.nn.Module, ...]) -> None:
+        state = load_checkpoint(job.folder / "base.pt")
+        if state is None:
+            raise FileNotFoundError(f"train the base first: {job.folder / 'base.pt'} is absent")
+        parameters = [p for module in modules for p in module.parameters()]
+        with torch.no_grad():
+            for parameter, value in zip(parameters, state["average"], strict=True):
+                parameter.copy_(value)
+
+
+def category_only(scene: Scene) -> Layout:
+    """The scene's layout with phrases that name no colour; the caption keeps them."""
+    return Layout(scene.caption, tuple(Instance(f"a {one.category}", one.box) for one in scene.objects))
+
+
+def train_controls(rank: int, job: Job) -> None:
+    """Train in this process; rank 0 writes the averaged weights to ``weights/`` of the folder."""
+    trainer = ControlTrainer(job, rank)
+    trainer.run()
+    if rank == 0:
+        trainer.models.vae.load_state_dict(trainer.vae.state_dict())
+        trainer.models.save(job.folder / "weights")
