@@ -1,0 +1,154 @@
+"""AMDM's mathematics on tensors: spherical aggregation, manifold optimisation, and the means they pull back to.
+
+Symbols are the paper's (arXiv:2410.01262): x_i the state of model i, x′ their aggregate, μ_i model i's mean, w the weights,
+η_i the step sizes, s the number of aggregated steps, ᾱ the cumulative product of the schedule's α.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+
+from amdm.errors import InputError
+
+
+@dataclass(frozen=True)
+class AggregationConfig:
+    """How N models are aggregated. Each difference between the paper and the authors' code is one field.
+
+    Args:
+        s: number of aggregated steps; 0 leaves the target alone.
+        weights: N − 1 numbers in [0, 1]; with two models x′ = w·x₁ + √(1 − w²)·x₂, x₁ being the target.
+        eta: N step sizes of the pull-back, target first.
+        eta_unit: "latent" (as printed in the paper for 4×64×64 latents) or "sqrt_dim" (η divided by √dim, which carries
+            over to other latent sizes: 45 and 55 become 0.3516 and 0.4297).
+        initial_noise: one x_T for all models, or a separate one for each.
+        window: aggregate in steps i = 0 … s−1 ("first") or i = 1 … s ("second").
+        mean: μ_i is this step's DDIM mean ("ddim"), or the authors' one-step DDPM mean of the state entering the step,
+            with ε and α of the step before ("ddpm_previous").
+        coefficients: for three models: "nested" (squares sum to 1) or "official" (the third carries an extra √(1 − w₁²)).
+        mix_norm: "as_is", or "preserving": scale x′ to √(Σ cᵢ²‖xᵢ‖²), its norm if the states were unrelated.
+        pull_back: equation 10 for every model; without it every model goes on from x′.
+    """
+
+    s: int
+    weights: tuple[float, ...]
+    eta: tuple[float, ...]
+    eta_unit: Literal["latent", "sqrt_dim"] = "latent"
+    initial_noise: Literal["shared", "separate"] = "shared"
+    window: Literal["first", "second"] = "first"
+    mean: Literal["ddim", "ddpm_previous"] = "ddim"
+    coefficients: Literal["nested", "official"] = "nested"
+    mix_norm: Literal["as_is", "preserving"] = "as_is"
+    pull_back: bool = True
+
+    def __post_init__(self) -> None:
+        if isinstance(self.s, bool) or not isinstance(self.s, int) or self.s < 0:
+            raise InputError(f"is {self.s!r}; it must be an integer of 0 or more", field="s")
+        for k, w in enumerate(self.weights):
+            if not 0.0 <= w <= 1.0:
+                raise InputError(f"is {w!r}; it must lie in [0, 1]", field=f"weights[{k}]")
+        for k, eta in enumerate(self.eta):
+            if not (math.isfinite(eta) and eta >= 0):
+                raise InputError(f"is {eta!r}; it must be a finite number of 0 or more", field=f"eta[{k}]")
+        if self.mean == "ddpm_previous" and self.window == "first":
+            raise InputError("the authors' mean needs a step before; use window: second", field="mean")
+
+    def steps(self, num_inference_steps: int) -> range:
+        """The aggregated step indices. Raises InputError where they go beyond T."""
+        first = 0 if self.window == "first" else 1
+        if self.s and first + self.s > num_inference_steps:
+            raise InputError(f"the window ends at step {first + self.s} of {num_inference_steps}", field="s")
+        return range(first, first + self.s)
+
+    def check_models(self, count: int) -> None:
+        """Raise InputError unless weights and step sizes fit ``count`` models."""
+        if len(self.weights) != count - 1:
+            raise InputError(f"{len(self.weights)} weights for {count} models; needs {count - 1}", field="weights")
+        if self.pull_back and len(self.eta) != count:
+            raise InputError(f"{len(self.eta)} step sizes for {count} models", field="eta")
+        mixing_coefficients(self.weights, self.coefficients)
+
+    def eta_in_latent_units(self, dim: int) -> tuple[float, ...]:
+        """η as lengths in a latent of ``dim`` numbers."""
+        factor = math.sqrt(dim) if self.eta_unit == "sqrt_dim" else 1.0
+        return tuple(factor * eta for eta in self.eta)
+
+
+def paper(s: int, weights: Sequence[float], eta: Sequence[float], **fields: object) -> AggregationConfig:
+    """Algorithm 1 to the letter; ``fields`` override."""
+    return replace(AggregationConfig(s, tuple(weights), tuple(eta)), **fields)  # type: ignore[arg-type]
+
+
+def official(s: int, weights: Sequence[float], eta: Sequence[float], **fields: object) -> AggregationConfig:
+    """What the authors' public code computes (interactmigc.py, interactmigcip.py); ``fields`` override."""
+    config = AggregationConfig(
+        s,
+        tuple(weights),
+        tuple(eta),
+        initial_noise="separate",
+        window="second",
+        mean="ddpm_previous",
+        coefficients="official",
+    )
+    return replace(config, **fields)  # type: ignore[arg-type]
+
+
+SEMANTICS = {"paper": paper, "official": official}
+
+
+def mixing_coefficients(weights: Sequence[float], form: Literal["nested", "official"]) -> tuple[float, ...]:
+    """c₁ … c_N with x′ = Σ cᵢxᵢ.
+
+    nested: w₂(w₁x₁ + √(1−w₁²)x₂) + √(1−w₂²)x₃ and so on, Σ c² = 1 (equation 9, extended).
+    official: for three models w₁w₂, √(1−w₁²)w₂, √(1−w₁²)√(1−w₂²); for two the same as nested.
+    """
+    coefficients = [1.0]
+    for w in weights:
+        coefficients = [w * c for c in coefficients] + [math.sqrt(1 - w * w)]
+    if form == "official" and len(weights) > 1:
+        if len(weights) > 2:
+            raise InputError("the authors' code has no form for more than three models", field="coefficients")
+        coefficients[2] *= math.sqrt(1 - weights[0] ** 2)
+    return tuple(coefficients)
+
+
+def spherical_aggregation(
+    xs: Sequence[torch.Tensor], coefficients: Sequence[float], preserve_norm: bool = False
+) -> torch.Tensor:
+    """x′ = Σ cᵢxᵢ (equation 9). States (B, C, h, w) → (B, C, h, w); norms, where kept, are of one sample."""
+    mixed = sum((c * x for c, x in zip(coefficients, xs, strict=True)), torch.zeros_like(xs[0]))
+    if preserve_norm:
+        squared = [(c * sample_norm(x)) ** 2 for c, x in zip(coefficients, xs, strict=True)]
+        mixed = mixed * (sum(squared, torch.zeros_like(squared[0])).sqrt() / sample_norm(mixed))
+    return mixed
+
+
+def manifold_optimisation(x_prime: torch.Tensor, mu: torch.Tensor, eta: float) -> torch.Tensor:
+    """x_i = x′ − η·(x′ − μ_i)/‖x′ − μ_i‖ (equation 10), the norm of one sample; x′ itself where it equals μ_i."""
+    away = x_prime - mu
+    distance = sample_norm(away)
+    return x_prime - eta * away / torch.where(distance == 0, torch.ones_like(distance), distance)
+
+
+def ddpm_mean(x: torch.Tensor, epsilon: torch.Tensor, alpha: torch.Tensor, alpha_bar: torch.Tensor) -> torch.Tensor:
+    """(x − (1−α)/√(1−ᾱ)·ε)/√α: DDPM's mean over one training step, which the authors' code pulls back to."""
+    return (x - (1 - alpha) / (1 - alpha_bar).sqrt() * epsilon) / alpha.sqrt()
+
+
+def to_epsilon(prediction: torch.Tensor, x: torch.Tensor, alpha_bar: torch.Tensor, prediction_type: str) -> torch.Tensor:
+    """ε from a model's prediction at x: "epsilon" itself, or "v_prediction" (ε = √ᾱ·v + √(1−ᾱ)·x)."""
+    if prediction_type == "epsilon":
+        return prediction
+    if prediction_type == "v_prediction":
+        return alpha_bar.sqrt() * prediction + (1 - alpha_bar).sqrt() * x
+    raise InputError(f"{prediction_type!r} is neither epsilon nor v_prediction", field="prediction_type")
+
+
+def sample_norm(x: torch.Tensor) -> torch.Tensor:
+    """‖x‖₂ of each sample: (B, …) → (B, 1, …)."""
+    return torch.linalg.vector_norm(x, dim=tuple(range(1, x.dim())), keepdim=True)
