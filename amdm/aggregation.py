@@ -27,7 +27,7 @@ class AggregationConfig:
         eta_unit: "latent" (as printed in the paper for 4×64×64 latents) or "sqrt_dim" (η divided by √dim, which carries
             over to other latent sizes: 45 and 55 become 0.3516 and 0.4297).
         initial_noise: one x_T for all models, or a separate one for each.
-        window: aggregate in steps i = 0 … s−1 ("first") or i = 1 … s ("second").
+        first_step: the window is i = first_step … first_step + s − 1; the paper starts at 0, the authors' code at 1.
         mean: μ_i is this step's DDIM mean ("ddim"), or the authors' one-step DDPM mean of the state entering the step,
             with ε and α of the step before ("ddpm_previous").
         coefficients: for three models: "nested" (squares sum to 1) or "official" (the third carries an extra √(1 − w₁²)).
@@ -40,30 +40,32 @@ class AggregationConfig:
     eta: tuple[float, ...]
     eta_unit: Literal["latent", "sqrt_dim"] = "latent"
     initial_noise: Literal["shared", "separate"] = "shared"
-    window: Literal["first", "second"] = "first"
+    first_step: int = 0
     mean: Literal["ddim", "ddpm_previous"] = "ddim"
     coefficients: Literal["nested", "official"] = "nested"
     mix_norm: Literal["as_is", "preserving"] = "as_is"
     pull_back: bool = True
 
     def __post_init__(self) -> None:
-        if isinstance(self.s, bool) or not isinstance(self.s, int) or self.s < 0:
-            raise InputError(f"is {self.s!r}; it must be an integer of 0 or more", field="s")
+        for name in ("s", "first_step"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise InputError(f"is {value!r}; it must be an integer of 0 or more", field=name)
         for k, w in enumerate(self.weights):
             if not 0.0 <= w <= 1.0:
                 raise InputError(f"is {w!r}; it must lie in [0, 1]", field=f"weights[{k}]")
         for k, eta in enumerate(self.eta):
             if not (math.isfinite(eta) and eta >= 0):
                 raise InputError(f"is {eta!r}; it must be a finite number of 0 or more", field=f"eta[{k}]")
-        if self.mean == "ddpm_previous" and self.window == "first":
-            raise InputError("the authors' mean needs a step before; use window: second", field="mean")
+        if self.mean == "ddpm_previous" and self.first_step == 0:
+            raise InputError("the authors' mean needs a step before it; use first_step 1 or more", field="first_step")
 
     def steps(self, num_inference_steps: int) -> range:
         """The aggregated step indices. Raises InputError where they go beyond T."""
-        first = 0 if self.window == "first" else 1
-        if self.s and first + self.s > num_inference_steps:
-            raise InputError(f"the window ends at step {first + self.s} of {num_inference_steps}", field="s")
-        return range(first, first + self.s)
+        end = self.first_step + self.s
+        if self.s and end > num_inference_steps:
+            raise InputError(f"the window ends with step number {end} of {num_inference_steps}", field="s")
+        return range(self.first_step, end) if self.s else range(0)
 
     def check_models(self, count: int) -> None:
         """Raise InputError unless weights and step sizes fit ``count`` models."""
@@ -91,7 +93,7 @@ def official(s: int, weights: Sequence[float], eta: Sequence[float], **fields: o
         tuple(weights),
         tuple(eta),
         initial_noise="separate",
-        window="second",
+        first_step=1,
         mean="ddpm_previous",
         coefficients="official",
     )

@@ -10,8 +10,13 @@ import pytest
 _ROOT = Path(__file__).resolve().parents[1]
 
 
+def recorded_folder(variable: str, name: str) -> Path:
+    """Where the recorded cases lie, whether or not they are there."""
+    return Path(os.environ.get(variable) or _ROOT.parent / "shared" / name)
+
+
 def _folder(variable: str, name: str) -> Path:
-    folder = Path(os.environ.get(variable) or _ROOT.parent / "shared" / name)
+    folder = recorded_folder(variable, name)
     if not folder.is_dir():
         pytest.skip(f"no recorded cases: {variable} is not set and ../shared/{name} is absent")
     return folder
