@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args
 
 import torch
 
 from amdm.errors import InputError
+
+
+EtaUnit = Literal["latent", "sqrt_dim"]
+InitialNoise = Literal["shared", "separate"]
+Mean = Literal["ddim", "ddpm_previous"]
+Coefficients = Literal["nested", "official"]
+MixNorm = Literal["as_is", "preserving"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,7 @@ class AggregationConfig:
     Args:
         s: number of aggregated steps; 0 leaves the target alone.
         weights: N − 1 numbers in [0, 1]; with two models x′ = w·x₁ + √(1 − w²)·x₂, x₁ being the target.
-        eta: N step sizes of the pull-back, target first.
+        eta: N step sizes of the pull-back, target first; none without pull_back.
         eta_unit: "latent" (as printed in the paper for 4×64×64 latents) or "sqrt_dim" (η divided by √dim, which carries
             over to other latent sizes: 45 and 55 become 0.3516 and 0.4297).
         initial_noise: one x_T for all models, or a separate one for each.
@@ -33,17 +40,20 @@ class AggregationConfig:
         coefficients: for three models: "nested" (squares sum to 1) or "official" (the third carries an extra √(1 − w₁²)).
         mix_norm: "as_is", or "preserving": scale x′ to √(Σ cᵢ²‖xᵢ‖²), its norm if the states were unrelated.
         pull_back: equation 10 for every model; without it every model goes on from x′.
+
+    Raises:
+        InputError: for a value outside its range, or one that another field makes meaningless.
     """
 
     s: int
     weights: tuple[float, ...]
     eta: tuple[float, ...]
-    eta_unit: Literal["latent", "sqrt_dim"] = "latent"
-    initial_noise: Literal["shared", "separate"] = "shared"
+    eta_unit: EtaUnit = "latent"
+    initial_noise: InitialNoise = "shared"
     first_step: int = 0
-    mean: Literal["ddim", "ddpm_previous"] = "ddim"
-    coefficients: Literal["nested", "official"] = "nested"
-    mix_norm: Literal["as_is", "preserving"] = "as_is"
+    mean: Mean = "ddim"
+    coefficients: Coefficients = "nested"
+    mix_norm: MixNorm = "as_is"
     pull_back: bool = True
 
     def __post_init__(self) -> None:
@@ -51,12 +61,15 @@ class AggregationConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise InputError(f"is {value!r}; it must be an integer of 0 or more", field=name)
-        for k, w in enumerate(self.weights):
-            if not 0.0 <= w <= 1.0:
-                raise InputError(f"is {w!r}; it must lie in [0, 1]", field=f"weights[{k}]")
-        for k, eta in enumerate(self.eta):
-            if not (math.isfinite(eta) and eta >= 0):
-                raise InputError(f"is {eta!r}; it must be a finite number of 0 or more", field=f"eta[{k}]")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise InputError(f"is {getattr(self, name)!r}; it must be one of {', '.join(choices)}", field=name)
+        if not isinstance(self.pull_back, bool):
+            raise InputError(f"is {self.pull_back!r}; it must be true or false", field="pull_back")
+        _check_numbers("weights", self.weights, 1.0)
+        _check_numbers("eta", self.eta, math.inf)
+        if self.eta and not self.pull_back:
+            raise InputError("has no effect without the pull-back; leave it empty", field="eta")
         if self.mean == "ddpm_previous" and self.first_step == 0:
             raise InputError("the authors' mean needs a step before it; use first_step 1 or more", field="first_step")
 
@@ -81,13 +94,32 @@ class AggregationConfig:
         return tuple(factor * eta for eta in self.eta)
 
 
-def paper(s: int, weights: Sequence[float], eta: Sequence[float], **fields: object) -> AggregationConfig:
-    """Algorithm 1 to the letter; ``fields`` override."""
-    return replace(AggregationConfig(s, tuple(weights), tuple(eta)), **fields)  # type: ignore[arg-type]
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "eta_unit": get_args(EtaUnit),
+    "initial_noise": get_args(InitialNoise),
+    "mean": get_args(Mean),
+    "coefficients": get_args(Coefficients),
+    "mix_norm": get_args(MixNorm),
+}
 
 
-def official(s: int, weights: Sequence[float], eta: Sequence[float], **fields: object) -> AggregationConfig:
-    """What the authors' public code computes (interactmigc.py, interactmigcip.py); ``fields`` override."""
+def _check_numbers(name: str, values: tuple[float, ...], most: float) -> None:
+    if not isinstance(values, tuple):
+        raise InputError(f"is {values!r}; it must be a tuple of numbers", field=name)
+    for k, value in enumerate(values):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (number and 0 <= value <= most and math.isfinite(value)):
+            bounds = "a finite number of 0 or more" if math.isinf(most) else "a number in [0, 1]"
+            raise InputError(f"is {value!r}; it must be {bounds}", field=f"{name}[{k}]")
+
+
+def paper(s: int, weights: Sequence[float], eta: Sequence[float], **overrides: Any) -> AggregationConfig:
+    """Algorithm 1 to the letter, but for ``overrides``, fields of :class:`AggregationConfig`."""
+    return _override(AggregationConfig(s, tuple(weights), tuple(eta)), overrides)
+
+
+def official(s: int, weights: Sequence[float], eta: Sequence[float], **overrides: Any) -> AggregationConfig:
+    """What the authors' public code computes (interactmigc.py, interactmigcip.py), but for ``overrides``."""
     config = AggregationConfig(
         s,
         tuple(weights),
@@ -97,13 +129,29 @@ def official(s: int, weights: Sequence[float], eta: Sequence[float], **fields: o
         mean="ddpm_previous",
         coefficients="official",
     )
-    return replace(config, **fields)  # type: ignore[arg-type]
+    return _override(config, overrides)
+
+
+def slerp(s: int, weights: Sequence[float]) -> AggregationConfig:
+    """Control experiment: shared noise, the mix at the norm of unrelated states, no pull-back."""
+    return AggregationConfig(s, tuple(weights), eta=(), mix_norm="preserving", pull_back=False)
+
+
+def switch(s: int) -> AggregationConfig:
+    """Control experiment on two models: the auxiliary alone for s steps, from where the target goes on."""
+    return AggregationConfig(s, weights=(0.0,), eta=(), pull_back=False)
+
+
+def _override(config: AggregationConfig, overrides: dict[str, Any]) -> AggregationConfig:
+    for name in overrides.keys() - {each.name for each in fields(config)}:
+        raise InputError("is no field of the aggregation", field=name)
+    return replace(config, **overrides)
 
 
 SEMANTICS = {"paper": paper, "official": official}
 
 
-def mixing_coefficients(weights: Sequence[float], form: Literal["nested", "official"]) -> tuple[float, ...]:
+def mixing_coefficients(weights: Sequence[float], form: Coefficients) -> tuple[float, ...]:
     """c₁ … c_N with x′ = Σ cᵢxᵢ.
 
     nested: w₂(w₁x₁ + √(1−w₁²)x₂) + √(1−w₂²)x₃ and so on, Σ c² = 1 (equation 9, extended).
@@ -126,15 +174,17 @@ def spherical_aggregation(
     mixed = sum((c * x for c, x in zip(coefficients, xs, strict=True)), torch.zeros_like(xs[0]))
     if preserve_norm:
         squared = [(c * sample_norm(x)) ** 2 for c, x in zip(coefficients, xs, strict=True)]
-        mixed = mixed * (sum(squared, torch.zeros_like(squared[0])).sqrt() / sample_norm(mixed))
+        mixed = mixed * (sum(squared, torch.zeros_like(squared[0])).sqrt() / _divisor(sample_norm(mixed)))
     return mixed
 
 
 def manifold_optimisation(x_prime: torch.Tensor, mu: torch.Tensor, eta: float) -> torch.Tensor:
-    """x_i = x′ − η·(x′ − μ_i)/‖x′ − μ_i‖ (equation 10), the norm of one sample; x′ itself where it equals μ_i."""
+    """x_i = x′ − η·(x′ − μ_i)/‖x′ − μ_i‖ (equation 10), the norm of one sample.
+
+    A sample with x′ = μ_i, where the direction is undefined, keeps x′. As in the equation, nothing limits η to the distance.
+    """
     away = x_prime - mu
-    distance = sample_norm(away)
-    return x_prime - eta * away / torch.where(distance == 0, torch.ones_like(distance), distance)
+    return x_prime - eta * (away / _divisor(sample_norm(away)))
 
 
 def ddpm_mean(x: torch.Tensor, epsilon: torch.Tensor, alpha: torch.Tensor, alpha_bar: torch.Tensor) -> torch.Tensor:
@@ -154,3 +204,8 @@ def to_epsilon(prediction: torch.Tensor, x: torch.Tensor, alpha_bar: torch.Tenso
 def sample_norm(x: torch.Tensor) -> torch.Tensor:
     """‖x‖₂ of each sample: (B, …) → (B, 1, …)."""
     return torch.linalg.vector_norm(x, dim=tuple(range(1, x.dim())), keepdim=True)
+
+
+def _divisor(norm: torch.Tensor) -> torch.Tensor:
+    """The norm, with 1 for 0: a zero vector divided by it stays zero, not NaN."""
+    return torch.where(norm == 0, torch.ones_like(norm), norm)
