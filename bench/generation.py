@@ -1,0 +1,169 @@
+"""From layouts to pictures in a run folder: groups, seeds, timing, failures, resume."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from amdm.layout import Layout
+from bench.engines.local import run_tasks
+from bench.layouts.layout_set import Entry, LayoutSet
+from bench.store import RunStore
+
+ATTEMPTS = 3
+
+
+class Generated(Protocol):
+    """What a generator returns: uint8 RGB (B, H, W, 3), and whether each sample's latents were finite."""
+
+    images: np.ndarray
+    finite: Sequence[bool]
+    evaluations: dict[str, int]
+
+
+Generator = Callable[[str, Sequence[Layout], Sequence[str]], Generated]
+"""(method, layouts, keys) → pictures."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Samples that are generated together; fixed by layout set and batch size, so that a torn group is repeated whole."""
+
+    method: str
+    seed: int
+    set_hash: str
+    entries: tuple[Entry, ...]
+
+    def keys(self) -> list[str]:
+        """What the random numbers of each sample derive from."""
+        return [f"{self.set_hash}/{entry.index}/{self.seed}" for entry in self.entries]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one sample."""
+
+    entry: Entry
+    image: np.ndarray | None
+    error: str | None
+    attempts: int
+    batch_size: int
+    seconds: float
+    evaluations: dict[str, int]
+
+
+@dataclass(frozen=True)
+class GroupResult:
+    """A group's outcomes in order, and what happened on the way."""
+
+    group: Group
+    outcomes: list[Outcome]
+    events: list[str]
+
+
+def groups(layout_set: LayoutSet, methods: Sequence[str], seeds: Sequence[int], batch: int) -> list[Group]:
+    """All work of a run, method by method within a group of layouts, so that methods advance together."""
+    chunks = [layout_set.entries[k : k + batch] for k in range(0, len(layout_set), batch)]
+    return [Group(m, seed, layout_set.hash, chunk) for seed in seeds for chunk in chunks for m in methods]
+
+
+def generate(
+    store: RunStore, work: Sequence[Group], factory: Callable[..., Generator], arguments: tuple[Any, ...], workers: int
+) -> int:
+    """Generate what is not yet whole; returns how many samples failed for good.
+
+    Ctrl-C finishes the batches in hand, records them and raises KeyboardInterrupt.
+    """
+    whole = store.whole_samples() | store.failed_samples()
+    todo = [group for group in work if any((group.method, e.index, group.seed) not in whole for e in group.entries)]
+    total = sum(len(group.entries) for group in work)
+    done = total - sum(len(group.entries) for group in todo)
+    if not todo:
+        return len(store.failed_samples())
+    with tqdm(total=total, initial=done, desc="generate", unit="image", smoothing=0.05) as progress:
+        results = run_tasks(GroupWorker, (factory, arguments), todo, workers)
+        try:
+            for result in results:
+                _record(store, result)
+                progress.update(len(result.outcomes))
+        except KeyboardInterrupt:
+            tqdm.write("stopping: finishing the batches in hand")
+            results.close()
+            raise
+    return len(store.failed_samples())
+
+
+class GroupWorker:
+    """Makes the generator once, then generates groups."""
+
+    def __init__(self, factory: Callable[..., Generator], arguments: tuple[Any, ...]) -> None:
+        self.generator = factory(*arguments)
+
+    def __call__(self, group: Group) -> GroupResult:
+        events: list[str] = []
+        outcomes = self._attempt(group, group.entries, 1, events)
+        return GroupResult(group, outcomes, events)
+
+    def _attempt(self, group: Group, entries: tuple[Entry, ...], attempt: int, events: list[str]) -> list[Outcome]:
+        """Generate; out of memory halves the batch, another error is tried again sample by sample."""
+        own = Group(group.method, group.seed, group.set_hash, entries)
+        started = time.perf_counter()
+        try:
+            made = self.generator(group.method, [entry.layout for entry in entries], own.keys())
+        except Exception as error:  # whatever it is, the other samples of the run go on
+            what = f"{type(error).__name__}: {error}"
+            events.append(f"{group.method}: {len(entries)} samples from {entries[0].index}: {what}")
+            if len(entries) > 1:
+                size = (len(entries) + 1) // 2 if _out_of_memory(error) else 1
+                parts = [entries[k : k + size] for k in range(0, len(entries), size)]
+                return [one for part in parts for one in self._attempt(group, part, attempt, events)]
+            if attempt < ATTEMPTS:
+                return self._attempt(group, entries, attempt + 1, events)
+            return [Outcome(entries[0], None, what, attempt, 1, 0.0, {})]
+        seconds = (time.perf_counter() - started) / len(entries)
+        return [
+            Outcome(
+                entry,
+                made.images[k] if made.finite[k] else None,
+                None if made.finite[k] else "NaN or infinity in the latents",
+                attempt,
+                len(entries),
+                seconds,
+                made.evaluations,
+            )
+            for k, entry in enumerate(entries)
+        ]
+
+
+def _record(store: RunStore, result: GroupResult) -> None:
+    group, rows = result.group, []
+    for one in result.outcomes:
+        row: dict[str, Any] = {
+            "method": group.method,
+            "layout_index": one.entry.index,
+            "seed": group.seed,
+            "attempts": one.attempts,
+            "batch_size": one.batch_size,
+            "seconds": one.seconds,
+            "evaluations": json.dumps(one.evaluations),
+            "status": "failed" if one.image is None else "ok",
+            "error": one.error,
+        }
+        if one.image is not None:
+            row["image"], row["sha256"] = store.add_image(
+                group.method, one.entry.image_id, one.entry.key, group.seed, one.image
+            )
+        rows.append(row)
+    for event in result.events:
+        store.note(event)
+    store.record(samples=rows)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or "out of memory" in str(error).lower()

@@ -1,0 +1,106 @@
+"""From pictures in a run folder to verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from amdm.errors import InputError
+from bench.detection.detector import Detector
+from bench.engines.local import run_tasks
+from bench.judge import Verdict, judge_instance, to_canvas
+from bench.layouts.layout_set import Entry
+from bench.store import RunStore, read_table
+
+SCORING_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture to be judged against a layout."""
+
+    method: str
+    seed: int
+    entry: Entry
+    path: Path
+
+
+def score(
+    store: RunStore, entries: Sequence[Entry], factory: Callable[..., Detector], arguments: tuple[Any, ...], workers: int
+) -> None:
+    """Judge every picture of the run that has no verdicts yet."""
+    by_index = {entry.index: entry for entry in entries}
+    samples = read_table(store.folder, "samples")
+    judged = store.judged_samples()
+    todo = [
+        Picture(row.method, int(row.seed), by_index[int(row.layout_index)], store.folder / row.image)
+        for row in samples[samples.status == "ok"].itertuples()
+        if (row.method, row.layout_index, row.seed) not in judged
+    ]
+    batches = [todo[k : k + SCORING_BATCH] for k in range(0, len(todo), SCORING_BATCH)]
+    if not batches:
+        return
+    with tqdm(total=int((samples.status == "ok").sum()), initial=len(judged), desc="judge", unit="image") as progress:
+        for rows, count in run_tasks(ScoringWorker, (factory, arguments), batches, workers):
+            store.record(verdicts=rows)
+            progress.update(count)
+
+
+class ScoringWorker:
+    """Makes the detector once, then judges batches of pictures."""
+
+    def __init__(self, factory: Callable[..., Detector], arguments: tuple[Any, ...]) -> None:
+        self.detector = factory(*arguments)
+
+    def __call__(self, batch: Sequence[Picture]) -> tuple[list[tuple[Any, ...]], int]:
+        images = [read_image(one.path) for one in batch]
+        if self.detector.canvas is not None:
+            images = [to_canvas(image, self.detector.canvas) for image in images]
+        rows = []
+        for one, image, verdicts in zip(batch, images, judge_images(self.detector, images, batch), strict=True):
+            del image
+            rows += [verdict_row(one.method, one.seed, one.entry, k, v) for k, v in enumerate(verdicts)]
+        return rows, len(batch)
+
+
+def judge_images(
+    detector: Detector, images: Sequence[np.ndarray], pictures: Sequence[Picture]
+) -> list[list[Verdict]]:
+    """Verdicts on the instances of each picture; one detector query for each distinct category of a picture."""
+    categories = [list(dict.fromkeys(label.category for label in one.entry.labels)) for one in pictures]
+    found = detector.find(np.stack(images), categories)
+    return [
+        [
+            judge_instance(image, label.colour, instance.box, own.detections[label.category], own.segment[label.category])
+            for label, instance in zip(one.entry.labels, one.entry.layout.instances, strict=True)
+        ]
+        for one, image, own in zip(pictures, images, found, strict=True)
+    ]
+
+
+def verdict_row(method: str, seed: int, entry: Entry, instance: int, verdict: Verdict) -> tuple[Any, ...]:
+    """One row of the verdict table (bench.store.VERDICT_COLUMNS)."""
+    label, box = entry.labels[instance], entry.layout.instances[instance].box
+    area = (box[2] - box[0]) * (box[3] - box[1])
+    return (
+        *(method, entry.index, seed, instance, str(label), label.colour, label.category, entry.level, area),
+        *(int(verdict.detected), verdict.iou, int(verdict.success), int(verdict.attr), verdict.miou),
+        *(verdict.mask_px, verdict.hit_px),
+    )
+
+
+def read_image(path: Path) -> np.ndarray:
+    """uint8 RGB (H, W, 3). Raises InputError where the file is no readable picture."""
+    try:
+        image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    except (OSError, cv2.error) as error:
+        raise InputError("cannot be read", file=path) from error
+    if image is None:
+        raise InputError("is not a picture", file=path)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

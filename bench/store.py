@@ -1,0 +1,235 @@
+"""A run folder: one SQLite database, the pictures beside it, and run.json with all that is needed to repeat it.
+
+Whatever happens (kill, full disk, a picture removed by hand), what the database calls done is whole on disk or is done
+again: pictures are written under a temporary name, flushed and renamed before the one transaction that records them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import socket
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Self
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from amdm.errors import InputError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS samples (
+  method TEXT, layout_index INTEGER, seed INTEGER, status TEXT NOT NULL, error TEXT, attempts INTEGER NOT NULL,
+  image TEXT, sha256 TEXT, batch_size INTEGER, seconds REAL, evaluations TEXT,
+  PRIMARY KEY (method, layout_index, seed)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS verdicts (
+  method TEXT, layout_index INTEGER, seed INTEGER, instance INTEGER, label TEXT NOT NULL, colour TEXT NOT NULL,
+  category TEXT NOT NULL, level INTEGER NOT NULL, box_area REAL NOT NULL, detected INTEGER NOT NULL, iou REAL NOT NULL,
+  success INTEGER NOT NULL, attr INTEGER NOT NULL, miou REAL NOT NULL, mask_px INTEGER, hit_px INTEGER,
+  PRIMARY KEY (method, layout_index, seed, instance)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS events (at TEXT NOT NULL, what TEXT NOT NULL);
+"""
+SAMPLE_COLUMNS = (
+    *("method", "layout_index", "seed", "status", "error", "attempts"),
+    *("image", "sha256", "batch_size", "seconds", "evaluations"),
+)
+VERDICT_COLUMNS = (
+    *("method", "layout_index", "seed", "instance", "label", "colour", "category", "level", "box_area"),
+    *("detected", "iou", "success", "attr", "miou", "mask_px", "hit_px"),
+)
+PROGRESS_FIELDS = ("started", "finished", "status", "command", "forced", "git", "workers")
+"""Fields of run.json that may differ when a run goes on; all others are settings."""
+
+
+class RunStore:
+    """An open run folder with its lock held. Use as a context manager.
+
+    Args:
+        folder: made where it does not exist.
+        settings: what decides the results, as plain JSON; compared with those of an existing run.
+        force: go on under other settings; what differs is recorded in run.json.
+
+    Raises:
+        InputError: another process holds the folder; settings differ (naming the first field); it is no run folder.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, Any], force: bool = False) -> None:
+        self.folder = folder
+        if folder.exists() and not (folder / "run.json").exists() and any(folder.iterdir()):
+            leftover = {path.name for path in folder.iterdir()} - {"lock", "run.sqlite", "run.json.partial", "images"}
+            if leftover:
+                raise InputError("is not a run folder and not empty", file=folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(folder)
+        try:
+            self.info = self._agreed(settings, force)
+            self._database = sqlite3.connect(folder / "run.sqlite", isolation_level=None)
+            self._database.execute("PRAGMA journal_mode = DELETE")
+            self._database.execute("PRAGMA synchronous = FULL")
+            self._database.executescript(_SCHEMA)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+        self._lock.close()
+
+    def update_info(self, **fields: object) -> None:
+        """Change progress fields of run.json, atomically."""
+        self.info |= fields
+        write_whole(self.folder / "run.json", (json.dumps(self.info, indent=2) + "\n").encode())
+
+    def whole_samples(self) -> set[tuple[str, int, int]]:
+        """(method, layout_index, seed) of samples that are done: their picture lies there unchanged."""
+        rows = self._database.execute("SELECT method, layout_index, seed, image, sha256 FROM samples WHERE status = 'ok'")
+        return {(m, i, s) for m, i, s, image, digest in rows if _sha256(self.folder / image) == digest}
+
+    def failed_samples(self) -> set[tuple[str, int, int]]:
+        """Samples that were given up."""
+        return set(self._database.execute("SELECT method, layout_index, seed FROM samples WHERE status = 'failed'"))
+
+    def judged_samples(self) -> set[tuple[str, int, int]]:
+        """Samples that have verdicts."""
+        return set(self._database.execute("SELECT DISTINCT method, layout_index, seed FROM verdicts"))
+
+    def add_image(self, method: str, image_id: str, key: str, seed: int, image: np.ndarray) -> tuple[str, str]:
+        """Write a picture uint8 RGB (H, W, 3); returns its path inside the folder and its SHA-256."""
+        # The key stands last, behind an underscore, where the official evaluator looks for it.
+        name = f"{_safe(image_id)}_s{seed}_{_safe(key)}.png"
+        path = Path("images") / _safe(method) / name
+        (self.folder / path.parent).mkdir(parents=True, exist_ok=True)
+        encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
+        write_whole(self.folder / path, encoded)
+        return str(path), hashlib.sha256(encoded).hexdigest()
+
+    def record(self, samples: Iterable[dict[str, Any]] = (), verdicts: Iterable[Sequence[Any]] = ()) -> None:
+        """Put a batch down in one transaction. New samples lose the verdicts of the pictures that they replace."""
+        samples = list(samples)
+        with _transaction(self._database):
+            for sample in samples:
+                key = (sample["method"], sample["layout_index"], sample["seed"])
+                self._database.execute("DELETE FROM verdicts WHERE (method, layout_index, seed) = (?, ?, ?)", key)
+            rows = [[sample.get(column) for column in SAMPLE_COLUMNS] for sample in samples]
+            marks = ", ".join("?" * len(SAMPLE_COLUMNS))
+            self._database.executemany(f"INSERT OR REPLACE INTO samples VALUES ({marks})", rows)
+            marks = ", ".join("?" * len(VERDICT_COLUMNS))
+            self._database.executemany(f"INSERT OR REPLACE INTO verdicts VALUES ({marks})", list(verdicts))
+
+    def note(self, what: str) -> None:
+        """Record an event (an out-of-memory error that halved a batch, say) with the time."""
+        with _transaction(self._database):
+            self._database.execute("INSERT INTO events VALUES (datetime('now'), ?)", (what,))
+
+    def _agreed(self, settings: dict[str, Any], force: bool) -> dict[str, Any]:
+        path = self.folder / "run.json"
+        settings = json.loads(json.dumps(settings))
+        if not path.exists():
+            self.info = dict(settings)
+            self.update_info(status="started")
+            return self.info
+        info = read_run_info(self.folder)
+        for field in sorted(set(settings) | set(info) - set(PROGRESS_FIELDS)):
+            if info.get(field) != settings.get(field):
+                where, before, now = _first_difference(field, info.get(field), settings.get(field))
+                if not force:
+                    raise InputError(f"was {before}, now {now}; use another folder, or --force", file=path, field=where)
+                info.setdefault("forced", []).append({"field": where, "before": before, "now": now})
+                info[field] = settings.get(field)
+        return info
+
+
+def read_run_info(folder: Path) -> dict[str, Any]:
+    """run.json. Raises InputError where it cannot be read."""
+    path = folder / "run.json"
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError("cannot be read as JSON", file=path) from error
+    if not isinstance(info, dict):
+        raise InputError("is not a JSON object", file=path)
+    return info
+
+
+def read_table(folder: Path, table: str) -> pd.DataFrame:
+    """``samples`` or ``verdicts`` of a run, without its lock. Raises InputError where there is no such database."""
+    path = folder / "run.sqlite"
+    if not path.exists():
+        raise InputError("is absent", file=path)
+    columns = {"samples": SAMPLE_COLUMNS, "verdicts": VERDICT_COLUMNS}[table]
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            return pd.read_sql_query(f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1, 3, 2, 4", database)
+    except (sqlite3.DatabaseError, pd.errors.DatabaseError) as error:
+        raise InputError("is not a run's database", file=path, field=table) from error
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write so that ``path`` holds all of the content or what it held before."""
+    temporary = path.with_name(path.name + ".partial")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+class _transaction:
+    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK on an error."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self.database = database
+
+    def __enter__(self) -> None:
+        self.database.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self.database.execute("COMMIT" if kind is None else "ROLLBACK")
+
+
+def _locked(folder: Path) -> Any:
+    file = (folder / "lock").open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        holder = file.read().strip() or "another process"
+        file.close()
+        raise InputError(f"is in use by {holder}", file=folder) from None
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+    file.flush()
+    return file
+
+
+def _safe(text: str) -> str:
+    """A file name that stays in its folder: other characters become %xx; long names are cut and hashed."""
+    name = re.sub(r"[^A-Za-z0-9.+@-]", lambda match: "".join(f"%{byte:02x}" for byte in match[0].encode()), text)
+    name = re.sub(r"^\.", "%2e", name) or "%"
+    return name if len(name) <= 80 else f"{name[:60]}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def _first_difference(field: str, before: Any, now: Any) -> tuple[str, str, str]:
+    """The innermost differing field of two JSON values, and how they differ."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in sorted(set(before) | set(now)):
+            if before.get(key) != now.get(key):
+                return _first_difference(f"{field}.{key}", before.get(key), now.get(key))
+    return field, json.dumps(before), json.dumps(now)
