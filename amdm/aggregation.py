@@ -1,7 +1,7 @@
 """AMDM's mathematics on tensors: spherical aggregation, manifold optimisation, and the means they pull back to.
 
-Symbols are the paper's (arXiv:2410.01262): x_i the state of model i, x′ their aggregate, μ_i model i's mean, w the weights,
-η_i the step sizes, s the number of aggregated steps, ᾱ the cumulative product of the schedule's α.
+Symbols are the paper's (arXiv:2410.01262): x_i the state of model i, x′ their aggregate, μ_i model i's mean, w the
+weights, η_i the step sizes, s the number of aggregated steps, ᾱ the cumulative product of the schedule's α.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any, Literal, get_args
 import torch
 
 from amdm.errors import InputError
-
 
 EtaUnit = Literal["latent", "sqrt_dim"]
 InitialNoise = Literal["shared", "separate"]
@@ -37,7 +36,8 @@ class AggregationConfig:
         first_step: the window is i = first_step … first_step + s − 1; the paper starts at 0, the authors' code at 1.
         mean: μ_i is this step's DDIM mean ("ddim"), or the authors' one-step DDPM mean of the state entering the step,
             with ε and α of the step before ("ddpm_previous").
-        coefficients: for three models: "nested" (squares sum to 1) or "official" (the third carries an extra √(1 − w₁²)).
+        coefficients: for three models: "nested" (squares sum to 1) or "official" (the third carries an extra
+            √(1 − w₁²)).
         mix_norm: "as_is", or "preserving": scale x′ to √(Σ cᵢ²‖xᵢ‖²), its norm if the states were unrelated.
         pull_back: equation 10 for every model; without it every model goes on from x′.
 
@@ -132,16 +132,6 @@ def official(s: int, weights: Sequence[float], eta: Sequence[float], **overrides
     return _override(config, overrides)
 
 
-def slerp(s: int, weights: Sequence[float]) -> AggregationConfig:
-    """Control experiment: shared noise, the mix at the norm of unrelated states, no pull-back."""
-    return AggregationConfig(s, tuple(weights), eta=(), mix_norm="preserving", pull_back=False)
-
-
-def switch(s: int) -> AggregationConfig:
-    """Control experiment on two models: the auxiliary alone for s steps, from where the target goes on."""
-    return AggregationConfig(s, weights=(0.0,), eta=(), pull_back=False)
-
-
 def _override(config: AggregationConfig, overrides: dict[str, Any]) -> AggregationConfig:
     for name in overrides.keys() - {each.name for each in fields(config)}:
         raise InputError("is no field of the aggregation", field=name)
@@ -181,18 +171,22 @@ def spherical_aggregation(
 def manifold_optimisation(x_prime: torch.Tensor, mu: torch.Tensor, eta: float) -> torch.Tensor:
     """x_i = x′ − η·(x′ − μ_i)/‖x′ − μ_i‖ (equation 10), the norm of one sample.
 
-    A sample with x′ = μ_i, where the direction is undefined, keeps x′. As in the equation, nothing limits η to the distance.
+    A sample with x′ = μ_i, where the direction is undefined, keeps x′. As in the equation, nothing limits η to the
+    distance.
     """
     away = x_prime - mu
-    return x_prime - eta * (away / _divisor(sample_norm(away)))
+    return x_prime - eta * away / _divisor(sample_norm(away))  # rounded as the recorded cases are
 
 
 def ddpm_mean(x: torch.Tensor, epsilon: torch.Tensor, alpha: torch.Tensor, alpha_bar: torch.Tensor) -> torch.Tensor:
     """(x − (1−α)/√(1−ᾱ)·ε)/√α: DDPM's mean over one training step, which the authors' code pulls back to."""
-    return (x - (1 - alpha) / (1 - alpha_bar).sqrt() * epsilon) / alpha.sqrt()
+    of_epsilon = (1 - alpha) / (1 - alpha_bar).sqrt() / alpha.sqrt()  # two factors: rounded as the recorded cases are
+    return (1 / alpha.sqrt()) * x - of_epsilon * epsilon
 
 
-def to_epsilon(prediction: torch.Tensor, x: torch.Tensor, alpha_bar: torch.Tensor, prediction_type: str) -> torch.Tensor:
+def to_epsilon(
+    prediction: torch.Tensor, x: torch.Tensor, alpha_bar: torch.Tensor, prediction_type: str
+) -> torch.Tensor:
     """ε from a model's prediction at x: "epsilon" itself, or "v_prediction" (ε = √ᾱ·v + √(1−ᾱ)·x)."""
     if prediction_type == "epsilon":
         return prediction
@@ -203,7 +197,8 @@ def to_epsilon(prediction: torch.Tensor, x: torch.Tensor, alpha_bar: torch.Tenso
 
 def sample_norm(x: torch.Tensor) -> torch.Tensor:
     """‖x‖₂ of each sample: (B, …) → (B, 1, …)."""
-    return torch.linalg.vector_norm(x, dim=tuple(range(1, x.dim())), keepdim=True)
+    norm: torch.Tensor = torch.linalg.vector_norm(x, dim=tuple(range(1, x.dim())), keepdim=True)
+    return norm
 
 
 def _divisor(norm: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from diffusers import DDIMScheduler
 
 from amdm.aggregation import (
     AggregationConfig,
@@ -23,7 +24,14 @@ from amdm.models.control import Denoiser
 
 @dataclass
 class Branch:
-    """One model in a sampling run: its denoiser, a scheduler of its own, its latents (B, C, h, w) at x_T."""
+    """One model in a sampling run.
+
+    Args:
+        name: its name among the models of the run.
+        denoiser: (x, t, i) → guided prediction in the scheduler's prediction type.
+        scheduler: a diffusers scheduler of its own; DDIM where several models are aggregated.
+        latents: standard normal x_T (B, C, h, w), float32 or float64, which the states keep.
+    """
 
     name: str
     denoiser: Denoiser
@@ -48,35 +56,41 @@ class Step:
     mixed: torch.Tensor | None = None
     mean: dict[str, torch.Tensor] = field(default_factory=dict)
 
-    def geometry(self) -> dict[str, dict[str, list[float]]]:
-        """For each model ‖x_i‖/√dim and, where aggregated, ‖x′ − μ_i‖/√dim, one number a sample.
+    def geometry(self) -> list[dict[str, Any]]:
+        """One row a model and sample: step, timestep, model, sample, ‖x_i‖/√dim as ``state_norm`` and, where the
+        step was aggregated, ‖x′ − μ_i‖/√dim as ``distance_to_mean`` (else None).
 
-        A setting makes sense while ‖x_i‖/√dim stays near what the schedule expects (1 at high noise), and η/√dim
-        stays below ‖x′ − μ_i‖/√dim: beyond it the pull-back overshoots.
+        A setting makes sense while state_norm stays near what the schedule expects (1 at high noise) and
+        η/√dim stays below distance_to_mean: beyond it the pull-back overshoots.
         """
-        shown: dict[str, dict[str, list[float]]] = {}
+        rows: list[dict[str, Any]] = []
         for name, x in self.leaving.items():
             root = x[0].numel() ** 0.5
-            shown[name] = {"state_norm": (sample_norm(x).flatten() / root).tolist()}
+            norms = (sample_norm(x).flatten() / root).tolist()
+            distances: list[float | None] = [None] * len(norms)
             if self.mixed is not None and name in self.mean:
-                distance = sample_norm(self.mixed - self.mean[name]).flatten() / root
-                shown[name]["distance_to_mean"] = distance.tolist()
-        return shown
+                distances = (sample_norm(self.mixed - self.mean[name]).flatten() / root).tolist()
+            place = {"step": self.index, "timestep": self.timestep, "model": name}
+            for k, (norm, distance) in enumerate(zip(norms, distances, strict=True)):
+                rows.append({**place, "sample": k, "state_norm": norm, "distance_to_mean": distance})
+        return rows
 
 
 @dataclass
 class SamplingResult:
     """latents: final state of each model (an auxiliary's is where it stopped). finite: (B,), whether the target's state
-    is free of NaN and infinity. evaluations: guided calls by model. stopped: a callback asked to stop before the end."""
+    is free of NaN and infinity. evaluations: guided calls by model. stopped: a callback asked to stop before the end.
+    geometry: rows of :meth:`Step.geometry` for all steps, where recording was asked for."""
 
     latents: dict[str, torch.Tensor]
     finite: torch.Tensor
     evaluations: dict[str, int]
     stopped: bool = False
+    geometry: tuple[dict[str, Any], ...] = ()
 
 
 Callback = Callable[[Step], bool | None]
-"""Called after each step; may change ``step.leaving`` in place. Returning True stops the sampling."""
+"""Called after each step; what it puts into ``step.leaving`` is where the models go on. Returning True stops."""
 
 
 @torch.no_grad()
@@ -85,36 +99,39 @@ def sample(
     num_inference_steps: int,
     config: AggregationConfig | None = None,
     callback: Callback | None = None,
+    record: bool = False,
 ) -> SamplingResult:
     """Sample with the first branch as target.
 
-    A model is evaluated only in steps whose result can still reach the target: T + s·(N − 1) evaluations a sample for the
-    paper's semantics, one more for each auxiliary for the authors'. States keep the dtype of the initial latents.
+    A model is evaluated only in steps whose result can still reach the target: T + s·(N − 1) evaluations a sample for
+    the paper's semantics, one more for each auxiliary for the authors'. ``record`` keeps the geometry of every step.
 
     Raises:
         InputError: before any model runs, for branches or settings that do not fit together.
     """
     window = _checked_window(branches, num_inference_steps, config)
-    for branch in branches:
-        branch.scheduler.set_timesteps(num_inference_steps)
     states = {b.name: b.latents * b.scheduler.init_noise_sigma for b in branches}
     evaluations = dict.fromkeys(states, 0)
+    rows: list[dict[str, Any]] = []
     previous: Step | None = None
+    stopped = False
     for i, t in enumerate(branches[0].scheduler.timesteps):
         step = Step(i, int(t), entering=dict(states))
         for k, branch in enumerate(branches):
-            if (k == 0 or i < window.stop) and not _overwritten(k, i, window, config):
+            if _matters(k, i, window, config):
                 _advance(branch, step)
                 evaluations[branch.name] += 1
         step.leaving = dict(step.stepped)
         if config is not None and i in window:
             _aggregate(branches, step, previous, config)
+        if record:
+            rows += step.geometry()
         stopped = callback is not None and callback(step) is True
         states |= step.leaving
         previous = step
         if stopped:
-            return SamplingResult(states, _finite(states[branches[0].name]), evaluations, True)
-    return SamplingResult(states, _finite(states[branches[0].name]), evaluations)
+            break
+    return SamplingResult(states, _finite(states[branches[0].name]), evaluations, stopped, tuple(rows))
 
 
 def _advance(branch: Branch, step: Step) -> None:
@@ -128,14 +145,15 @@ def _advance(branch: Branch, step: Step) -> None:
 def _aggregate(branches: Sequence[Branch], step: Step, previous: Step | None, config: AggregationConfig) -> None:
     """Equations 9 and 10 on the states of one step."""
     coefficients = mixing_coefficients(config.weights, config.coefficients)
-    mixed = [(step.stepped[b.name], c) for b, c in zip(branches, coefficients, strict=True) if b.name in step.stepped]
-    states, used = [x for x, _ in mixed], [c for _, c in mixed]
-    step.mixed = spherical_aggregation(states, used, config.mix_norm == "preserving")
+    used = [(step.stepped[b.name], c) for b, c in zip(branches, coefficients, strict=True) if b.name in step.stepped]
+    step.mixed = spherical_aggregation([x for x, _ in used], [c for _, c in used], config.mix_norm == "preserving")
+    if not config.pull_back:
+        step.leaving = {branch.name: step.mixed.clone() for branch in branches}
+        return
     eta = config.eta_in_latent_units(step.mixed[0].numel())
     for k, branch in enumerate(branches):
         name = branch.name
-        if not config.pull_back:
-            step.leaving[name] = step.mixed.clone()
+        if name not in step.stepped:  # its weight is 0, and its state reaches nothing
             continue
         if config.mean == "ddim":
             step.mean[name] = step.stepped[name]
@@ -156,31 +174,65 @@ def _official_mean(branch: Branch, step: Step, previous: Step) -> torch.Tensor:
     return ddpm_mean(x, to_epsilon(previous.prediction[branch.name], before, alpha_bar, kind), alpha, alpha_bar)
 
 
-def _overwritten(k: int, i: int, window: range, config: AggregationConfig | None) -> bool:
-    """Whether model k's own step i leaves no trace: it has no weight in x′, and its state becomes x′."""
-    if config is None or i not in window or config.pull_back:
-        return False
-    return mixing_coefficients(config.weights, config.coefficients)[k] == 0.0
+def _matters(k: int, i: int, window: range, config: AggregationConfig | None) -> bool:
+    """Whether model k's step i can reach the target (k = 0): after the window only the target's own can, before its end
+    those of models with a weight in x′; the target's always, but where its state becomes x′ and has no weight in it."""
+    if config is None or i >= window.stop:
+        return k == 0
+    if mixing_coefficients(config.weights, config.coefficients)[k] > 0:
+        return True
+    return k == 0 and (config.pull_back or i not in window)
 
 
 def _checked_window(branches: Sequence[Branch], num_inference_steps: int, config: AggregationConfig | None) -> range:
-    if not branches or num_inference_steps < 1:
-        raise InputError("needs a model and at least one step", field="num_inference_steps" if branches else "models")
-    if len({b.name for b in branches}) != len(branches):
-        raise InputError("two branches of one name", field="models")
-    first = branches[0]
-    for branch in branches[1:]:
-        if branch.latents.shape != first.latents.shape:
-            shapes = f"{tuple(branch.latents.shape)}, not {tuple(first.latents.shape)}"
-            raise InputError(f"{branch.name} has latents {shapes}", field="latents")
-        if not torch.equal(branch.scheduler.alphas_cumprod, first.scheduler.alphas_cumprod):
-            raise InputError(f"{branch.name} and {first.name} were trained on different schedules", field="scheduler")
-    if config is None:
-        if len(branches) > 1:
-            raise InputError("several models need an aggregation", field="aggregation")
-        return range(0)
-    config.check_models(len(branches))
-    return config.steps(num_inference_steps)
+    """The aggregated steps of a run that can start; sets the schedulers' timesteps."""
+    if not branches:
+        raise InputError("there is none to sample with", field="models")
+    if len({branch.name for branch in branches}) != len(branches):
+        raise InputError("two have one name", field="models")
+    if config is None and len(branches) > 1:
+        raise InputError("is needed to sample with several models", field="aggregation")
+    window = range(0)
+    if config is not None:
+        config.check_models(len(branches))
+        window = config.steps(num_inference_steps)
+    for branch in branches:
+        _check_latents(branch, branches[0])
+        _set_timesteps(branch, num_inference_steps)
+    for branch in branches if config is not None else ():
+        _check_aggregable(branch, branches[0])
+    return window
+
+
+def _check_latents(branch: Branch, target: Branch) -> None:
+    x, first = branch.latents, target.latents
+    if x.dim() != 4 or x.dtype not in (torch.float32, torch.float64):
+        form = f"{tuple(x.shape)} of {x.dtype}"
+        raise InputError(f"{branch.name} has {form}; needs (B, C, h, w) of float32 or float64", field="latents")
+    if (x.shape, x.dtype, x.device) != (first.shape, first.dtype, first.device):
+        ours, theirs = (f"{tuple(y.shape)} {y.dtype} on {y.device}" for y in (x, first))
+        raise InputError(f"{branch.name} has {ours}, {target.name} has {theirs}", field="latents")
+
+
+def _set_timesteps(branch: Branch, num_inference_steps: int) -> None:
+    most = branch.scheduler.config.num_train_timesteps
+    if not 1 <= num_inference_steps <= most:
+        raise InputError(f"is {num_inference_steps}; it must lie in 1 … {most}", field="num_inference_steps")
+    branch.scheduler.set_timesteps(num_inference_steps)
+    if any(float(t) != int(t) for t in branch.scheduler.timesteps):  # a denoiser is asked at whole timesteps
+        raise InputError(f"{branch.name} has timesteps that are not whole numbers", field="scheduler")
+
+
+def _check_aggregable(branch: Branch, target: Branch) -> None:
+    """States can be mixed, and models stepped from changed states: DDIM keeps variance, and nothing between steps."""
+    scheduler, first = branch.scheduler, target.scheduler
+    if not isinstance(scheduler, DDIMScheduler):
+        raise InputError(f"{branch.name} has {type(scheduler).__name__}; aggregation needs DDIM", field="scheduler")
+    if scheduler.config.prediction_type not in ("epsilon", "v_prediction"):
+        raise InputError(f"{branch.name} predicts {scheduler.config.prediction_type}", field="prediction_type")
+    trained, as_first = scheduler.alphas_cumprod.double(), first.alphas_cumprod.double()
+    if not (torch.equal(trained, as_first) and torch.equal(scheduler.timesteps, first.timesteps)):
+        raise InputError(f"{branch.name} and {target.name} follow different schedules", field="scheduler")
 
 
 def _finite(x: torch.Tensor) -> torch.Tensor:

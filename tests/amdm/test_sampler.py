@@ -1,0 +1,297 @@
+"""The sampling loop on toy denoisers: what it evaluates, records, refuses, and where it agrees with plain diffusers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler
+
+from amdm.aggregation import AggregationConfig, official, paper
+from amdm.errors import InputError
+from amdm.sampler import Branch, Step, sample
+
+SCHEDULE = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+    "steps_offset": 1,
+}
+DDIM = {**SCHEDULE, "clip_sample": False, "set_alpha_to_one": False}
+SWITCH = AggregationConfig(3, (0.0,), (), pull_back=False)
+
+
+class Counted:
+    """A toy prediction that depends on the model, the sample and t; remembers its calls."""
+
+    def __init__(self, pull: float, dtype: torch.dtype | None = None) -> None:
+        self.pull, self.dtype, self.calls = pull, dtype, []
+
+    def __call__(self, x: torch.Tensor, t: int, i: int) -> torch.Tensor:
+        assert isinstance(t, int) and isinstance(i, int)
+        self.calls.append((t, i))
+        return torch.tanh(x * self.pull + t / 1000).to(self.dtype or x.dtype)
+
+
+def noise(seed: int, batch: int = 2, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return torch.randn(batch, 4, 8, 8, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def branches(count: int, batch: int = 2, dtype: torch.dtype = torch.float32, **changed: Any) -> list[Branch]:
+    return [
+        Branch(f"m{k}", Counted(0.3 + 0.2 * k), DDIMScheduler(**{**DDIM, **changed}), noise(k, batch, dtype))
+        for k in range(count)
+    ]
+
+
+def calls(branch: Branch) -> list[tuple[int, int]]:
+    return branch.denoiser.calls  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("config", "models", "expected"),
+    [
+        (paper(3, [0.5], [4, 5]), 2, [50, 3]),
+        (official(3, [0.5], [4, 5]), 2, [50, 4]),
+        (paper(3, [0.5, 0.5], [4, 5, 6]), 3, [50, 3, 3]),
+        (official(3, [0.5, 0.5], [4, 5, 6]), 3, [50, 4, 4]),
+        (paper(50, [0.5], [4, 5]), 2, [50, 50]),
+        (paper(0, [0.5], [4, 5]), 2, [50, 0]),
+        (paper(3, [1.0], [4, 5]), 2, [50, 0]),  # without a weight the auxiliary reaches nothing
+        (paper(3, [0.0], [4, 5]), 2, [50, 3]),  # the target's mean is needed all the same
+        (SWITCH, 2, [47, 3]),
+    ],
+)
+def test_evaluations_are_those_that_matter(config: AggregationConfig, models: int, expected: list[int]) -> None:
+    made = branches(models, batch=1)
+    result = sample(made, 50, config)
+    assert [len(calls(branch)) for branch in made] == expected
+    assert list(result.evaluations.values()) == expected
+
+
+@pytest.mark.parametrize("preset", [paper, official])
+def test_later_auxiliary_steps_could_not_matter(preset: Callable[..., AggregationConfig]) -> None:
+    """Evaluations after the window are left out because they change nothing: all T of them give the same target."""
+    made, config = branches(2), preset(3, [0.5], [4, 5])
+    ours = sample(made, 10, config).latents["m0"]
+    states = {branch.name: branch.latents for branch in made}
+    before: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+    for i, t in enumerate(made[0].scheduler.timesteps):
+        eps = {b.name: b.denoiser(states[b.name], int(t), i) for b in made}
+        stepped = {b.name: b.scheduler.step(eps[b.name], t, states[b.name]).prev_sample for b in made}
+        after = dict(stepped)
+        if i in config.steps(10):
+            mixed = 0.5 * stepped["m0"] + math.sqrt(0.75) * stepped["m1"]
+            for name, eta in zip(("m0", "m1"), config.eta, strict=True):
+                mu = stepped[name]
+                if config.mean == "ddpm_previous":
+                    scheduler, late = made[0].scheduler, int(made[0].scheduler.timesteps[i - 1])
+                    alpha, alpha_bar = scheduler.alphas[late], scheduler.alphas_cumprod[late]
+                    mu = (states[name] - (1 - alpha) / (1 - alpha_bar) ** 0.5 * before[name][1]) / alpha**0.5
+                for k in range(2):  # norms are of one sample
+                    away = mixed[k] - mu[k]
+                    after[name] = after[name].clone()
+                    after[name][k] = mixed[k] - eta * away / away.norm()
+        before = {name: (states[name], eps[name]) for name in states}
+        states = after
+    torch.testing.assert_close(ours, states["m0"], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("preset", [paper, official])
+def test_a_sample_does_not_depend_on_its_batch(preset: Callable[..., AggregationConfig]) -> None:
+    made, config = branches(2, batch=3), preset(3, [0.5], [4, 5])
+    together = sample(made, 10, config).latents["m0"]
+    for branch in made:
+        branch.latents = branch.latents[1:2]
+    torch.testing.assert_close(sample(made, 10, config).latents["m0"], together[1:2], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [DDIMScheduler, EulerDiscreteScheduler])
+@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
+def test_one_model_alone_is_the_plain_diffusers_loop(kind: Any, prediction_type: str) -> None:
+    settings = DDIM if kind is DDIMScheduler else {**SCHEDULE, "timestep_spacing": "leading"}
+    scheduler = kind(**settings, prediction_type=prediction_type)
+    denoiser = Counted(0.3)
+    result = sample([Branch("m", denoiser, scheduler, noise(0))], 12)
+    reference = kind(**settings, prediction_type=prediction_type)
+    reference.set_timesteps(12)
+    x = noise(0) * reference.init_noise_sigma
+    for i, t in enumerate(reference.timesteps):
+        x = reference.step(denoiser(reference.scale_model_input(x, t), int(t), i), t, x).prev_sample
+    assert torch.equal(result.latents["m"], x)
+    assert result.evaluations == {"m": 12}
+
+
+def test_official_mean_of_a_v_model_is_that_of_the_same_epsilon_model() -> None:
+    """Two models that say the same thing, one as ε and one as v, sample the same picture."""
+
+    def as_v(branch: Branch) -> Branch:
+        scheduler, speak = branch.scheduler, branch.denoiser
+
+        def v(x: torch.Tensor, t: int, i: int) -> torch.Tensor:
+            a = scheduler.alphas_cumprod[t].double()
+            return (speak(x, t, i) - (1 - a).sqrt() * x) / a.sqrt()
+
+        return Branch(branch.name, v, DDIMScheduler(**DDIM, prediction_type="v_prediction"), branch.latents)
+
+    made, config = branches(2, dtype=torch.float64), official(3, [0.5], [4, 5])
+    as_epsilon = sample(made, 10, config).latents["m0"]
+    spoken = sample([as_v(branch) for branch in made], 10, config).latents["m0"]
+    torch.testing.assert_close(spoken, as_epsilon, rtol=0, atol=1e-4)
+
+
+def test_states_keep_their_precision_under_a_half_precision_denoiser() -> None:
+    made = branches(2)
+    for branch in made:
+        branch.denoiser = Counted(0.3, torch.float16)
+    seen: list[Step] = []
+    result = sample(made, 5, official(3, [0.5], [4, 5]), seen.append)  # type: ignore[arg-type, func-returns-value]
+    for step in seen:
+        for group in (step.entering, step.prediction, step.stepped, step.leaving, step.mean):
+            assert {x.dtype for x in group.values()} <= {torch.float32}
+    assert result.latents["m0"].dtype == torch.float32
+
+
+def test_switch_is_the_auxiliary_and_then_the_target() -> None:
+    made = branches(2)
+    result = sample(made, 10, SWITCH)
+    x = made[1].latents
+    scheduler = made[0].scheduler
+    for i, t in enumerate(scheduler.timesteps):
+        x = scheduler.step(made[1 if i < 3 else 0].denoiser(x, int(t), i), t, x).prev_sample
+    torch.testing.assert_close(result.latents["m0"], x)
+
+
+def test_models_go_on_from_the_mix_without_pull_back() -> None:
+    seen: list[Step] = []
+    config = AggregationConfig(3, (0.5,), (), mix_norm="preserving", pull_back=False)
+    sample(branches(2), 10, config, lambda step: seen.append(step))
+    for step in seen[:3]:
+        assert step.mixed is not None
+        assert all(torch.equal(x, step.mixed) for x in step.leaving.values())
+
+
+def test_recorded_geometry() -> None:
+    made, config = branches(2), official(2, [0.5], [4, 5])
+    seen: list[Step] = []
+    result = sample(made, 6, config, lambda step: seen.append(step), record=True)
+    rows = {(row["step"], row["model"], row["sample"]): row for row in result.geometry}
+    assert len(rows) == len(result.geometry) == 2 * (6 + 3)  # the auxiliary runs in steps 0, 1, 2
+    for (i, name, k), row in rows.items():
+        step = seen[i]
+        assert row["timestep"] == step.timestep
+        assert row["state_norm"] == pytest.approx(float(step.leaving[name][k].norm()) / 16)
+        if i in (1, 2):
+            assert step.mixed is not None
+            away = float((step.mixed[k] - step.mean[name][k]).norm()) / 16
+            assert row["distance_to_mean"] == pytest.approx(away)
+            moved = float((step.mixed[k] - step.leaving[name][k]).norm())
+            assert moved == pytest.approx({"m0": 4, "m1": 5}[name], rel=1e-4)
+        else:
+            assert row["distance_to_mean"] is None
+    assert sample(made, 6, config).geometry == ()
+
+
+def test_callback_can_change_the_state_and_stop() -> None:
+    def replace(step: Step) -> bool:
+        step.leaving["m0"] = torch.full_like(step.leaving["m0"], step.index)
+        return step.index == 3
+
+    made = branches(2)
+    result = sample(made, 10, paper(2, [0.5], [4, 5]), replace)
+    assert result.stopped
+    assert result.evaluations == {"m0": 4, "m1": 2}
+    assert (result.latents["m0"] == 3).all()
+    assert not sample(made, 10, paper(2, [0.5], [4, 5])).stopped
+
+
+def test_a_failed_sample_is_flagged_and_leaves_the_others() -> None:
+    made, config = branches(2), official(3, [0.5], [4, 5])
+    sound = sample(made, 6, config).latents["m0"][1]
+    made[1].latents[0, 0, 0, 0] = math.nan
+    result = sample(made, 6, config)
+    assert result.finite.tolist() == [False, True]
+    torch.testing.assert_close(result.latents["m0"][1], sound)
+
+
+def test_no_gradients_are_kept() -> None:
+    made = branches(2)
+    made[0].latents.requires_grad_()
+    assert not sample(made, 4, paper(2, [0.5], [4, 5])).latents["m0"].requires_grad
+
+
+def scheduler_of(**changed: Any) -> Callable[[list[Branch]], None]:
+    def put(made: list[Branch]) -> None:
+        made[1].scheduler = DDIMScheduler(**{**DDIM, **changed})
+
+    return put
+
+
+def latents_of(x: torch.Tensor) -> Callable[[list[Branch]], None]:
+    def put(made: list[Branch]) -> None:
+        made[1].latents = x
+
+    return put
+
+
+def scheduler_kind(kind: Any) -> Callable[[list[Branch]], None]:
+    def put(made: list[Branch]) -> None:
+        made[1].scheduler = kind(**SCHEDULE, timestep_spacing="leading")
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("spoil", "field"),
+    [
+        (latents_of(torch.zeros(2, 4, 8, 4)), "latents"),
+        (latents_of(torch.zeros(1, 4, 8, 8)), "latents"),
+        (latents_of(torch.zeros(2, 4, 8, 8, dtype=torch.float64)), "latents"),
+        (latents_of(torch.zeros(2, 4, 8, 8, dtype=torch.float16)), "latents"),
+        (scheduler_of(beta_end=0.006), "scheduler"),
+        (scheduler_of(num_train_timesteps=500), "scheduler"),
+        (scheduler_of(timestep_spacing="trailing"), "scheduler"),
+        (scheduler_of(prediction_type="sample"), "prediction_type"),
+        (scheduler_kind(EulerDiscreteScheduler), "scheduler"),  # its states have another norm
+        (scheduler_kind(DPMSolverMultistepScheduler), "scheduler"),  # it remembers states that were changed
+        (lambda made: setattr(made[1], "name", "m0"), "models"),
+        (lambda made: made.append(branches(3)[2]), "weights"),
+        (lambda made: made.pop(), "weights"),
+        (lambda made: made.clear(), "models"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_any_model_runs(spoil: Callable[[list[Branch]], None], field: str) -> None:
+    made = branches(2)
+    denoisers = [branch.denoiser for branch in made]
+    spoil(made)
+    with pytest.raises(InputError, match=f"^{field}: "):
+        sample(made, 10, paper(3, [0.5], [4, 5]))
+    assert all(denoiser.calls == [] for denoiser in denoisers)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("steps", "config", "field"),
+    [
+        (3, official(3, [0.5], [4, 5]), "s"),
+        (2, paper(3, [0.5], [4, 5]), "s"),
+        (0, paper(0, [0.5], [4, 5]), "num_inference_steps"),
+        (1001, paper(3, [0.5], [4, 5]), "num_inference_steps"),
+        (10, paper(3, [0.5], [4, 5, 6]), "eta"),
+        (10, None, "aggregation"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(steps: int, config: AggregationConfig | None, field: str) -> None:
+    made = branches(2)
+    with pytest.raises(InputError, match=f"^{field}: "):
+        sample(made, steps, config)
+    assert not any(calls(branch) for branch in made)
+
+
+def test_fractional_timesteps_are_refused() -> None:
+    scheduler = EulerDiscreteScheduler(**SCHEDULE, timestep_spacing="linspace")
+    with pytest.raises(InputError, match=r"^scheduler: "):
+        sample([Branch("m", Counted(0.3), scheduler, noise(0))], 12)
