@@ -22,6 +22,10 @@ from amdm.errors import InputError
 from amdm.models.control import Denoiser
 
 
+Geometry = dict[str, dict[str, list[float]]]
+"""By model name, then "state_norm" or "distance_to_mean": one number a sample."""
+
+
 @dataclass
 class Branch:
     """One model in a sampling run.
@@ -56,37 +60,33 @@ class Step:
     mixed: torch.Tensor | None = None
     mean: dict[str, torch.Tensor] = field(default_factory=dict)
 
-    def geometry(self) -> list[dict[str, Any]]:
-        """One row a model and sample: step, timestep, model, sample, ‖x_i‖/√dim as ``state_norm`` and, where the
-        step was aggregated, ‖x′ − μ_i‖/√dim as ``distance_to_mean`` (else None).
+    def geometry(self) -> Geometry:
+        """For each model ‖x_i‖/√dim and, where aggregated, ‖x′ − μ_i‖/√dim, one number a sample.
 
         A setting makes sense while state_norm stays near what the schedule expects (1 at high noise) and
         η/√dim stays below distance_to_mean: beyond it the pull-back overshoots.
         """
-        rows: list[dict[str, Any]] = []
+        shown: Geometry = {}
         for name, x in self.leaving.items():
             root = x[0].numel() ** 0.5
-            norms = (sample_norm(x).flatten() / root).tolist()
-            distances: list[float | None] = [None] * len(norms)
+            shown[name] = {"state_norm": (sample_norm(x).flatten() / root).tolist()}
             if self.mixed is not None and name in self.mean:
-                distances = (sample_norm(self.mixed - self.mean[name]).flatten() / root).tolist()
-            place = {"step": self.index, "timestep": self.timestep, "model": name}
-            for k, (norm, distance) in enumerate(zip(norms, distances, strict=True)):
-                rows.append({**place, "sample": k, "state_norm": norm, "distance_to_mean": distance})
-        return rows
+                distance = sample_norm(self.mixed - self.mean[name]).flatten() / root
+                shown[name]["distance_to_mean"] = distance.tolist()
+        return shown
 
 
 @dataclass
 class SamplingResult:
     """latents: final state of each model (an auxiliary's is where it stopped). finite: (B,), whether the target's state
     is free of NaN and infinity. evaluations: guided calls by model. stopped: a callback asked to stop before the end.
-    geometry: rows of :meth:`Step.geometry` for all steps, where recording was asked for."""
+    geometry: :meth:`Step.geometry` of steps 0, 1, …, where recording was asked for."""
 
     latents: dict[str, torch.Tensor]
     finite: torch.Tensor
     evaluations: dict[str, int]
     stopped: bool = False
-    geometry: tuple[dict[str, Any], ...] = ()
+    geometry: tuple[Geometry, ...] = ()
 
 
 Callback = Callable[[Step], bool | None]
@@ -112,7 +112,7 @@ def sample(
     window = _checked_window(branches, num_inference_steps, config)
     states = {b.name: b.latents * b.scheduler.init_noise_sigma for b in branches}
     evaluations = dict.fromkeys(states, 0)
-    rows: list[dict[str, Any]] = []
+    recorded: list[Geometry] = []
     previous: Step | None = None
     stopped = False
     for i, t in enumerate(branches[0].scheduler.timesteps):
@@ -125,13 +125,13 @@ def sample(
         if config is not None and i in window:
             _aggregate(branches, step, previous, config)
         if record:
-            rows += step.geometry()
+            recorded.append(step.geometry())
         stopped = callback is not None and callback(step) is True
         states |= step.leaving
         previous = step
         if stopped:
             break
-    return SamplingResult(states, _finite(states[branches[0].name]), evaluations, stopped, tuple(rows))
+    return SamplingResult(states, _finite(states[branches[0].name]), evaluations, stopped, tuple(recorded))
 
 
 def _advance(branch: Branch, step: Step) -> None:

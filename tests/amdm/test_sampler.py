@@ -179,20 +179,18 @@ def test_recorded_geometry() -> None:
     made, config = branches(2), official(2, [0.5], [4, 5])
     seen: list[Step] = []
     result = sample(made, 6, config, lambda step: seen.append(step), record=True)
-    rows = {(row["step"], row["model"], row["sample"]): row for row in result.geometry}
-    assert len(rows) == len(result.geometry) == 2 * (6 + 3)  # the auxiliary runs in steps 0, 1, 2
-    for (i, name, k), row in rows.items():
-        step = seen[i]
-        assert row["timestep"] == step.timestep
-        assert row["state_norm"] == pytest.approx(float(step.leaving[name][k].norm()) / 16)
-        if i in (1, 2):
-            assert step.mixed is not None
-            away = float((step.mixed[k] - step.mean[name][k]).norm()) / 16
-            assert row["distance_to_mean"] == pytest.approx(away)
-            moved = float((step.mixed[k] - step.leaving[name][k]).norm())
-            assert moved == pytest.approx({"m0": 4, "m1": 5}[name], rel=1e-4)
-        else:
-            assert row["distance_to_mean"] is None
+    assert [sorted(step) for step in result.geometry] == [["m0", "m1"]] * 3 + [["m0"]] * 3
+    for step, shown in zip(seen, result.geometry, strict=True):
+        for name, numbers in shown.items():
+            assert numbers["state_norm"] == pytest.approx([float(x.norm()) / 16 for x in step.leaving[name]])
+            if step.mixed is None:
+                assert "distance_to_mean" not in numbers
+                continue
+            away = [float(x.norm()) / 16 for x in step.mixed - step.mean[name]]
+            assert numbers["distance_to_mean"] == pytest.approx(away)
+            moved = [float(x.norm()) for x in step.mixed - step.leaving[name]]
+            assert moved == pytest.approx([{"m0": 4, "m1": 5}[name]] * 2, rel=1e-4)
+    assert [step.index for step in seen if step.mixed is not None] == [1, 2]
     assert sample(made, 6, config).geometry == ()
 
 
