@@ -21,7 +21,6 @@ from amdm.aggregation import (
 from amdm.errors import InputError
 from amdm.models.control import Denoiser
 
-
 Geometry = dict[str, dict[str, list[float]]]
 """By model name, then "state_norm" or "distance_to_mean": one number a sample."""
 
