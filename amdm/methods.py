@@ -20,7 +20,7 @@ from amdm.sampler import Branch, Step, sample
 
 @dataclass(frozen=True)
 class GeneratedBatch:
-    """Pictures uint8 RGB (B, H, W, 3); whether each sample's latents were finite; guided evaluations by model; seconds by part."""
+    """Pictures uint8 RGB (B, H, W, 3), which samples had finite latents, guided evaluations by model, seconds by part."""
 
     images: np.ndarray
     finite: list[bool]

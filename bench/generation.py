@@ -33,7 +33,7 @@ Generator = Callable[[str, Sequence[Layout], Sequence[str]], Generated]
 
 @dataclass(frozen=True)
 class Group:
-    """Samples that are generated together; fixed by layout set and batch size, so that a torn group is repeated whole."""
+    """Samples generated together; fixed by layout set and batch size, so that a torn group is repeated whole."""
 
     method: str
     seed: int

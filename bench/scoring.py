@@ -32,7 +32,11 @@ class Picture:
 
 
 def score(
-    store: RunStore, entries: Sequence[Entry], factory: Callable[..., Detector], arguments: tuple[Any, ...], workers: int
+    store: RunStore,
+    entries: Sequence[Entry],
+    factory: Callable[..., Detector],
+    arguments: tuple[Any, ...],
+    workers: int,
 ) -> None:
     """Judge every picture of the run that has no verdicts yet."""
     by_index = {entry.index: entry for entry in entries}
@@ -69,15 +73,15 @@ class ScoringWorker:
         return rows, len(batch)
 
 
-def judge_images(
-    detector: Detector, images: Sequence[np.ndarray], pictures: Sequence[Picture]
-) -> list[list[Verdict]]:
+def judge_images(detector: Detector, images: Sequence[np.ndarray], pictures: Sequence[Picture]) -> list[list[Verdict]]:
     """Verdicts on the instances of each picture; one detector query for each distinct category of a picture."""
     categories = [list(dict.fromkeys(label.category for label in one.entry.labels)) for one in pictures]
     found = detector.find(np.stack(images), categories)
     return [
         [
-            judge_instance(image, label.colour, instance.box, own.detections[label.category], own.segment[label.category])
+            judge_instance(
+                image, label.colour, instance.box, own.detections[label.category], own.segment[label.category]
+            )
             for label, instance in zip(one.entry.labels, one.entry.layout.instances, strict=True)
         ]
         for one, image, own in zip(pictures, images, found, strict=True)

@@ -92,7 +92,9 @@ class RunStore:
 
     def whole_samples(self) -> set[tuple[str, int, int]]:
         """(method, layout_index, seed) of samples that are done: their picture lies there unchanged."""
-        rows = self._database.execute("SELECT method, layout_index, seed, image, sha256 FROM samples WHERE status = 'ok'")
+        rows = self._database.execute(
+            "SELECT method, layout_index, seed, image, sha256 FROM samples WHERE status = 'ok'"
+        )
         return {(m, i, s) for m, i, s, image, digest in rows if _sha256(self.folder / image) == digest}
 
     def failed_samples(self) -> set[tuple[str, int, int]]:
@@ -139,7 +141,7 @@ class RunStore:
             self.update_info(status="started")
             return self.info
         info = read_run_info(self.folder)
-        for field in sorted(set(settings) | set(info) - set(PROGRESS_FIELDS)):
+        for field in sorted((set(settings) | set(info)) - set(PROGRESS_FIELDS)):
             if info.get(field) != settings.get(field):
                 where, before, now = _first_difference(field, info.get(field), settings.get(field))
                 if not force:

@@ -19,7 +19,7 @@ LATENT_NOISE = 0.1
 
 
 def train_vae(folder: Path, steps: int, seed: int, device: torch.device, batch: int = 32) -> AutoencoderTiny:
-    """Train (or go on) for ``steps`` in all; returns the averaged weights, latents of mean 0 and deviation 1 a channel."""
+    """Train (or go on) for ``steps`` in all; returns the averaged weights (latent channels: mean 0, deviation 1)."""
     torch.manual_seed(seed)
     vae = build_vae().to(device, memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(vae.parameters(), lr=2e-3, weight_decay=1e-4, betas=(0.9, 0.99))

@@ -105,7 +105,7 @@ class Trainer(ABC):
         return {name: loss.item()}
 
     def loss(self, scenes: Sequence[Scene], clean: torch.Tensor, predict: Predict) -> torch.Tensor:
-        """Weighted squared error of v at random timesteps; weight min(SNR+1, 6)/(SNR+1), and more inside small boxes."""
+        """Weighted squared error of v at random timesteps: min(SNR+1, 6)/(SNR+1), and more inside small boxes."""
         t = torch.randint(0, len(self.alphas), (len(clean),), device=self.device)
         a = self.alphas[t].view(-1, 1, 1, 1)
         noise = torch.randn_like(clean)

@@ -21,7 +21,7 @@ ROLES = 3
 class GroundingTokens(NamedTuple):
     """What the fusers read: subject tokens of all slots, then action tokens, then object tokens.
 
-    tokens: (B, 3·slots, D). boxes: (B, 3·slots, 4), xyxy in [0, 1]. used: (B, 3·slots), 1 where the slot holds an interaction.
+    tokens: (B, 3·slots, D). boxes: (B, 3·slots, 4), xyxy in [0, 1]. used: (B, 3·slots), 1 where the slot is in use.
     """
 
     tokens: torch.Tensor
@@ -64,7 +64,7 @@ class InteractionNet(nn.Module):
         mask = masks.unsqueeze(-1).to(subject_embeddings.dtype)
         action_boxes = between(subject_boxes, object_boxes)
         slot = self.interaction_embedding.emb.weight
-        # Official numbering of the roles: 0 subject, 1 object, 2 action, although the tokens go subject, action, object.
+        # Official numbering of roles: 0 subject, 1 object, 2 action, although the tokens go subject, action, object.
         role = self.position_embedding.emb.weight
         null = self.null_positive_feature
         subject = self.linears(self._features(subject_embeddings, null, subject_boxes, mask)) + slot + role[0]
@@ -91,8 +91,9 @@ class GatedGroundingAttention(GatedSelfAttentionDense):
 
     Attributes:
         scale: factor on both gates (official `fuser.scale`); 0 switches the fuser off.
-        box_bias: 0 in every published model. Otherwise box_bias·(2·coverage − 1) is added to the logit of a visual query for
-            a grounding key, coverage being the share of the query's grid cell inside the key's box (0 for unused slots).
+        box_bias: 0 in every published model. Otherwise box_bias·(2·coverage − 1) is added to the logit of a visual query
+            for a grounding key, coverage being the share of the query's grid cell inside the key's box (0 for unused
+            slots).
     """
 
     scale: float = 1.0

@@ -26,7 +26,7 @@ class Branch(Enum):
 class MIGCConditions:
     """Conditions of B pictures, padded to the n instances of the largest.
 
-    contexts: (B, 1+n, L, D), text embeddings of [caption, instances]. pooled: (B, n, D). boxes: (B, n, 4), xyxy in [0, 1].
+    contexts: (B, 1+n, L, D), text embeddings of [caption, instances]. pooled: (B, n, D). boxes: (B, n, 4), xyxy.
     valid: (B, n), bool. masks: (B, 1+n, h, w) at latent size: background, then instances, in [0, 1].
     scales: optional factors by instance.
     """

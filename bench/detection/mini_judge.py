@@ -142,9 +142,7 @@ def _mask_of(probabilities: torch.Tensor) -> Segment:
 
 
 def _convolution(before: int, after: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(before, after, 3, stride, padding=1, bias=False), nn.GroupNorm(8, after), nn.SiLU()
-    )
+    return nn.Sequential(nn.Conv2d(before, after, 3, stride, padding=1, bias=False), nn.GroupNorm(8, after), nn.SiLU())
 
 
 def _box_head() -> nn.Module:

@@ -28,9 +28,7 @@ def build_mini_set(name: str) -> dict[str, Any]:
         entries[str(key)] = {
             "caption": scene.caption,
             "image_id": f"{key:06d}",
-            "segment": [
-                {"label": one.label, "bbox": [round(value, 5) for value in one.box]} for one in scene.objects
-            ],
+            "segment": [{"label": one.label, "bbox": [round(value, 5) for value in one.box]} for one in scene.objects],
         }
     return entries
 

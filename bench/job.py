@@ -1,0 +1,213 @@
+"""The main job: methods over a layout set: generate, judge, time, tabulate. Run again, it goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from amdm.config import load_profile
+from amdm.errors import InputError
+from amdm.layout import Layout
+from bench.generation import Generator, generate, groups
+from bench.layouts.layout_set import Label, LayoutSet
+from bench.layouts.named import load_layouts
+from bench.provenance import environment
+from bench.report.grid import balanced, picture_grid
+from bench.scoring import read_image, score
+from bench.store import RunStore, read_run_info, read_table
+from bench.tables import CEILING, TableInfo, markdown, write_tables
+
+DEFAULT_METHODS = ("interactdiffusion", "interactdiffusion+migc", "migc")
+CONTROL_METHODS = (
+    *("interactdiffusion", "interactdiffusion+migc", "migc", "interactdiffusion-category"),
+    *("interactdiffusion+migc@paper", "interactdiffusion+itself", "switch", "slerp"),
+)
+CONTROL_LIMIT = 200
+DEFAULT_BATCH = {"mini": 16, "paper": 4}
+DEFAULT_LAYOUTS = {"mini": "mini", "paper": "coco-mig-amdm"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be measured; every field is checked before anything is written.
+
+    limit: layouts in all, rounded up to a multiple of 5 and balanced over levels; None takes all.
+    """
+
+    profile: str
+    layouts: str
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    batch: int
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        profile = load_profile(self.profile)
+        if not self.methods:
+            raise InputError("names no method", field="methods")
+        for name in self.methods:
+            profile.method(name)
+        if len(set(self.methods)) < len(self.methods):
+            raise InputError("names a method twice", field="methods")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise InputError("must be distinct integers of 0 or more", field="seeds")
+        if not 1 <= self.batch <= 1024:
+            raise InputError(f"{self.batch} is not between 1 and 1024", field="batch")
+
+    def layout_set(self) -> LayoutSet:
+        """The layouts to be run."""
+        whole = load_layouts(self.layouts)
+        return whole if self.limit is None else whole.subset(self.limit)
+
+    def settings(self, layout_set: LayoutSet) -> dict[str, Any]:
+        """All that decides the results, as plain JSON."""
+        from amdm.methods import weight_digests
+
+        profile = load_profile(self.profile)
+        return {
+            **asdict(self),
+            "layout_hash": layout_set.hash,
+            "method_settings": {name: profile.describe(name) for name in self.methods},
+            "weights": weight_digests(self.profile),
+            "judge": {"name": "mini-judge", "revision": _judge_revision()},
+            **environment(),
+        }
+
+
+def run_job(job: Job, folder: Path | None, reports: Path, workers: int, force: bool = False) -> tuple[Path, int]:
+    """Do the job in ``folder`` (by default one that its settings name). Returns the folder and the number of failures.
+
+    Raises:
+        InputError: before anything is written, for anything that cannot be run.
+        KeyboardInterrupt: after the batches in hand were recorded.
+    """
+    layout_set = job.layout_set()
+    settings = job.settings(layout_set)
+    folder = folder or Path("runs") / _run_name(job, layout_set, settings)
+    with RunStore(folder, settings, force) as store:
+        ceiling = [CEILING] if job.profile == "mini" else []
+        work = groups(layout_set, job.methods, job.seeds, job.batch) + groups(
+            layout_set, ceiling, job.seeds[:1], job.batch
+        )
+        expected = {(g.method, e.index, g.seed) for g in work for e in g.entries}
+        complete = expected <= (store.whole_samples() & store.judged_samples())
+        if complete:
+            print(f"complete: {len(expected)} images are generated and judged; nothing to do", flush=True)
+        else:
+            command = shlex.join(["amdm-bench", *sys.argv[1:]])
+            store.update_info(started=store.info.get("started") or _now(), command=command, workers=workers)
+            generate(store, work, make_generator, (job.profile, job.methods), workers)
+            score(store, layout_set.entries, make_judge, (), workers)
+            store.update_info(finished=_now(), status="failed samples" if store.failed_samples() else "complete")
+        failures = len(store.failed_samples())
+    write_report(folder, reports / folder.name)
+    return folder, failures
+
+
+def write_report(folder: Path, report: Path) -> str:
+    """Tables and picture grid of a run folder; returns the Markdown."""
+    info = read_run_info(folder)
+    verdicts, samples = read_table(folder, "verdicts"), read_table(folder, "samples")
+    job = Job(**{k: tuple(info[k]) if isinstance(info[k], list) else info[k] for k in Job.__dataclass_fields__})
+    layout_set = job.layout_set()
+    if layout_set.hash != info["layout_hash"]:
+        raise InputError("the layout set is not the one that was run", file=folder / "run.json", field="layout_hash")
+    table_info = TableInfo(
+        title=f"Table 1{' (mini world)' if job.profile == 'mini' else ''}: {layout_set.name}",
+        judge=f"{info['judge']['name']} {info['judge']['revision'][:12]}",
+        layouts=layout_set.name,
+        layout_hash=layout_set.hash,
+        count=len(layout_set),
+        full_size=layout_set.full_size,
+        methods=job.methods,
+        seeds=job.seeds,
+        command=info.get("command", "amdm-bench"),
+    )
+    write_tables(report, verdicts, samples, table_info)
+    entries = balanced(layout_set.entries)
+    picture_grid(_pictures(folder, samples, job, {e.index for e in entries}), entries, report / "grid.png")
+    return markdown(verdicts, samples, table_info)
+
+
+def make_generator(profile: str, methods: Sequence[str]) -> Generator:
+    """The methods of a profile, and true renderings under the name "ceiling"."""
+    from amdm.methods import load_methods
+
+    loaded = load_methods(profile, methods)
+
+    def run(method: str, layouts: Sequence[Layout], keys: Sequence[str]) -> Any:
+        return true_renderings(layouts, keys) if method == CEILING else loaded[method].generate(layouts, keys)
+
+    return run
+
+
+def true_renderings(layouts: Sequence[Layout], keys: Sequence[str]) -> SimpleNamespace:
+    """Pictures of the layouts as the mini world's renderer draws them."""
+    from amdm.mini.renderer import render
+    from amdm.mini.scenes import Scene, SceneObject, scene_generator
+
+    images = []
+    for layout, key in zip(layouts, keys, strict=True):
+        labels = [Label.parse(one.phrase) for one in layout.instances]
+        objects = [
+            SceneObject(label.colour, label.category, one.box)
+            for label, one in zip(labels, layout.instances, strict=True)
+        ]
+        images.append(render(Scene(tuple(objects)), scene_generator(f"{CEILING}:{key}", 0, 0)).image)
+    return SimpleNamespace(images=np.stack(images), finite=[True] * len(images), evaluations={})
+
+
+def make_judge() -> Any:
+    """The mini judge."""
+    from bench.detection.mini_judge import MiniJudge
+
+    return MiniJudge()
+
+
+def chosen_profile(wanted: str) -> tuple[str, str]:
+    """The profile to run, and why: ``auto`` takes paper where a CUDA device and the checkpoints are present."""
+    if wanted != "auto":
+        load_profile(wanted)
+        return wanted, "as asked for"
+    from amdm.methods import paper_profile_available
+
+    available, why = paper_profile_available()
+    return ("paper", "a CUDA device and the checkpoints are present") if available else ("mini", why)
+
+
+def _pictures(folder: Path, samples: Any, job: Job, wanted: set[int]) -> dict[str, dict[int, np.ndarray]]:
+    shown: dict[str, dict[int, np.ndarray]] = {name: {} for name in (*job.methods, CEILING)}
+    first = samples[(samples.status == "ok") & (samples.seed == job.seeds[0]) & samples.layout_index.isin(wanted)]
+    for row in first.itertuples():
+        if row.method in shown:
+            shown[row.method][int(row.layout_index)] = read_image(folder / row.image)
+    return {name: found for name, found in shown.items() if found}
+
+
+def _run_name(job: Job, layout_set: LayoutSet, settings: dict[str, Any]) -> str:
+    decisive = {key: value for key, value in settings.items() if key not in ("git",)}
+    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:8]
+    return f"{job.profile}-{layout_set.name}-{len(layout_set)}-{digest}"
+
+
+def _judge_revision() -> str:
+    from importlib.resources import files
+
+    path = files("bench.detection") / "weights" / "mini_judge.sha256"
+    if not path.is_file():
+        raise InputError("the judge's weights are absent", file=path)
+    return path.read_text(encoding="utf-8").strip()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

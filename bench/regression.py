@@ -1,0 +1,140 @@
+"""The gate: a run against stored verdicts, instance by instance."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from amdm.errors import InputError
+from bench.metrics import AVERAGE, metric_table
+from bench.store import read_run_info, read_table, write_whole
+
+GATED = ("isr", "miou")
+TOLERANCE = {"Avg": 1.5, "level": 4.0}
+"""Points that ISR and mIoU may fall. Identical code on identical hardware falls by 0; other hardware rounds otherwise
+and flips borderline instances."""
+
+_KEY = ["method", "layout_index", "seed", "instance"]
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """failures: one line a metric that fell too far. report: Markdown."""
+
+    failures: list[str]
+    report: str
+
+
+def make_baseline(run: Path, path: Path, reason: str) -> None:
+    """Store a run's verdicts as the baseline; the only way to change one. ``reason`` is kept with those before it."""
+    if not reason.strip():
+        raise InputError("say why the baseline changes", field="reason")
+    info, verdicts = read_run_info(run), _generated(run)
+    history = _read(path)["history"] if path.exists() else []
+    rows = [[*map(_plain, row)] for row in verdicts[[*_KEY, "level", *_VALUES]].itertuples(index=False)]
+    content = {
+        "layouts": info["layouts"],
+        "layout_hash": info["layout_hash"],
+        "count": int(verdicts.layout_index.nunique()),
+        "weights": info["weights"],
+        "judge": info["judge"],
+        "packages": info["packages"],
+        "machine": info["machine"],
+        "history": [*history, {"reason": reason, "metrics": _metrics(verdicts)}],
+        "columns": [*_KEY, "level", *_VALUES],
+        "verdicts": rows,
+    }
+    text = json.dumps(content, indent=1)
+    # One verdict a line, so that a change of baseline can be read as a difference.
+    head, _, _ = text.partition('"verdicts": [')
+    lines = ",\n".join("  " + json.dumps(row) for row in rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, f'{head}"verdicts": [\n{lines}\n ]\n}}\n'.encode())
+
+
+def check_regression(run: Path, path: Path, tolerance: dict[str, float] | None = None) -> GateResult:
+    """Compare a run with the baseline on the same instances.
+
+    Raises:
+        InputError: other layouts, or instances of the baseline that the run lacks.
+    """
+    limit = tolerance or TOLERANCE
+    baseline, info, now = _read(path), read_run_info(run), _generated(run)
+    if info["layout_hash"] != baseline["layout_hash"]:
+        raise InputError(f"was made on other layouts ({baseline['layouts']})", file=path, field="layout_hash")
+    before = pd.DataFrame(baseline["verdicts"], columns=baseline["columns"])
+    paired = before.merge(now, on=_KEY, suffixes=("_before", ""))
+    if len(paired) < len(before):
+        raise InputError(f"lacks {len(before) - len(paired)} instances of the baseline", file=run, field="verdicts")
+    now = now.merge(before[_KEY], on=_KEY)
+    old, new = _levels(_with_columns(before, now)), _levels(now)
+    failures, lines = [], []
+    for (method, level, metric), value in new.items():
+        fall = 100 * (old[method, level, metric] - value)
+        allowed = limit["Avg" if level == AVERAGE else "level"]
+        if metric in GATED and fall > allowed:
+            failures.append(f"{method} {level} {metric}: fell by {fall:.2f} points (allowed {allowed:g})")
+        if metric in GATED:
+            lines.append(f"| {method} | {level} | {metric} | {100 * (value + fall / 100):.2f} | {100 * value:.2f} |")
+    flips = paired[(paired.success_before & paired.attr_before) != (paired.success & paired.attr)]
+    return GateResult(failures, _report(failures, lines, flips, path))
+
+
+_VALUES = ["detected", "iou", "success", "attr", "miou"]
+
+
+def _report(failures: list[str], lines: list[str], flips: pd.DataFrame, path: Path) -> str:
+    shown = [
+        f"- {row.method}, layout {row.layout_index}, instance {row.instance} ({row.label}): "
+        f"{'lost' if row.success_before and row.attr_before else 'won'}"
+        for row in flips.head(60).itertuples()
+    ]
+    more = [f"- and {len(flips) - 60} more"] if len(flips) > 60 else []
+    verdict = "\n".join(f"- **{failure}**" for failure in failures) or "No metric fell beyond its tolerance."
+    table = "\n".join(["| method | level | metric | baseline | now |", "|---|---|---|---|---|", *lines])
+    flipped = "\n".join(shown + more) or "none"
+    title = f"# Regression check against `{path.name}`"
+    return "\n\n".join([title, verdict, table, f"## Flipped instances ({len(flips)})", flipped]) + "\n"
+
+
+def _generated(run: Path) -> pd.DataFrame:
+    verdicts = read_table(run, "verdicts")
+    return verdicts.astype({"detected": bool, "success": bool, "attr": bool})
+
+
+def _with_columns(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
+    """The baseline's verdicts with the descriptive columns that the metrics ask for."""
+    return before.merge(now[[*_KEY, "colour", "category", "box_area"]], on=_KEY)
+
+
+def _levels(verdicts: pd.DataFrame) -> dict[tuple[str, str, str], float]:
+    table = metric_table(verdicts, intervals=False)
+    return {(row["method"], row["level"], m): float(row[m]) for row in table.to_dict("records") for m in GATED}
+
+
+def _metrics(verdicts: pd.DataFrame) -> dict[str, float]:
+    return {
+        f"{method} {metric}": round(100 * value, 4)
+        for (method, level, metric), value in _levels(verdicts).items()
+        if level == AVERAGE
+    }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError("cannot be read as JSON", file=path) from error
+    for field in ("layout_hash", "columns", "verdicts", "history"):
+        if not isinstance(content, dict) or field not in content:
+            raise InputError("is missing", file=path, field=field)
+    return content
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if hasattr(value, "item") else value
+    return round(value, 6) if isinstance(value, float) else value

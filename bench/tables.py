@@ -1,0 +1,150 @@
+"""The paper's Table 1 from verdicts, with what is needed to read it honestly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from bench.metrics import AVERAGE, metric_table, over_seeds, paired_differences
+
+CEILING = "ceiling"
+"""The method name of true renderings: the score of a perfect generator under this judge."""
+
+METRICS = {"isr": "ISR", "miou": "mIoU"}
+SPLIT = ("place", "colour_given_place", "nothing_detected", "wrong_place", "wrong_colour")
+
+
+@dataclass(frozen=True)
+class TableInfo:
+    """What a table says of its run.
+
+    title: first line. judge: detector. layouts: name of the set, layouts: how many, of how many. methods: in order, the
+    target first. seeds: of the run. command: regenerates the table.
+    """
+
+    title: str
+    judge: str
+    layouts: str
+    layout_hash: str
+    count: int
+    full_size: int
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    command: str
+
+
+def table1(verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> pd.DataFrame:
+    """One row a method: per cent by level and in all (weighted by instances), 95 % interval of the ISR, seconds, n.
+
+    seconds: of a batch over its size, mean. n: images judged. expected: images asked for; fewer were judged where some
+    failed or are not done yet.
+    """
+    metrics = metric_table(verdicts).set_index(["method", "level"])
+    rows = []
+    for method in [m for m in (*info.methods, CEILING) if m in set(verdicts.method)]:
+        row: dict[str, object] = {"method": method}
+        for metric, shown in METRICS.items():
+            for level in [f"L{k}" for k in sorted(set(verdicts.level))] + [AVERAGE]:
+                if (method, level) in metrics.index:
+                    row[f"{shown} {level}"] = 100 * metrics.loc[(method, level), metric]
+        average = metrics.loc[(method, AVERAGE)]
+        row |= {"ISR low": 100 * average.isr_low, "ISR high": 100 * average.isr_high}
+        seconds = samples.loc[(samples.method == method) & (samples.status == "ok"), "seconds"]
+        row["s/image"] = float("nan") if method == CEILING else float(seconds.mean())
+        row |= {"n": int(average.images), "expected": info.count * (1 if method == CEILING else len(info.seeds))}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def differences(verdicts: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
+    """Each method less the first, paired over layouts: points, with 95 % intervals, for ISR and mIoU."""
+    target, rows = methods[0], []
+    for method in methods[1:]:
+        if {target, method} <= set(verdicts.method):
+            found = paired_differences(verdicts, method, target)
+            row: dict[str, object] = {"difference": f"{method} − {target}"}
+            for metric, shown in METRICS.items():
+                one = found[metric]
+                row[shown] = f"{100 * one.value:+.2f} [{100 * one.low:+.2f}, {100 * one.high:+.2f}]"
+            rows.append({**row, "pairs": found["isr"].pairs})
+    return pd.DataFrame(rows)
+
+
+def failure_split(verdicts: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
+    """Per cent of instances at the right place, of these in the right colour, and why the others fail."""
+    metrics = metric_table(verdicts, intervals=False)
+    average = metrics[metrics.level == AVERAGE].set_index("method")
+    rows = [m for m in (*methods, CEILING) if m in average.index]
+    table = 100 * average.loc[rows, list(SPLIT)]
+    return table.rename(columns=lambda name: name.replace("_", " ")).reset_index()
+
+
+def markdown(verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> str:
+    """The table as a page: results, differences, failures, what is missing, and how to make it again."""
+    results = table1(verdicts, samples, info)
+    shown = results.copy()
+    shown["ISR 95 %"] = [f"{low:.1f}–{high:.1f}" for low, high in zip(shown.pop("ISR low"), shown.pop("ISR high"))]  # noqa: B905
+    parts = [
+        f"# {info.title}",
+        f"{info.count} of {info.full_size} layouts of `{info.layouts}` ({info.layout_hash[:12]}), seeds "
+        f"{', '.join(map(str, info.seeds))}, judge `{info.judge}`. Per cent; Avg is weighted by instances; rounded "
+        "(published tables truncate). Intervals: 95 %, bootstrap over layouts. s/image: a batch's seconds over its size.",
+        _markdown(shown),
+        f"`{CEILING}`: true renderings of the same layouts under the same judge."
+        if CEILING in set(shown.method)
+        else "",
+        "## Paired differences",
+        "Points, with 95 % intervals by a paired bootstrap over layouts.",
+        _markdown(differences(verdicts, info.methods)),
+        "## Where instances fail",
+        _markdown(failure_split(verdicts, info.methods)),
+        _seeds(verdicts, info),
+        _missing(results, samples),
+        f"Made by `{info.command}`.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def write_tables(folder: Path, verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> None:
+    """table1.csv, table1.md and verdicts.parquet in ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table1(verdicts, samples, info).to_csv(folder / "table1.csv", index=False, float_format="%.4f")
+    (folder / "table1.md").write_text(markdown(verdicts, samples, info), encoding="utf-8")
+    verdicts.to_parquet(folder / "verdicts.parquet", index=False)
+
+
+def _seeds(verdicts: pd.DataFrame, info: TableInfo) -> str:
+    if len(info.seeds) < 2:
+        return ""
+    table = over_seeds(verdicts[verdicts.method != CEILING])
+    table = table[table.level == AVERAGE]
+    shown = pd.DataFrame({"method": table.method, "seeds": table.seeds})
+    for metric, name in METRICS.items():
+        pairs = zip(table[f"{metric}_mean"], table[f"{metric}_std"], strict=True)
+        shown[name] = [f"{100 * mean:.2f} ± {100 * spread:.2f}" for mean, spread in pairs]
+    return "## Over seeds\n\nMean ± standard deviation.\n\n" + _markdown(shown)
+
+
+def _missing(results: pd.DataFrame, samples: pd.DataFrame) -> str:
+    lines = [
+        f"- **{row.method}: {row.n} of {row.expected} images were judged; the others are not counted.**"
+        for row in results.itertuples()
+        if row.n < row.expected
+    ]
+    failed = samples[samples.status == "failed"]
+    lines += [
+        f"- {row.method}, layout {row.layout_index}, seed {row.seed} failed: {row.error}"
+        for row in failed.head(20).itertuples()
+    ]
+    return "## Missing\n\n" + "\n".join(lines) if lines else ""
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    if table.empty:
+        return ""
+    floats = tuple(".2f" if pd.api.types.is_float_dtype(dtype) else "" for dtype in table.dtypes)
+    text: str = table.to_markdown(index=False, floatfmt=floats, missingval="–")
+    return text.replace(" nan ", "   – ")
