@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -86,16 +87,13 @@ def generate(
     done = total - sum(len(group.entries) for group in todo)
     if not todo:
         return len(store.failed_samples())
-    with tqdm(total=total, initial=done, desc="generate", unit="image", smoothing=0.05) as progress:
-        results = run_tasks(GroupWorker, (factory, arguments), todo, workers)
-        try:
-            for result in results:
-                _record(store, result)
-                progress.update(len(result.outcomes))
-        except KeyboardInterrupt:
-            tqdm.write("stopping: finishing the batches in hand")
-            results.close()
-            raise
+    with (
+        tqdm(total=total, initial=done, desc="generate", unit="image", smoothing=0.05) as progress,
+        closing(run_tasks(GroupWorker, (factory, arguments), todo, workers)) as results,
+    ):
+        for result in results:
+            _record(store, result)
+            progress.update(len(result.outcomes))
     return len(store.failed_samples())
 
 

@@ -143,6 +143,7 @@ def make_generator(profile: str, methods: Sequence[str]) -> Generator:
     """The methods of a profile, and true renderings under the name "ceiling"."""
     from amdm.methods import load_methods
 
+    _one_thread()
     loaded = load_methods(profile, methods)
 
     def run(method: str, layouts: Sequence[Layout], keys: Sequence[str]) -> Any:
@@ -171,7 +172,15 @@ def make_judge() -> Any:
     """The mini judge."""
     from bench.detection.mini_judge import MiniJudge
 
+    _one_thread()
     return MiniJudge()
+
+
+def _one_thread() -> None:
+    """On a CPU several processes of one thread are faster than threads, and rounding then is the same for any number."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def chosen_profile(wanted: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,12 @@ def score(
     batches = [todo[k : k + SCORING_BATCH] for k in range(0, len(todo), SCORING_BATCH)]
     if not batches:
         return
-    with tqdm(total=int((samples.status == "ok").sum()), initial=len(judged), desc="judge", unit="image") as progress:
-        for rows, count in run_tasks(ScoringWorker, (factory, arguments), batches, workers):
+    done = int((samples.status == "ok").sum())
+    with (
+        tqdm(total=done, initial=done - len(todo), desc="judge", unit="image") as progress,
+        closing(run_tasks(ScoringWorker, (factory, arguments), batches, workers)) as results,
+    ):
+        for rows, count in results:
             store.record(verdicts=rows)
             progress.update(count)
 

@@ -70,10 +70,7 @@ class RunStore:
         self._lock = _locked(folder)
         try:
             self.info = self._agreed(settings, force)
-            self._database = sqlite3.connect(folder / "run.sqlite", isolation_level=None)
-            self._database.execute("PRAGMA journal_mode = DELETE")
-            self._database.execute("PRAGMA synchronous = FULL")
-            self._database.executescript(_SCHEMA)
+            self._database = _database(folder / "run.sqlite")
         except BaseException:
             self._lock.close()
             raise
@@ -141,14 +138,18 @@ class RunStore:
             self.update_info(status="started")
             return self.info
         info = read_run_info(self.folder)
+        forced: list[dict[str, str]] = []
         for field in sorted((set(settings) | set(info)) - set(PROGRESS_FIELDS)):
             if info.get(field) != settings.get(field):
                 where, before, now = _first_difference(field, info.get(field), settings.get(field))
                 if not force:
                     raise InputError(f"was {before}, now {now}; use another folder, or --force", file=path, field=where)
-                info.setdefault("forced", []).append({"field": where, "before": before, "now": now})
+                forced.append({"field": where, "before": before, "now": now})
                 info[field] = settings.get(field)
-        return info
+        self.info = info
+        if forced:
+            self.update_info(forced=[*info.get("forced", []), *forced])
+        return self.info
 
 
 def read_run_info(folder: Path) -> dict[str, Any]:
@@ -199,6 +200,20 @@ class _transaction:
         self.database.execute("COMMIT" if kind is None else "ROLLBACK")
 
 
+def _database(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, isolation_level=None)
+    try:
+        database.execute("PRAGMA journal_mode = DELETE")
+        database.execute("PRAGMA synchronous = FULL")
+        database.executescript(_SCHEMA)
+    except sqlite3.DatabaseError as error:
+        database.close()
+        if isinstance(error, sqlite3.OperationalError):  # a full disk, say: nothing is wrong with the file
+            raise
+        raise InputError(f"is not a run's database ({error})", file=path) from error
+    return database
+
+
 def _locked(folder: Path) -> Any:
     file = (folder / "lock").open("a+", encoding="utf-8")
     try:
@@ -216,9 +231,14 @@ def _locked(folder: Path) -> Any:
 
 def _safe(text: str) -> str:
     """A file name that stays in its folder: other characters become %xx; long names are cut and hashed."""
-    name = re.sub(r"[^A-Za-z0-9.+@-]", lambda match: "".join(f"%{byte:02x}" for byte in match[0].encode()), text)
+    name = re.sub(r"[^A-Za-z0-9.+@-]", lambda match: "".join(f"%{byte:02x}" for byte in _bytes(match[0])), text)
     name = re.sub(r"^\.", "%2e", name) or "%"
-    return name if len(name) <= 80 else f"{name[:60]}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return name if len(name) <= 80 else f"{name[:60]}-{hashlib.sha256(_bytes(text)).hexdigest()[:16]}"
+
+
+def _bytes(text: str) -> bytes:
+    """UTF-8, also of half a surrogate pair, which JSON can hold."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _sha256(path: Path) -> str | None:

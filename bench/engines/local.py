@@ -1,61 +1,133 @@
 """Work on one machine: tasks in worker processes, results in the parent, which alone writes.
 
-A task does not depend on other tasks, so results do not depend on the number of workers. On a CPU several
-single-thread workers are faster than one with several threads.
+A task does not depend on other tasks, so results do not depend on the number of workers.
 """
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from multiprocessing import get_context
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
+from types import FrameType
 from typing import Any, Protocol
 
 
 class Worker(Protocol):
     """Built once in each process; then answers tasks."""
 
-    def __call__(self, task: Any) -> Any: ...
+    def __call__(self, task: Any, /) -> Any: ...
+
+
+class WorkerLostError(RuntimeError):
+    """A worker process died: killed, or out of memory. What was recorded is whole."""
 
 
 Factory = Callable[..., Worker]
+Interrupted = Callable[[], bool]
 _worker: Worker | None = None
 
 
-def run_tasks(factory: Factory, arguments: tuple[Any, ...], tasks: Sequence[Any], workers: int) -> Iterator[Any]:
+def run_tasks(
+    factory: Factory, arguments: tuple[Any, ...], tasks: Sequence[Any], workers: int
+) -> Generator[Any, None, None]:
     """Results of the tasks as they are done. ``factory(*arguments)`` makes a worker; 1 worker works in this process.
 
-    Closing the iterator early drops what has not begun and waits for what has.
+    Close the iterator (``contextlib.closing``) where it may be left early.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C, once the results of what was in hand are given; a second Ctrl-C stops at once.
+        WorkerLostError: a worker process died.
     """
-    if workers == 1 or len(tasks) <= 1:
-        worker = factory(*arguments)
-        yield from map(worker, tasks)
-        return
+    run = _in_this_process if workers == 1 or len(tasks) <= 1 else _in_processes
+    with _interrupt_deferred() as interrupted:
+        yield from run(factory, arguments, tasks, workers, interrupted)
+        if interrupted():
+            raise KeyboardInterrupt
+
+
+def _in_this_process(
+    factory: Factory, arguments: tuple[Any, ...], tasks: Sequence[Any], _: int, interrupted: Interrupted
+) -> Iterator[Any]:
+    worker = factory(*arguments)
+    for task in tasks:
+        if interrupted():
+            return
+        yield worker(task)
+
+
+def _in_processes(
+    factory: Factory, arguments: tuple[Any, ...], tasks: Sequence[Any], workers: int, interrupted: Interrupted
+) -> Iterator[Any]:
     pool = ProcessPoolExecutor(min(workers, len(tasks)), get_context("spawn"), _start, (factory, arguments))
+    waiting: list[Any] = list(reversed(tasks))
+    running: set[Future[Any]] = set()
     try:
-        waiting: list[Any] = list(reversed(tasks))
-        running: set[Future[Any]] = set()
-        while waiting or running:
-            while waiting and len(running) < workers + 1:
+        with _interrupt_ignored():  # the workers are launched here, and inherit it
+            running.add(pool.submit(_answer, waiting.pop()))
+        while running:
+            while waiting and len(running) < workers + 1 and not interrupted():
                 running.add(pool.submit(_answer, waiting.pop()))
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 yield future.result()
+    except BrokenProcessPool as error:
+        raise WorkerLostError("a worker process died (killed, or out of memory)") from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _start(factory: Factory, arguments: tuple[Any, ...]) -> None:
-    # Ctrl-C is for the parent, which finishes what is in hand.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    import torch
-
-    torch.set_num_threads(1)
+    threading.Thread(target=_follow_parent, daemon=True).start()
     global _worker
     _worker = factory(*arguments)
+
+
+def _follow_parent() -> None:
+    """End this process when the parent is gone: a killed parent cannot tell its workers."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _answer(task: Any) -> Any:
     assert _worker is not None
     return _worker(task)
+
+
+@contextmanager
+def _interrupt_deferred() -> Iterator[Interrupted]:
+    """Inside, the first Ctrl-C is only noted; the second raises. Elsewhere than in the main thread nothing changes."""
+    asked: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+        os.write(2, b"\nstopping: finishing the batches in hand (Ctrl-C again stops at once)\n")
+
+    with _handled_by(note):
+        yield lambda: bool(asked)
+
+
+@contextmanager
+def _interrupt_ignored() -> Iterator[None]:
+    with _handled_by(signal.SIG_IGN):
+        yield
+
+
+@contextmanager
+def _handled_by(handler: Any) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,118 @@
+"""A generator and a detector without networks, and a small run with them; also a program, so that tests can kill it."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+
+from amdm.layout import Layout
+from bench.detection.detector import Found
+from bench.generation import generate, groups
+from bench.judge import Detections, Masks, Segment
+from bench.layouts.layout_set import LayoutSet
+from bench.layouts.named import load_layouts
+from bench.scoring import score
+from bench.store import RunStore
+
+SIZE = 64
+GROUND = 120
+METHODS = ("first", "second")
+RGB = {
+    "red": (220, 20, 20),
+    "blue": (20, 20, 220),
+    "green": (20, 200, 20),
+    "yellow": (230, 220, 20),
+    "black": (8, 8, 8),
+    "white": (250, 250, 250),
+    "brown": (130, 70, 20),
+}
+
+
+def small_set(count: int = 20) -> LayoutSet:
+    """Layouts of the default set, balanced over the levels."""
+    return load_layouts("mini").subset(count)
+
+
+def paint(method: str, layouts: Sequence[Layout], keys: Sequence[str]) -> SimpleNamespace:
+    """Boxes in their colours. What depends on the key: some boxes are left out, more of them by ``second``."""
+    images = np.full((len(layouts), SIZE, SIZE, 3), GROUND, np.uint8)
+    for image, layout, key in zip(images, layouts, keys, strict=True):
+        chance = hashlib.sha256(f"{method}/{key}".encode()).digest()
+        for k, one in enumerate(layout.instances):
+            if chance[k] < (40 if method == "first" else 120):
+                continue
+            x1, y1, x2, y2 = (round(value * SIZE) for value in one.box)
+            image[y1:y2, x1:x2] = RGB[one.phrase.split(" ")[1]]
+    return SimpleNamespace(images=images, finite=[True] * len(layouts), evaluations={method: 1})
+
+
+def painter(delay: float = 0.0) -> Callable[..., SimpleNamespace]:
+    """:func:`paint`, slowed down."""
+
+    def run(method: str, layouts: Sequence[Layout], keys: Sequence[str]) -> SimpleNamespace:
+        time.sleep(delay)
+        return paint(method, layouts, keys)
+
+    return run
+
+
+@dataclass
+class BlobDetector:
+    """Every connected patch of one colour is an object of every category."""
+
+    name: str = "blobs"
+    revision: str = "1"
+    canvas: int | None = None
+    sizes: list[int] = field(default_factory=list)
+
+    def find(self, images: np.ndarray, categories: Sequence[Sequence[str]]) -> list[Found]:
+        """See bench.detection.detector.Detector."""
+        self.sizes.append(len(images))
+        return [self._find(image, wanted) for image, wanted in zip(images, categories, strict=True)]
+
+    def _find(self, image: np.ndarray, wanted: Sequence[str]) -> Found:
+        masks = []
+        for colour in RGB.values():
+            count, parts = cv2.connectedComponents((image == colour).all(-1).astype(np.uint8))
+            masks += [parts == k for k in range(1, count)]
+        boxes = [(xs.min(), ys.min(), xs.max() + 1, ys.max() + 1) for ys, xs in map(np.nonzero, masks)]
+        detections = Detections(np.array(boxes, np.float32).reshape(-1, 4), np.full(len(boxes), 0.9, np.float32))
+
+        def segment(box: np.ndarray, index: int) -> Masks:
+            return Masks(masks[index][None], np.ones(1))
+
+        found: Segment = segment
+        return Found(dict.fromkeys(wanted, detections), dict.fromkeys(wanted, found))
+
+
+def small_run(
+    folder: Path,
+    *,
+    count: int = 20,
+    methods: Sequence[str] = METHODS,
+    seeds: Sequence[int] = (0,),
+    batch: int = 4,
+    workers: int = 1,
+    factory: Callable[..., Any] = painter,
+    arguments: tuple[Any, ...] = (),
+) -> int:
+    """Generate and judge ``count`` layouts in ``folder``; returns how many samples failed."""
+    layout_set = small_set(count)
+    with RunStore(folder, {"seeds": list(seeds), "batch": batch, "layout_hash": layout_set.hash}) as store:
+        failed = generate(store, groups(layout_set, methods, seeds, batch), factory, arguments, workers)
+        score(store, layout_set.entries, BlobDetector, (), workers)
+        store.update_info(status="complete")
+    return failed
+
+
+if __name__ == "__main__":
+    small_run(Path(sys.argv[1]), arguments=(float(sys.argv[2]),), workers=int(sys.argv[3]))

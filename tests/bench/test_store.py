@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from amdm.errors import InputError
+from bench.store import RunStore, read_run_info, read_table, write_whole
+
+SETTINGS = {"seeds": [0], "weights": {"unet": "abc", "vae": "def"}, "layout_hash": "12"}
+IMAGE = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+
+
+def add(store: RunStore, method: str = "m", index: int = 0, seed: int = 0, **fields: Any) -> dict[str, Any]:
+    image, digest = store.add_image(method, "000001", str(index), seed, IMAGE)
+    sample = {"method": method, "layout_index": index, "seed": seed, "status": "ok", "attempts": 1}
+    sample |= {"image": image, "sha256": digest, **fields}
+    store.record(samples=[sample])
+    return sample
+
+
+def verdict(method: str, index: int, seed: int = 0, instance: int = 0) -> tuple[Any, ...]:
+    return (method, index, seed, instance, "a red circle", "red", "circle", 2, 0.1, 1, 0.9, 1, 1, 0.9, 10, 9)
+
+
+def test_a_run_is_a_folder_with_a_rollback_journal(tmp_path: Path) -> None:
+    with RunStore(tmp_path / "run", SETTINGS) as store:
+        add(store)
+    assert read_run_info(tmp_path / "run")["weights"] == SETTINGS["weights"]
+    database = sqlite3.connect(tmp_path / "run" / "run.sqlite")
+    assert database.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    database.close()
+    table = read_table(tmp_path / "run", "samples")
+    assert table.method.tolist() == ["m"] and (tmp_path / "run" / table.image[0]).is_file()
+
+
+def test_pictures_are_stored_without_loss_and_by_official_name(tmp_path: Path) -> None:
+    from bench.scoring import read_image
+
+    with RunStore(tmp_path / "run", SETTINGS) as store:
+        path, _ = store.add_image("a+b@paper", "000123", "17", 3, IMAGE)
+    assert path == "images/a+b@paper/000123_s3_17.png"
+    np.testing.assert_array_equal(read_image(tmp_path / "run" / path), IMAGE)
+
+
+@pytest.mark.parametrize("change", ["remove", "tear", "replace"])
+def test_a_sample_is_whole_only_with_its_picture(tmp_path: Path, change: str) -> None:
+    with RunStore(tmp_path / "run", SETTINGS) as store:
+        path = store.folder / add(store, index=0)["image"]
+        add(store, index=1)
+        assert store.whole_samples() == {("m", 0, 0), ("m", 1, 0)}
+        if change == "remove":
+            path.unlink()
+        else:
+            path.write_bytes(path.read_bytes()[:-7] if change == "tear" else b"other")
+        assert store.whole_samples() == {("m", 1, 0)}
+
+
+def test_a_new_picture_loses_the_verdicts_of_the_old(tmp_path: Path) -> None:
+    with RunStore(tmp_path / "run", SETTINGS) as store:
+        add(store, index=0)
+        add(store, index=1)
+        store.record(verdicts=[verdict("m", 0), verdict("m", 1)])
+        add(store, index=0)
+        assert store.judged_samples() == {("m", 1, 0)}
+
+
+def test_a_batch_is_recorded_whole_or_not_at_all(tmp_path: Path) -> None:
+    with RunStore(tmp_path / "run", SETTINGS) as store:
+        good = {"method": "m", "layout_index": 0, "seed": 0, "status": "failed", "attempts": 3, "error": "x"}
+        with pytest.raises(sqlite3.IntegrityError):
+            store.record(samples=[good, {**good, "layout_index": 1, "status": None}])
+        assert store.failed_samples() == set()
+
+
+def test_other_settings_stop_and_name_the_field(tmp_path: Path) -> None:
+    RunStore(tmp_path / "run", SETTINGS).__exit__()
+    changed = {**SETTINGS, "weights": {"unet": "abc", "vae": "xyz"}}
+    with pytest.raises(InputError, match=r'run\.json: weights\.vae: was "def", now "xyz"'):
+        RunStore(tmp_path / "run", changed)
+    assert read_run_info(tmp_path / "run")["weights"]["vae"] == "def"
+    RunStore(tmp_path / "run", SETTINGS).__exit__()  # the refused process left no lock
+
+
+@pytest.mark.parametrize("changed", [{**SETTINGS, "batch": 2}, {k: v for k, v in SETTINGS.items() if k != "seeds"}])
+def test_a_setting_that_is_new_or_gone_is_a_difference(tmp_path: Path, changed: dict[str, Any]) -> None:
+    RunStore(tmp_path / "run", SETTINGS).__exit__()
+    with pytest.raises(InputError, match="batch" if "batch" in changed else "seeds"):
+        RunStore(tmp_path / "run", changed)
+
+
+def test_force_goes_on_and_is_recorded(tmp_path: Path) -> None:
+    RunStore(tmp_path / "run", SETTINGS).__exit__()
+    RunStore(tmp_path / "run", {**SETTINGS, "layout_hash": "34"}, force=True).__exit__()
+    info = read_run_info(tmp_path / "run")
+    assert info["layout_hash"] == "34"
+    assert info["forced"] == [{"field": "layout_hash", "before": '"12"', "now": '"34"'}]
+
+
+def test_a_new_commit_with_the_same_sources_is_no_difference(tmp_path: Path) -> None:
+    RunStore(tmp_path / "run", {**SETTINGS, "git": {"commit": "a", "dirty": False}}).__exit__()
+    RunStore(tmp_path / "run", {**SETTINGS, "git": {"commit": "b", "dirty": True}}).__exit__()
+
+
+def test_a_second_writer_is_told_who_holds_the_folder(tmp_path: Path) -> None:
+    program = "import sys; from pathlib import Path; from bench.store import RunStore; RunStore(Path(sys.argv[1]), {})"
+    with RunStore(tmp_path / "run", {}):
+        found = subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path / "run")], capture_output=True, text=True, timeout=60
+        )
+        assert found.returncode != 0 and f"is in use by process {os.getpid()} on " in found.stderr
+    RunStore(tmp_path / "run", {}).__exit__()
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="is not a run folder"):
+        RunStore(tmp_path, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "../../escape",
+        "/etc/passwd",
+        "..",
+        ".",
+        "",
+        "a\0b",
+        "a\nb",
+        "x" * 5000,
+        "\u202ertl",
+        "🙂",
+        "\ud800",
+        "a/b\\c",
+        "%2e",
+    ],
+)
+def test_hostile_names_stay_in_the_folder(tmp_path: Path, text: str) -> None:
+    with RunStore(tmp_path / "run", {}) as store:
+        paths = [store.add_image(text, "1", "0", 0, IMAGE)[0], store.add_image("m", text, text, 0, IMAGE)[0]]
+    for path in paths:
+        resolved = (tmp_path / "run" / path).resolve()
+        assert resolved.is_file() and resolved.parent.parent == tmp_path / "run" / "images"
+        assert path.isprintable()
+    assert {path.name for path in tmp_path.iterdir()} == {"run"}
+
+
+def test_distinct_names_stay_distinct(tmp_path: Path) -> None:
+    texts = ["a/b", "a%2fb", "a_b", "a-b", "x" * 81, "x" * 82, "\ud800", "?"]
+    with RunStore(tmp_path / "run", {}) as store:
+        assert len({store.add_image("m", text, "0", 0, IMAGE)[0] for text in texts}) == len(texts)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b"[" * 100_000])
+def test_a_broken_run_json_is_one_line(tmp_path: Path, content: bytes) -> None:
+    RunStore(tmp_path / "run", SETTINGS).__exit__()
+    (tmp_path / "run" / "run.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"run\.json"):
+        RunStore(tmp_path / "run", SETTINGS)
+
+
+def test_a_broken_database_is_one_line(tmp_path: Path) -> None:
+    RunStore(tmp_path / "run", SETTINGS).__exit__()
+    (tmp_path / "run" / "run.sqlite").write_bytes(b"not a database" * 100)
+    with pytest.raises(InputError, match=r"run\.sqlite"):
+        read_table(tmp_path / "run", "samples")
+    with pytest.raises(InputError, match=r"run\.sqlite"):
+        RunStore(tmp_path / "run", SETTINGS)
+    with pytest.raises(InputError, match="absent"):
+        read_table(tmp_path, "samples")
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_whole(tmp_path / "file", b"before")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_whole(tmp_path / "file", b"after")
+    assert (tmp_path / "file").read_bytes() == b"before"
+
+
+def test_run_json_is_plain_json(tmp_path: Path) -> None:
+    with RunStore(tmp_path / "run", {"methods": ("a", "b")}) as store:
+        store.update_info(status="complete")
+    assert json.loads((tmp_path / "run" / "run.json").read_text()) == {"methods": ["a", "b"], "status": "complete"}
