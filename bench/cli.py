@@ -106,6 +106,26 @@ def baseline(
     typer.echo(f"wrote {to}")
 
 
+@app.command()
+def tune(
+    models: Annotated[str, typer.Option(help="models, with commas")] = "interactdiffusion,migc",
+    steps: Annotated[str, typer.Option(help="numbers of steps T, with commas")] = "20",
+    guidances: Annotated[str, typer.Option(help="guidance scales, with commas")] = "2,3,5",
+    limit: Annotated[int, typer.Option(help="layouts of the tuning set")] = 50,
+    to: Annotated[Path, typer.Option(help="the table (CSV)")] = Path("reports/mini/tuning.csv"),
+    workers: WorkersOption = None,
+) -> None:
+    """Measure T and guidance of single mini models on the set mini-tune, which no result is reported on."""
+    from bench.tuning import tune as measure
+
+    scales = [float(value) for value in guidances.split(",")]
+    names = tuple(name.strip() for name in models.split(","))
+    table = measure("mini", names, _integers(steps), scales, limit, _workers(workers))
+    to.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(to, index=False, float_format="%.4f")
+    typer.echo(table.to_string(index=False))
+
+
 @app.command("train-judge")
 def train_judge(
     folder: Annotated[Path, typer.Option(help="checkpoints and losses")] = Path("training"),

@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from amdm.config import load_profile
 from amdm.errors import InputError
@@ -27,6 +28,7 @@ from bench.scoring import read_image, score
 from bench.store import RunStore, read_run_info, read_table
 from bench.tables import CEILING, TableInfo, markdown, write_tables
 
+Kind = TypeVar("Kind")
 DEFAULT_METHODS = ("interactdiffusion", "interactdiffusion+migc", "migc")
 CONTROL_METHODS = (
     *("interactdiffusion", "interactdiffusion+migc", "migc", "interactdiffusion-category"),
@@ -84,6 +86,45 @@ class Job:
         }
 
 
+@dataclass(frozen=True)
+class Judge:
+    """Which detector gave the verdicts."""
+
+    name: str
+    revision: str
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What run.json must hold beside the fields of :class:`Job`."""
+
+    layout_hash: str
+    judge: Judge
+    weights: dict[str, str]
+    command: str = "amdm-bench"
+
+
+def read_run(folder: Path) -> tuple[Job, RunFacts]:
+    """The job of a run folder.
+
+    Raises:
+        InputError: naming the field that run.json lacks, or that is not what it must be.
+    """
+    text = json.dumps(read_run_info(folder))
+    return _validated(Job, text, folder / "run.json"), _validated(RunFacts, text, folder / "run.json")
+
+
+def _validated(kind: type[Kind], text: str, path: Path) -> Kind:
+    try:
+        return TypeAdapter(kind).validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        cause = first.get("ctx", {}).get("error")
+        if isinstance(cause, InputError):
+            raise cause.within(file=path) from None
+        raise InputError(first["msg"], file=path, field=".".join(map(str, first["loc"]))) from None
+
+
 def run_job(job: Job, folder: Path | None, reports: Path, workers: int, force: bool = False) -> tuple[Path, int]:
     """Do the job in ``folder`` (by default one that its settings name). Returns the folder and the number of failures.
 
@@ -116,22 +157,23 @@ def run_job(job: Job, folder: Path | None, reports: Path, workers: int, force: b
 
 def write_report(folder: Path, report: Path) -> str:
     """Tables and picture grid of a run folder; returns the Markdown."""
-    info = read_run_info(folder)
+    job, facts = read_run(folder)
     verdicts, samples = read_table(folder, "verdicts"), read_table(folder, "samples")
-    job = Job(**{k: tuple(info[k]) if isinstance(info[k], list) else info[k] for k in Job.__dataclass_fields__})
+    if verdicts.empty:
+        raise InputError("nothing is judged yet; the command that made the run goes on", file=folder)
     layout_set = job.layout_set()
-    if layout_set.hash != info["layout_hash"]:
+    if layout_set.hash != facts.layout_hash:
         raise InputError("the layout set is not the one that was run", file=folder / "run.json", field="layout_hash")
     table_info = TableInfo(
         title=f"Table 1{' (mini world)' if job.profile == 'mini' else ''}: {layout_set.name}",
-        judge=f"{info['judge']['name']} {info['judge']['revision'][:12]}",
+        judge=f"{facts.judge.name} {facts.judge.revision[:12]}",
         layouts=layout_set.name,
         layout_hash=layout_set.hash,
         count=len(layout_set),
         full_size=layout_set.full_size,
         methods=job.methods,
         seeds=job.seeds,
-        command=info.get("command", "amdm-bench"),
+        command=facts.command,
     )
     write_tables(report, verdicts, samples, table_info)
     entries = balanced(layout_set.entries)
@@ -177,7 +219,7 @@ def make_judge() -> Any:
 
 
 def _one_thread() -> None:
-    """On a CPU several processes of one thread are faster than threads, and rounding then is the same for any number."""
+    """On a CPU several processes beat several threads, and rounding is then the same for any number of processes."""
     import torch
 
     torch.set_num_threads(1)

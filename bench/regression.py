@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from amdm.errors import InputError
+from bench.job import read_run
 from bench.metrics import AVERAGE, metric_table
 from bench.store import read_run_info, read_table, write_whole
 
@@ -19,6 +20,8 @@ TOLERANCE = {"Avg": 1.5, "level": 4.0}
 and flips borderline instances."""
 
 _KEY = ["method", "layout_index", "seed", "instance"]
+_COLUMNS = [*_KEY, "level", "detected", "iou", "success", "attr", "miou"]
+_FLAGS = {"detected": bool, "success": bool, "attr": bool}
 
 
 @dataclass(frozen=True)
@@ -33,19 +36,19 @@ def make_baseline(run: Path, path: Path, reason: str) -> None:
     """Store a run's verdicts as the baseline; the only way to change one. ``reason`` is kept with those before it."""
     if not reason.strip():
         raise InputError("say why the baseline changes", field="reason")
-    info, verdicts = read_run_info(run), _generated(run)
+    (job, facts), info, verdicts = read_run(run), read_run_info(run), _verdicts(run)
     history = _read(path)["history"] if path.exists() else []
-    rows = [[*map(_plain, row)] for row in verdicts[[*_KEY, "level", *_VALUES]].itertuples(index=False)]
+    rows = [[*map(_plain, row)] for row in verdicts[_COLUMNS].itertuples(index=False)]
     content = {
-        "layouts": info["layouts"],
-        "layout_hash": info["layout_hash"],
-        "count": int(verdicts.layout_index.nunique()),
-        "weights": info["weights"],
-        "judge": info["judge"],
-        "packages": info["packages"],
-        "machine": info["machine"],
+        "layouts": job.layouts,
+        "layout_hash": facts.layout_hash,
+        "count": int(verdicts["layout_index"].nunique()),
+        "weights": facts.weights,
+        "judge": asdict(facts.judge),
+        "packages": info.get("packages"),
+        "machine": info.get("machine"),
         "history": [*history, {"reason": reason, "metrics": _metrics(verdicts)}],
-        "columns": [*_KEY, "level", *_VALUES],
+        "columns": _COLUMNS,
         "verdicts": rows,
     }
     text = json.dumps(content, indent=1)
@@ -63,10 +66,10 @@ def check_regression(run: Path, path: Path, tolerance: dict[str, float] | None =
         InputError: other layouts, or instances of the baseline that the run lacks.
     """
     limit = tolerance or TOLERANCE
-    baseline, info, now = _read(path), read_run_info(run), _generated(run)
-    if info["layout_hash"] != baseline["layout_hash"]:
+    baseline, (_, facts), now = _read(path), read_run(run), _verdicts(run)
+    if facts.layout_hash != baseline["layout_hash"]:
         raise InputError(f"was made on other layouts ({baseline['layouts']})", file=path, field="layout_hash")
-    before = pd.DataFrame(baseline["verdicts"], columns=baseline["columns"])
+    before = _stored(baseline, path)
     paired = before.merge(now, on=_KEY, suffixes=("_before", ""))
     if len(paired) < len(before):
         raise InputError(f"lacks {len(before) - len(paired)} instances of the baseline", file=run, field="verdicts")
@@ -84,9 +87,6 @@ def check_regression(run: Path, path: Path, tolerance: dict[str, float] | None =
     return GateResult(failures, _report(failures, lines, flips, path))
 
 
-_VALUES = ["detected", "iou", "success", "attr", "miou"]
-
-
 def _report(failures: list[str], lines: list[str], flips: pd.DataFrame, path: Path) -> str:
     shown = [
         f"- {row.method}, layout {row.layout_index}, instance {row.instance} ({row.label}): "
@@ -101,9 +101,16 @@ def _report(failures: list[str], lines: list[str], flips: pd.DataFrame, path: Pa
     return "\n\n".join([title, verdict, table, f"## Flipped instances ({len(flips)})", flipped]) + "\n"
 
 
-def _generated(run: Path) -> pd.DataFrame:
-    verdicts = read_table(run, "verdicts")
-    return verdicts.astype({"detected": bool, "success": bool, "attr": bool})
+def _verdicts(run: Path) -> pd.DataFrame:
+    return read_table(run, "verdicts").astype(_FLAGS)
+
+
+def _stored(baseline: dict[str, Any], path: Path) -> pd.DataFrame:
+    """The baseline's verdicts."""
+    try:
+        return pd.DataFrame(baseline["verdicts"], columns=_COLUMNS).astype({**_FLAGS, "iou": float, "miou": float})
+    except (TypeError, ValueError) as error:
+        raise InputError(f"is not a table of {', '.join(_COLUMNS)}", file=path, field="verdicts") from error
 
 
 def _with_columns(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
@@ -127,11 +134,13 @@ def _metrics(verdicts: pd.DataFrame) -> dict[str, float]:
 def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError("cannot be read as JSON", file=path) from error
-    for field in ("layout_hash", "columns", "verdicts", "history"):
-        if not isinstance(content, dict) or field not in content:
-            raise InputError("is missing", file=path, field=field)
+    if not isinstance(content, dict):
+        raise InputError("is not a JSON object", file=path)
+    for field, kind in (("layouts", str), ("layout_hash", str), ("verdicts", list), ("history", list)):
+        if not isinstance(content.get(field), kind):
+            raise InputError("is missing or of another kind", file=path, field=field)
     return content
 
 

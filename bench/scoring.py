@@ -44,9 +44,9 @@ def score(
     samples = read_table(store.folder, "samples")
     judged = store.judged_samples()
     todo = [
-        Picture(row.method, int(row.seed), by_index[int(row.layout_index)], store.folder / row.image)
-        for row in samples[samples.status == "ok"].itertuples()
-        if (row.method, row.layout_index, row.seed) not in judged
+        Picture(row["method"], row["seed"], by_index[row["layout_index"]], store.folder / row["image"])
+        for row in samples[samples.status == "ok"].to_dict("records")
+        if (row["method"], row["layout_index"], row["seed"]) not in judged
     ]
     batches = [todo[k : k + SCORING_BATCH] for k in range(0, len(todo), SCORING_BATCH)]
     if not batches:
@@ -72,8 +72,7 @@ class ScoringWorker:
         if self.detector.canvas is not None:
             images = [to_canvas(image, self.detector.canvas) for image in images]
         rows = []
-        for one, image, verdicts in zip(batch, images, judge_images(self.detector, images, batch), strict=True):
-            del image
+        for one, verdicts in zip(batch, judge_images(self.detector, images, batch), strict=True):
             rows += [verdict_row(one.method, one.seed, one.entry, k, v) for k, v in enumerate(verdicts)]
         return rows, len(batch)
 
@@ -112,4 +111,4 @@ def read_image(path: Path) -> np.ndarray:
         raise InputError("cannot be read", file=path) from error
     if image is None:
         raise InputError("is not a picture", file=path)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))

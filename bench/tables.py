@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from bench.metrics import AVERAGE, metric_table, over_seeds, paired_differences
+from bench.metrics import AVERAGE, RATIOS, metric_table, over_seeds, paired_differences
 
 CEILING = "ceiling"
 """The method name of true renderings: the score of a perfect generator under this judge."""
 
+SHOWN_FAILURES = 20
+NAN = float("nan")
 METRICS = {"isr": "ISR", "miou": "mIoU"}
 SPLIT = ("place", "colour_given_place", "nothing_detected", "wrong_place", "wrong_colour")
 
@@ -42,20 +47,20 @@ def table1(verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> pd
     seconds: of a batch over its size, mean. n: images judged. expected: images asked for; fewer were judged where some
     failed or are not done yet.
     """
-    metrics = metric_table(verdicts).set_index(["method", "level"])
+    found = {(row["method"], row["level"]): row for row in metric_table(verdicts).to_dict("records")}
+    levels = [*(f"L{k}" for k in sorted(set(verdicts["level"]))), AVERAGE]
     rows = []
-    for method in [m for m in (*info.methods, CEILING) if m in set(verdicts.method)]:
+    for method in (*info.methods, *([CEILING] if CEILING in set(samples["method"]) else [])):
+        of_level = [found.get((method, level), {}) for level in levels]
         row: dict[str, object] = {"method": method}
         for metric, shown in METRICS.items():
-            for level in [f"L{k}" for k in sorted(set(verdicts.level))] + [AVERAGE]:
-                if (method, level) in metrics.index:
-                    row[f"{shown} {level}"] = 100 * metrics.loc[(method, level), metric]
-        average = metrics.loc[(method, AVERAGE)]
-        row |= {"ISR low": 100 * average.isr_low, "ISR high": 100 * average.isr_high}
-        seconds = samples.loc[(samples.method == method) & (samples.status == "ok"), "seconds"]
-        row["s/image"] = float("nan") if method == CEILING else float(seconds.mean())
-        row |= {"n": int(average.images), "expected": info.count * (1 if method == CEILING else len(info.seeds))}
-        rows.append(row)
+            for level, own in zip(levels, of_level, strict=True):
+                row[f"{shown} {level}"] = 100 * own.get(metric, NAN)
+        row |= {f"ISR {bound}": 100 * of_level[-1].get(f"isr_{bound}", NAN) for bound in ("low", "high")}
+        done = samples[(samples["method"] == method) & (samples["status"] == "ok")]
+        row["s/image"] = NAN if method == CEILING else float(done["seconds"].mean())
+        expected = info.count * (1 if method == CEILING else len(info.seeds))
+        rows.append(row | {"n": int(of_level[-1].get("images", 0)), "expected": expected})
     return pd.DataFrame(rows)
 
 
@@ -69,7 +74,7 @@ def differences(verdicts: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
             for metric, shown in METRICS.items():
                 one = found[metric]
                 row[shown] = f"{100 * one.value:+.2f} [{100 * one.low:+.2f}, {100 * one.high:+.2f}]"
-            rows.append({**row, "pairs": found["isr"].pairs})
+            rows.append({**row, "pairs": found["isr"].pairs, "unpaired": found["isr"].unpaired})
     return pd.DataFrame(rows)
 
 
@@ -87,18 +92,20 @@ def markdown(verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> 
     results = table1(verdicts, samples, info)
     shown = results.copy()
     shown["ISR 95 %"] = [f"{low:.1f}–{high:.1f}" for low, high in zip(shown.pop("ISR low"), shown.pop("ISR high"))]  # noqa: B905
+    paired = _markdown(differences(verdicts, info.methods))
     parts = [
         f"# {info.title}",
         f"{info.count} of {info.full_size} layouts of `{info.layouts}` ({info.layout_hash[:12]}), seeds "
         f"{', '.join(map(str, info.seeds))}, judge `{info.judge}`. Per cent; Avg is weighted by instances; rounded "
-        "(published tables truncate). Intervals: 95 %, bootstrap over layouts. s/image: a batch's seconds over its size.",
+        "(published tables truncate). Intervals: 95 %, bootstrap over layouts. s/image: a batch's seconds over its "
+        "size.",
         _markdown(shown),
         f"`{CEILING}`: true renderings of the same layouts under the same judge."
         if CEILING in set(shown.method)
         else "",
-        "## Paired differences",
-        "Points, with 95 % intervals by a paired bootstrap over layouts.",
-        _markdown(differences(verdicts, info.methods)),
+        paired and "## Paired differences",
+        paired and "Points, with 95 % intervals by a paired bootstrap over layouts.",
+        paired,
         "## Where instances fail",
         _markdown(failure_split(verdicts, info.methods)),
         _seeds(verdicts, info),
@@ -109,11 +116,31 @@ def markdown(verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> 
 
 
 def write_tables(folder: Path, verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> None:
-    """table1.csv, table1.md and verdicts.parquet in ``folder``."""
+    """table1.csv, table1.md, summary.json and verdicts.parquet in ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     table1(verdicts, samples, info).to_csv(folder / "table1.csv", index=False, float_format="%.4f")
     (folder / "table1.md").write_text(markdown(verdicts, samples, info), encoding="utf-8")
+    (folder / "summary.json").write_text(json.dumps(summary(verdicts, info), indent=2) + "\n", encoding="utf-8")
     verdicts.to_parquet(folder / "verdicts.parquet", index=False)
+
+
+def summary(verdicts: pd.DataFrame, info: TableInfo) -> dict[str, Any]:
+    """For programs: what was run, and each metric of each method as [value, low, high] (fractions, all levels)."""
+    rows = [row for row in metric_table(verdicts).to_dict("records") if row["level"] == AVERAGE]
+    results = {
+        row["method"]: {
+            "images": row["images"],
+            "instances": row["instances"],
+            **{metric: _numbers(row[metric], row[f"{metric}_low"], row[f"{metric}_high"]) for metric in RATIOS},
+        }
+        for row in rows
+    }
+    return {**asdict(info), "results": results}
+
+
+def _numbers(*values: float) -> list[float | None]:
+    """Rounded; None where undefined, which JSON can say."""
+    return [None if math.isnan(value) else round(float(value), 6) for value in values]
 
 
 def _seeds(verdicts: pd.DataFrame, info: TableInfo) -> str:
@@ -130,15 +157,18 @@ def _seeds(verdicts: pd.DataFrame, info: TableInfo) -> str:
 
 def _missing(results: pd.DataFrame, samples: pd.DataFrame) -> str:
     lines = [
-        f"- **{row.method}: {row.n} of {row.expected} images were judged; the others are not counted.**"
-        for row in results.itertuples()
-        if row.n < row.expected
+        f"- **{row['method']}: {row['n']} of {row['expected']} images were judged; the others are not counted.**"
+        for row in results.to_dict("records")
+        if row["n"] < row["expected"]
     ]
-    failed = samples[samples.status == "failed"]
+    failed = samples[samples["status"] == "failed"]
     lines += [
-        f"- {row.method}, layout {row.layout_index}, seed {row.seed} failed: {row.error}"
-        for row in failed.head(20).itertuples()
+        f"- {row['method']}, layout {row['layout_index']}, seed {row['seed']} failed: "
+        f"{' '.join(str(row['error']).split())[:200]}"
+        for row in failed.head(SHOWN_FAILURES).to_dict("records")
     ]
+    if len(failed) > SHOWN_FAILURES:
+        lines.append(f"- and {len(failed) - SHOWN_FAILURES} more")
     return "## Missing\n\n" + "\n".join(lines) if lines else ""
 
 

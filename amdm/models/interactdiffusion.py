@@ -48,7 +48,9 @@ class InteractionConditions:
 
     def to(self, device: torch.device, dtype: torch.dtype) -> InteractionConditions:
         """On another device, embeddings and masks in another dtype; boxes stay float32 (they become angles)."""
-        moved = {name: v.to(device) if name.endswith("boxes") else v.to(device, dtype) for name, v in vars(self).items()}
+        moved = {
+            name: v.to(device) if name.endswith("boxes") else v.to(device, dtype) for name, v in vars(self).items()
+        }
         return InteractionConditions(**moved)
 
 
@@ -80,9 +82,11 @@ class InteractDiffusion(ControlModel):
         self.slots, self.fuser_beta, self.fuser_scale, self.box_bias = slots, fuser_beta, fuser_scale, box_bias
         width = int(unet.config["cross_attention_dim"])
         unet.position_net = InteractionNet(text.dim, width, slots)
-        for name, module in list(unet.named_modules()):
-            if name.endswith("transformer_blocks.0") or ".transformer_blocks." in name and name.count(".fuser") == 0:
-                _replace_fuser(module)
+        blocks = [module for module in unet.modules() if hasattr(module, "fuser")]
+        if not blocks:
+            raise InputError('the UNet has no fusers; build it with attention_type="gated"', field="unet")
+        for block in blocks:
+            _replace_fuser(block)
         self._set_scale(fuser_scale)
 
     def conditions(self, layouts: Sequence[Layout], encode: Encode | None = None) -> InteractionConditions:
@@ -97,8 +101,12 @@ class InteractDiffusion(ControlModel):
         rows = [layout.triples() for layout in layouts]
         for k, row in enumerate(rows):
             if not 1 <= len(row) <= self.slots:
-                raise InputError(f"has {len(row)} interactions; {self.name} takes 1 to {self.slots}", field=f"layouts[{k}]")
-        texts = {text: None for row in rows for one in row for text in (one.subject.phrase, one.object.phrase, one.action)}
+                raise InputError(
+                    f"has {len(row)} interactions; {self.name} takes 1 to {self.slots}", field=f"layouts[{k}]"
+                )
+        texts = {
+            text: None for row in rows for one in row for text in (one.subject.phrase, one.object.phrase, one.action)
+        }
         order = {text: index for index, text in enumerate(texts)}
         pooled = (encode or self.text.encode)(list(texts))[1]
         padded = torch.cat([pooled, pooled.new_zeros(1, pooled.shape[1])])
@@ -180,9 +188,7 @@ def _is_control(name: str) -> bool:
 
 def _replace_fuser(block: torch.nn.Module) -> None:
     """Swap diffusers' fuser for ours of the same sizes and parameter names."""
-    fuser = getattr(block, "fuser", None)
-    if fuser is None or isinstance(fuser, GatedGroundingAttention):
-        return
+    fuser = block.fuser
     heads = fuser.attn.heads
     block.fuser = GatedGroundingAttention(
         fuser.attn.to_q.in_features, fuser.linear.in_features, heads, fuser.attn.to_q.out_features // heads

@@ -71,7 +71,11 @@ class MIGC(ControlModel):
                 block.attn2.set_processor(MIGCProcessor(self.state, path, module))
 
     def conditions(
-        self, layouts: Sequence[Layout], size: tuple[int, int], latent_size: tuple[int, int], encode: Encode | None = None
+        self,
+        layouts: Sequence[Layout],
+        size: tuple[int, int],
+        latent_size: tuple[int, int],
+        encode: Encode | None = None,
     ) -> MIGCConditions:
         """Embeddings, boxes and masks of the layouts' instances.
 

@@ -37,6 +37,8 @@ class PhraseEncoder:
     def encode_fresh(self, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """As :meth:`encode`, without memory and with gradients."""
         length = self.text_encoder.config.max_position_embeddings
-        tokens = self.tokenizer(list(texts), padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+        tokens = self.tokenizer(
+            list(texts), padding="max_length", max_length=length, truncation=True, return_tensors="pt"
+        )
         out = self.text_encoder(tokens.input_ids.to(self.text_encoder.device), attention_mask=None)
         return out.last_hidden_state, out.pooler_output

@@ -19,7 +19,7 @@ from amdm.mini.vocabulary import CATEGORIES
 from bench.detection.mini_judge import build_judge, save_judge
 
 STREAM = "judge"
-STEPS, BATCH, RATE = 1700, 16, 1.5e-3
+STEPS, BATCH, RATE = 900, 16, 1.5e-3
 SOFTENED = 0.5  # share of pictures that go through the generators' autoencoder, with noise on the latents
 Targets = list[dict[str, torch.Tensor]]
 

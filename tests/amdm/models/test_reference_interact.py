@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
-from recipe import recipe_tensor
+from tests.recipe import recipe_tensor
 
 from amdm.checkpoints.interactdiffusion import convert_unet
 from amdm.layout import Instance, Interaction, Layout

@@ -1,0 +1,46 @@
+"""MIGC's checkpoint names → the places of its modules in a diffusers UNet.
+
+Rule of the official loader (migc_utils.py): a key holds a component ``migc``; ``input_blocks``, ``middle_block`` or anything
+else (output blocks) name the part of the UNet, the fourth component is the LDM block index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from amdm.errors import InputError
+
+
+def convert_migc(state: Mapping[str, torch.Tensor], *, file: object = None) -> dict[str, torch.Tensor]:
+    """The checkpoint's ``state_dict`` under the names of :meth:`amdm.models.migc.MIGC.migc_state_dict`.
+
+    Raises:
+        InputError: a key that the rule does not place, or two keys for one place.
+    """
+    converted: dict[str, torch.Tensor] = {}
+    for key, value in state.items():
+        name = f"{migc_layer(key, file=file)}.attn2.processor.{_parameter(key)}"
+        if name in converted:
+            raise InputError("two keys name one parameter", file=file, field=key)
+        converted[name] = value
+    return converted
+
+
+def migc_layer(key: str, *, file: object = None) -> str:
+    """The transformer block (a diffusers path) that a checkpoint key belongs to."""
+    parts = key.split(".")
+    if "migc" not in parts or len(parts) < 5 or not parts[3].isdigit():
+        raise InputError("is no MIGC key: no component migc, or no block index", file=file, field=key)
+    block = int(parts[3])
+    if "middle_block" in parts:
+        return "mid_block.attentions.0.transformer_blocks.0"
+    if "input_blocks" in parts:
+        return f"down_blocks.{block // 3}.attentions.{block % 3 - 1}.transformer_blocks.0"
+    return f"up_blocks.{block // 3}.attentions.{block % 3}.transformer_blocks.0"
+
+
+def _parameter(key: str) -> str:
+    parts = key.split(".")
+    return ".".join(parts[parts.index("migc") :])
