@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from amdm.sampler import Branch, Step, sample
 
 @dataclass(frozen=True)
 class GeneratedBatch:
-    """Pictures uint8 RGB (B, H, W, 3), which samples had finite latents, guided evaluations by model, seconds by part."""
+    """Pictures uint8 RGB (B, H, W, 3), which samples had finite latents, evaluations by model, seconds by part."""
 
     images: np.ndarray
     finite: list[bool]
@@ -33,7 +34,7 @@ class ModelSet:
     """Models of a profile on one autoencoder. vae_scale: latents · vae_scale is what the autoencoder decodes."""
 
     models: dict[str, ControlModel]
-    vae: torch.nn.Module
+    vae: Any
     vae_scale: float
     latent_shape: tuple[int, int, int]
 
@@ -111,7 +112,8 @@ def load_models(profile_name: str) -> ModelSet:
     from amdm.mini.models import MiniModels
 
     mini = MiniModels.load()
-    named = {model.name: model for model in (mini.base, mini.interactdiffusion, mini.migc)}
+    models: tuple[ControlModel, ...] = (mini.base, mini.interactdiffusion, mini.migc)
+    named = {model.name: model for model in models}
     return ModelSet(named, mini.vae, 1.0, (LATENT_CHANNELS, LATENT_SIZE, LATENT_SIZE))
 
 

@@ -1,4 +1,4 @@
-"""Run the tests on recorded cases, and count them by file: ran, passed, failed; a file that no test read is an error."""
+"""Run the tests on recorded cases and count them by test file; a recorded file that no test read is an error."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def main() -> int:
     status = int(pytest.main(["-q", "-p", "no:cacheprovider", *map(str, MODULES)], plugins=[outcomes]))
     for module, counts in sorted(outcomes.counts.items()):
         print(f"{module}: {counts.total()} ran, {counts['passed']} passed, {counts['failed']} failed")
-    files = {path.resolve() for folder in present for path in folder.iterdir() if path.suffix in (".npz", ".json", ".gz")}
+    files = {
+        path.resolve() for folder in present for path in folder.iterdir() if path.suffix in (".npz", ".json", ".gz")
+    }
     unread = sorted(files - outcomes.read)
     for path in unread:
         print(f"NOT READ by any test: {path.parent.name}/{path.name}")

@@ -84,12 +84,11 @@ def sample_scene(rng: np.random.Generator, count: int, max_overlap: float | None
         boxes = _place(rng, _sizes(rng, count), max_overlap)
     colours = rng.integers(len(COLOURS), size=count)
     order = rng.permutation(count)
-    return Scene(
-        tuple(
-            SceneObject(COLOURS[colours[k]], CATEGORIES[categories[k]], tuple(float(v) for v in boxes[order[k]]))
-            for k in range(count)
-        )
-    )
+    objects = []
+    for k in range(count):
+        x1, y1, x2, y2 = (float(value) for value in boxes[order[k]])
+        objects.append(SceneObject(COLOURS[colours[k]], CATEGORIES[categories[k]], (x1, y1, x2, y2)))
+    return Scene(tuple(objects))
 
 
 def overlap_of_smaller(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -107,7 +107,7 @@ def float32_attention() -> Iterator[None]:
             result = original(query.float(), key.float(), value.float(), attn_mask=mask, **options)
         return result.to(query.dtype)
 
-    functional.scaled_dot_product_attention = attention
+    functional.scaled_dot_product_attention = attention  # type: ignore[assignment]
     try:
         yield
     finally:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -186,7 +187,7 @@ def _is_control(name: str) -> bool:
     return name.startswith("position_net.") or ".fuser." in name
 
 
-def _replace_fuser(block: torch.nn.Module) -> None:
+def _replace_fuser(block: Any) -> None:
     """Swap diffusers' fuser for ours of the same sizes and parameter names."""
     fuser = block.fuser
     heads = fuser.attn.heads

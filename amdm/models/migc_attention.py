@@ -20,7 +20,7 @@ NAIVE_INSTANCE_WEIGHT = 10.0
 class LayerMasks(NamedTuple):
     """Where things are, on one layer's grid.
 
-    instances: (B, n, H, W) in [0, 1], zero for padding. background: (B, 1, H, W), 1 minus the union. valid: (B, n), bool.
+    instances: (B, n, H, W) in [0, 1], zero for padding. background: (B, 1, H, W), 1 − union. valid: (B, n), bool.
     """
 
     instances: torch.Tensor
@@ -137,20 +137,19 @@ class CBAM(nn.Module):
     def __init__(self, channels: int, reduction: int) -> None:
         super().__init__()
         hidden = channels // reduction
-        self.ChannelGate = nn.Module()
-        self.ChannelGate.mlp = nn.Sequential(
-            nn.Flatten(), nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels)
+        mlp = nn.Sequential(nn.Flatten(), nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels))
+        # Nested so that the parameters have the official names.
+        self.ChannelGate = nn.ModuleDict({"mlp": mlp})
+        self.SpatialGate = nn.ModuleDict(
+            {"spatial": nn.ModuleDict({"conv": nn.Conv2d(2, 1, 7, padding=3, bias=False)})}
         )
-        self.SpatialGate = nn.Module()
-        self.SpatialGate.spatial = nn.Module()
-        self.SpatialGate.spatial.conv = nn.Conv2d(2, 1, 7, padding=3, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) → the same shape."""
-        mlp = self.ChannelGate.mlp
+        mlp = self.ChannelGate["mlp"]
         x = x * (mlp(x.mean((2, 3))) + mlp(x.amax((2, 3)))).sigmoid()[..., None, None]
         pooled = torch.cat([x.amax(1, keepdim=True), x.mean(1, keepdim=True)], dim=1)
-        return x * self.SpatialGate.spatial.conv(pooled).sigmoid()
+        return x * self.SpatialGate["spatial"]["conv"](pooled).sigmoid()  # type: ignore[index]
 
 
 class BoxNet(nn.Module):
@@ -166,7 +165,7 @@ class BoxNet(nn.Module):
         """xyxy (…, 4) → (…, out_dim)."""
         # The official processor hands over the two x before the two y.
         features = fourier_embedding(boxes[..., [0, 2, 1, 3]])
-        return self.linears_position(features.to(self.linears_position[0].weight.dtype))
+        return self.linears_position(features.to(next(self.parameters()).dtype))
 
 
 class _Attention(nn.Module):
@@ -192,7 +191,7 @@ class _Attention(nn.Module):
 
 
 def naive_fusion(ca_x: torch.Tensor, masks: LayerMasks) -> torch.Tensor:
-    """MIGC's fuser without parameters: weight 1 for the picture, 10·mask for each instance. (B, 1+n, HW, C) → (B, HW, C)."""
+    """MIGC's fuser without parameters: weight 1 for the picture, 10·mask an instance. (B, 1+n, HW, C) → (B, HW, C)."""
     inside = NAIVE_INSTANCE_WEIGHT * masks.instances.flatten(2)
     weights = torch.cat([torch.ones_like(inside[:, :1]), inside], dim=1)
     weights = weights / (weights.sum(1, keepdim=True) + 1e-6)

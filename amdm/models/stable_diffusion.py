@@ -13,9 +13,9 @@ class StableDiffusion(ControlModel):
     name = "stable_diffusion"
 
     def predict(self, x: torch.Tensor, t: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        """The UNet's prediction: x (B, C, h, w), t () or (B,), context (B, L, D) → (B, C, h, w), in the UNet's dtype."""
+        """The UNet's prediction, float32: x (B, C, h, w), t () or (B,), context (B, L, D) → (B, C, h, w)."""
         dtype = self.unet.dtype
-        return self.unet(x.to(dtype), t, context.to(dtype), return_dict=False)[0]
+        return self.unet(x.to(dtype), t, context.to(dtype), return_dict=False)[0].float()
 
     def bind(self, request: SampleRequest) -> Denoiser:
         """Captions and negative prompt, encoded once."""

@@ -16,7 +16,7 @@ MINI_SETS: dict[str, tuple[int, float | None]] = {
     "mini-hard": (PER_LEVEL, None),
     "mini-tune": (40, BOUNDED_OVERLAP),
 }
-"""Name → (entries a level, bound on the overlap). Settings are chosen on ``mini-tune``, results reported on the others."""
+"""Name → (entries a level, bound on overlaps). Settings are chosen on ``mini-tune``, results reported on the others."""
 
 
 def build_mini_set(name: str) -> dict[str, Any]:

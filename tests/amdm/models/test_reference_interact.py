@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
-from tests.recipe import recipe_tensor
 
 from amdm.checkpoints.interactdiffusion import convert_unet
 from amdm.layout import Instance, Interaction, Layout
 from amdm.models.interactdiffusion import InteractDiffusion, InteractionConditions
 from amdm.models.interaction_net import InteractionNet, between
+from tests.recipe import recipe_tensor
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -1,4 +1,4 @@
-"""Recorded cases of the official MIGC: module, naive fuser, processor in all branches, a whole UNet, checkpoint names."""
+"""Recorded cases of the official MIGC: module, naive fuser, processor in all branches, UNet, checkpoint names."""
 
 from __future__ import annotations
 
