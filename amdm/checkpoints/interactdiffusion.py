@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
-from amdm.errors import InputError
+from amdm.checkpoints.matching import require_match
 
 _RESNET = {
     "norm1": "in_layers.0",
@@ -25,7 +25,6 @@ _TOP = {
     "conv_out": "out.2",
 }
 _MIDDLE = {("resnets", 0): 0, ("attentions", 0): 1, ("resnets", 1): 2}
-_SHOWN = 4
 
 
 def ldm_name(name: str, config: Mapping[str, Any]) -> str:
@@ -93,18 +92,5 @@ def convert_unet(
     """
     source = {ldm_name(name, config): name for name in expected}
     shapes = {theirs: tuple(expected[ours].shape) for theirs, ours in source.items()}
-    reshaped = [key for key in shapes if key in state and tuple(state[key].shape) != shapes[key]]
-    problems = {
-        "missing": sorted(set(shapes) - set(state)),
-        "left over": sorted(set(state) - set(shapes)),
-        "of another shape": [f"{key} {tuple(state[key].shape)} instead of {shapes[key]}" for key in sorted(reshaped)],
-    }
-    if any(problems.values()):
-        raise InputError("; ".join(f"{what}: {_some(keys)}" for what, keys in problems.items() if keys), file=file)
+    require_match(shapes, state, file=file)
     return {ours: state[theirs] for theirs, ours in source.items()}
-
-
-def _some(keys: Iterable[str]) -> str:
-    listed = list(keys)
-    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
-    return ", ".join(listed[:_SHOWN]) + more

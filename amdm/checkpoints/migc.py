@@ -1,7 +1,7 @@
 """MIGC's checkpoint names → the places of its modules in a diffusers UNet.
 
-Rule of the official loader (migc_utils.py): a key holds a component ``migc``; ``input_blocks``, ``middle_block`` or anything
-else (output blocks) name the part of the UNet, the fourth component is the LDM block index.
+Rule of the official loader (migc_utils.py): a key holds a component ``migc``; ``input_blocks``, ``middle_block`` or
+anything else (output blocks) name the part of the UNet, the fourth component is the LDM block index.
 """
 
 from __future__ import annotations
@@ -10,22 +10,31 @@ from collections.abc import Mapping
 
 import torch
 
+from amdm.checkpoints.matching import require_match
 from amdm.errors import InputError
 
 
-def convert_migc(state: Mapping[str, torch.Tensor], *, file: object = None) -> dict[str, torch.Tensor]:
-    """The checkpoint's ``state_dict`` under the names of :meth:`amdm.models.migc.MIGC.migc_state_dict`.
+def convert_migc(
+    state: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], *, file: object = None
+) -> dict[str, torch.Tensor]:
+    """The checkpoint's ``state_dict``, already in memory, under the names of ``expected``.
+
+    Args:
+        expected: :meth:`amdm.models.migc.MIGC.migc_state_dict` of the model to load.
+        file: where ``state`` came from, for errors.
 
     Raises:
-        InputError: a key that the rule does not place, or two keys for one place.
+        InputError: a key that the rule does not place, two keys for one place, or keys missing, left over or of
+            another shape; it names them, a missing one by our name.
     """
-    converted: dict[str, torch.Tensor] = {}
-    for key, value in state.items():
+    source: dict[str, str] = {}
+    for key in state:
         name = f"{migc_layer(key, file=file)}.attn2.processor.{_parameter(key)}"
-        if name in converted:
+        if name in source:
             raise InputError("two keys name one parameter", file=file, field=key)
-        converted[name] = value
-    return converted
+        source[name] = key
+    require_match({source.get(name, name): tuple(value.shape) for name, value in expected.items()}, state, file=file)
+    return {name: state[key] for name, key in source.items()}
 
 
 def migc_layer(key: str, *, file: object = None) -> str:

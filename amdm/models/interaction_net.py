@@ -92,8 +92,8 @@ class GatedGroundingAttention(GatedSelfAttentionDense):
     Attributes:
         scale: factor on both gates (official `fuser.scale`); 0 switches the fuser off.
         box_bias: 0 in every published model. Otherwise box_bias·(2·coverage − 1) is added to the logit of a visual
-            query for a grounding key, coverage being the share of the query's grid cell inside the key's box (0 for unused
-            slots).
+            query for a grounding key, coverage being the share of the query's grid cell inside the key's box (0 for
+            unused slots).
     """
 
     scale: float = 1.0

@@ -86,10 +86,7 @@ class MIGC(ControlModel):
         Raises:
             InputError: a layout without instances, or with more than the model's slots.
         """
-        for k, layout in enumerate(layouts):
-            if not 1 <= len(layout.instances) <= self.slots:
-                what = f"has {len(layout.instances)} instances; {self.name} takes 1 to {self.slots}"
-                raise InputError(what, field=f"layouts[{k}]")
+        self._check(layouts)
         most = max(len(layout.instances) for layout in layouts)
         # A padded instance reads an existing text; its mask is empty, so what it reads has no effect.
         texts = [[layout.caption, *self._phrases(layout)] for layout in layouts]
@@ -111,11 +108,12 @@ class MIGC(ControlModel):
     def predict(
         self, x: torch.Tensor, t: torch.Tensor, conditions: MIGCConditions, permutations: dict[str, torch.Tensor]
     ) -> torch.Tensor:
-        """The UNet's prediction with MIGC on, for B conditional rows: x (B, C, h, w), t () or (B,) → (B, C, h, w)."""
+        """What the UNet says with MIGC on, in float32, for B conditional rows: x (B, C, h, w), t () or (B,)."""
         return self._call(x, t, conditions.contexts[:, 0], MIGCState(conditions, Branch.MIGC, None, permutations))
 
     def bind(self, request: SampleRequest) -> Denoiser:
-        """Conditions encoded once; raises InputError as :meth:`conditions` does."""
+        """Conditions encoded once, when the first latents tell their size; raises InputError at once."""
+        self._check(request.layouts)
         count = len(request.layouts)
         uncond = self.text.encode([request.negative_prompt] * count)[0]
         size = (request.height, request.width)
@@ -156,9 +154,19 @@ class MIGC(ControlModel):
         self.unet.load_state_dict(state, strict=False)
 
     def _call(self, x: torch.Tensor, t: torch.Tensor, context: torch.Tensor, state: MIGCState) -> torch.Tensor:
-        self.state.__dict__.update(state.__dict__)
+        vars(self.state).update(vars(state))
         dtype = self.unet.dtype
-        return self.unet(x.to(dtype), t, context.to(dtype), return_dict=False)[0]
+        try:
+            return self.unet(x.to(dtype), t, context.to(dtype), return_dict=False)[0].float()
+        finally:
+            vars(self.state).update(vars(MIGCState()))
+
+    def _check(self, layouts: Sequence[Layout]) -> None:
+        # The official code falls back to the caption alone; a model that ignores its conditions is not measured here.
+        for k, layout in enumerate(layouts):
+            if not 1 <= len(layout.instances) <= self.slots:
+                what = f"has {len(layout.instances)} instances; {self.name} takes 1 to {self.slots}"
+                raise InputError(what, field=f"layouts[{k}]")
 
     def _phrases(self, layout: Layout) -> list[str]:
         phrases = [one.phrase for one in layout.instances]

@@ -6,6 +6,8 @@ checkpoint loads; the arithmetic is batched over pictures with different numbers
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -17,7 +19,8 @@ from amdm.models.fourier import FREQUENCIES, fourier_embedding
 NAIVE_INSTANCE_WEIGHT = 10.0
 
 
-class LayerMasks(NamedTuple):
+@dataclass(frozen=True)
+class LayerMasks:
     """Where things are, on one layer's grid.
 
     instances: (B, n, H, W) in [0, 1], zero for padding. background: (B, 1, H, W), 1 − union. valid: (B, n), bool.
@@ -26,6 +29,12 @@ class LayerMasks(NamedTuple):
     instances: torch.Tensor
     background: torch.Tensor
     valid: torch.Tensor
+
+    @cached_property
+    def together(self) -> torch.Tensor:
+        """Which positions share a mask, (B, 1, HW, HW), bool. Every position shares one with itself."""
+        every = torch.cat([self.background, self.instances], dim=1).flatten(2)
+        return (every.transpose(1, 2) @ every > 0).unsqueeze(1)
 
 
 class InstanceScales(NamedTuple):
@@ -70,14 +79,14 @@ class MIGCAttention(nn.Module):
             pooled: pooled embeddings of the instances, (B, n, D). boxes: xyxy in [0, 1], (B, n, 4).
             permutation: (B, slots), int64: slot k of the controller reads instance permutation[k].
         """
-        inside = masks.instances.flatten(2).unsqueeze(-1)
+        inside = masks.instances.flatten(2).unsqueeze(-1).to(ca_x.dtype)
+        outside = masks.background.flatten(2).unsqueeze(-1).to(ca_x.dtype)
         enhanced = self.enhancement(image_token, pooled, boxes)
         instances = ca_x[:, 1:]
         if scales is not None:
             instances, enhanced = instances * scales.ca[..., None, None], enhanced * scales.ea[..., None, None]
-        background = ca_x[:, :1] * masks.background.flatten(2).unsqueeze(-1)
-        template = self.layout(image_token, masks).unsqueeze(1)
-        entries = torch.cat([background, (instances + enhanced) * inside, template], dim=1)
+        template = self.la(image_token, image_token, masks.together).unsqueeze(1)
+        entries = torch.cat([ca_x[:, :1] * outside, (instances + enhanced) * inside, template], dim=1)
         weights = self.sac(entries, masks, permutation, None if scales is None else scales.sac)
         return (entries * weights.flatten(2).unsqueeze(-1).to(entries.dtype)).sum(1)
 
@@ -86,12 +95,6 @@ class MIGCAttention(nn.Module):
         tokens = torch.stack([pooled, self.pos_net(boxes).to(pooled.dtype)], dim=2)
         query = self.norm(image_token).unsqueeze(1)
         return self.ea(query, tokens)
-
-    def layout(self, image_token: torch.Tensor, masks: LayerMasks) -> torch.Tensor:
-        """Self attention between positions that share a mask, (B, HW, C): the layout template."""
-        every = torch.cat([masks.background, masks.instances], dim=1).flatten(2)
-        together = torch.einsum("bki,bkj->bij", every, every) > 0
-        return self.la(image_token, image_token, together.unsqueeze(1))
 
 
 class ShadingController(nn.Module):
@@ -181,13 +184,19 @@ class _Attention(nn.Module):
 
     def forward(self, x: torch.Tensor, context: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """x (…, N, C), context (…, M, D) → (…, N, C); leading dimensions broadcast."""
-        query, key, value = (
-            part.unflatten(-1, (self.heads, -1)).transpose(-2, -3)
-            for part in (self.to_q(x), self.to_k(context), self.to_v(context))
-        )
-        query = query.expand(*key.shape[:-2], *query.shape[-2:])
-        mixed = scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        return self.to_out(mixed.transpose(-2, -3).flatten(-2))
+        return self.to_out(multi_head(self.to_q(x), self.to_k(context), self.to_v(context), self.heads, mask))
+
+
+def multi_head(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, heads: int, mask: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Query (…, N, C), key and value (…, M, C) → (…, N, C); the query's leading dimensions broadcast to the key's."""
+    leading = key.shape[:-2]
+    query = query.expand(*leading, *query.shape[-2:])
+    # The fused kernels take exactly four dimensions.
+    rows = (part.flatten(0, -3).unflatten(-1, (heads, -1)).transpose(1, 2) for part in (query, key, value))
+    mixed = scaled_dot_product_attention(*rows, attn_mask=mask)
+    return mixed.transpose(1, 2).flatten(2).unflatten(0, leading)
 
 
 def naive_fusion(ca_x: torch.Tensor, masks: LayerMasks) -> torch.Tensor:

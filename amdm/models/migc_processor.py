@@ -8,9 +8,9 @@ from enum import Enum
 import torch
 from diffusers.models.attention_processor import Attention
 from torch import nn
-from torch.nn.functional import interpolate, scaled_dot_product_attention
+from torch.nn.functional import interpolate
 
-from amdm.models.migc_attention import InstanceScales, LayerMasks, MIGCAttention, naive_fusion
+from amdm.models.migc_attention import InstanceScales, LayerMasks, MIGCAttention, multi_head, naive_fusion
 
 
 class Branch(Enum):
@@ -89,7 +89,7 @@ class MIGCProcessor(nn.Module):
         masks = conditions.layer_masks(_grid(rows.shape[1], conditions.masks.shape[-2:]))
         if has_migc:
             pooled = conditions.pooled.to(rows.dtype)
-            permutation = state.permutations[self.layer]
+            permutation = state.permutations[self.layer].to(rows.device)
             fused = self.migc(ca_x, rows, pooled, conditions.boxes, masks, permutation, conditions.scales)
         else:
             fused = naive_fusion(ca_x, masks)
@@ -101,16 +101,15 @@ class MIGCProcessor(nn.Module):
 
 def _attend(attn: Attention, rows: torch.Tensor, contexts: torch.Tensor) -> torch.Tensor:
     """Cross attention of the same rows (B, 1, HW, C) to K contexts (B, K, L, D) → (B, K, HW, C); queries once."""
-    query, key, value = (
-        part.unflatten(-1, (attn.heads, -1)).transpose(-2, -3)
-        for part in (attn.to_q(rows), attn.to_k(contexts), attn.to_v(contexts))
-    )
-    query = query.expand(*key.shape[:-2], *query.shape[-2:])
-    mixed = scaled_dot_product_attention(query, key, value)
-    return attn.to_out[1](attn.to_out[0](mixed.transpose(-2, -3).flatten(-2)))
+    mixed = multi_head(attn.to_q(rows), attn.to_k(contexts), attn.to_v(contexts), attn.heads)
+    return attn.to_out[1](attn.to_out[0](mixed))
 
 
 def _grid(tokens: int, latent: torch.Size) -> tuple[int, int]:
-    """Rows and columns of a layer with that many positions: the latents' size over the stride (migc_layers.py)."""
-    stride = round((latent[0] * latent[1] / tokens) ** 0.5)
-    return latent[0] // stride, latent[1] // stride
+    """Rows and columns of a layer with that many positions. Each level of the UNet halves both and rounds up."""
+    rows, columns = latent
+    while rows * columns > tokens:
+        rows, columns = (rows + 1) // 2, (columns + 1) // 2
+    if rows * columns != tokens:
+        raise ValueError(f"{tokens} positions are no level of a UNet on latents of {tuple(latent)}")
+    return rows, columns

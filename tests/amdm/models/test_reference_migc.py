@@ -136,7 +136,7 @@ def test_unet(tag: str) -> None:
     unet.load_state_dict(weights(case["unet_salt"], case["unet_parameters"]))
     layers = [place.removesuffix(".attn2.processor") for place in case["installed_on"]]
     model = MIGC(unet.eval(), SimpleNamespace(), DDIMScheduler(), layers=layers)  # type: ignore[arg-type]
-    model.load_migc_state_dict(convert_migc(checkpoint(case, model)))
+    model.load_migc_state_dict(convert_migc(checkpoint(case, model), model.migc_state_dict()))
     state = state_for(arrays, tuple(case["height_width"]))
     state.permutations = {layer: arrays["permutation"][None] for layer in layers}
     x = torch.cat([arrays["sample"]] * 2)
@@ -172,4 +172,4 @@ def test_checkpoint_names(reference_dir: Path) -> None:
 @pytest.mark.parametrize("key", ["model.diffusion_model.middle_block.1.norm.weight", "migc.norm", "a.b.c.x.migc.norm"])
 def test_a_key_that_has_no_place_is_named(key: str) -> None:
     with pytest.raises(InputError, match=key.replace(".", r"\.")):
-        convert_migc({key: torch.zeros(1)})
+        convert_migc({key: torch.zeros(1)}, {})
