@@ -64,11 +64,13 @@ class MIGC(ControlModel):
         self.and_augmentation = and_augmentation
         self.state = MIGCState()
         width = int(unet.config["cross_attention_dim"])
-        for path, block in list(unet.named_modules()):
-            if hasattr(block, "attn2") and block.attn2 is not None:
-                channels = block.attn2.to_q.in_features
-                module = MIGCAttention(channels, width, slots, heads) if path in self.layers else None
-                block.attn2.set_processor(MIGCProcessor(self.state, path, module))
+        blocks = {path: one for path, one in unet.named_modules() if getattr(one, "attn2", None) is not None}
+        if absent := sorted(set(self.layers) - set(blocks)):
+            raise InputError(f"the UNet has no cross attention at {', '.join(absent)}", field="layers")
+        for path, block in blocks.items():
+            channels = block.attn2.to_q.in_features
+            module = MIGCAttention(channels, width, slots, heads) if path in self.layers else None
+            block.attn2.set_processor(MIGCProcessor(self.state, path, module))
 
     def conditions(
         self,
@@ -126,7 +128,7 @@ class MIGC(ControlModel):
             permutations = {}
             if i <= self.migc_steps:
                 permutations = {
-                    layer: torch.stack([permutation(key, self.slots, "migc", i, layer) for key in request.keys])
+                    layer: torch.stack([self.permutation(key, i, layer) for key in request.keys])
                     for layer in self.layers
                 }
             context = torch.cat([uncond, conditions.contexts[:, 0]])
@@ -135,6 +137,10 @@ class MIGC(ControlModel):
             return guided(prediction, request.guidance_scale)
 
         return denoise
+
+    def permutation(self, key: str, i: int, layer: str) -> torch.Tensor:
+        """The order of the controller's slots for one sample, step and layer, (slots,)."""
+        return permutation(key, self.slots, "migc", i, layer)
 
     def branch(self, i: int) -> Branch:
         """What the layers do in step i: MIGC, then the naive fuser, then the caption alone."""

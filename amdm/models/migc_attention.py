@@ -194,8 +194,8 @@ def multi_head(
     leading = key.shape[:-2]
     query = query.expand(*leading, *query.shape[-2:])
     # The fused kernels take exactly four dimensions.
-    rows = (part.flatten(0, -3).unflatten(-1, (heads, -1)).transpose(1, 2) for part in (query, key, value))
-    mixed = scaled_dot_product_attention(*rows, attn_mask=mask)
+    q, k, v = (part.flatten(0, -3).unflatten(-1, (heads, -1)).transpose(1, 2) for part in (query, key, value))
+    mixed = scaled_dot_product_attention(q, k, v, attn_mask=mask)
     return mixed.transpose(1, 2).flatten(2).unflatten(0, leading)
 
 

@@ -47,6 +47,12 @@ def layer_masks(arrays: dict[str, torch.Tensor]) -> LayerMasks:
     return LayerMasks(instances, background, torch.ones(1, instances.shape[1], dtype=torch.bool))
 
 
+def attention_map(ea: Any, query: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """How the enhancement attention divides itself between text and box, mean of heads: (B, n, HW, 2)."""
+    q, k = (part.unflatten(-1, (ea.heads, -1)).transpose(-2, -3) for part in (ea.to_q(query), ea.to_k(tokens)))
+    return (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1).mean(2)
+
+
 @pytest.mark.parametrize("tag", tags("module"))
 @torch.no_grad()
 def test_module(tag: str) -> None:
@@ -59,8 +65,18 @@ def test_module(tag: str) -> None:
     if case["scales"]:
         scales = InstanceScales(*(torch.tensor([case["scales"][f"{k}_scale"]]) for k in ("ca", "ea", "sac")))
     parts = (arrays["ca_x"], token, pooled, arrays["boxes_xyxy"][None], masks)
+    inner: dict[str, torch.Tensor] = {}
+    hooks = [
+        module.sac.register_forward_hook(lambda _, __, weights: inner.update(sac_scale=weights)),
+        module.ea.register_forward_hook(lambda ea, given, _: inner.update(ea_attn=attention_map(ea, *given))),
+    ]
     out = module(*parts, arrays["permutation"][None], scales)
+    for hook in hooks:
+        hook.remove()
     torch.testing.assert_close(out, arrays["out"][:, 0], atol=5e-6, rtol=0)
+    torch.testing.assert_close(inner["sac_scale"], arrays["sac_scale"], atol=5e-6, rtol=0)
+    shares = inner["ea_attn"].unflatten(2, masks.instances.shape[2:])
+    torch.testing.assert_close(shares, arrays["ea_attn"], atol=5e-6, rtol=0)
     if "out_identity_permutation" in arrays:
         out = module(*parts, torch.arange(28)[None], scales)
         torch.testing.assert_close(out, arrays["out_identity_permutation"][:, 0], atol=5e-6, rtol=0)
