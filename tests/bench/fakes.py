@@ -26,6 +26,8 @@ from bench.store import RunStore
 SIZE = 64
 GROUND = 120
 METHODS = ("first", "second")
+LEFT_OUT = {"first": 40, "second": 120, "interactdiffusion": 120, "migc": 40}
+"""Of 256 boxes, how many a method leaves out."""
 RGB = {
     "red": (220, 20, 20),
     "blue": (20, 20, 220),
@@ -43,12 +45,12 @@ def small_set(count: int = 20) -> LayoutSet:
 
 
 def paint(method: str, layouts: Sequence[Layout], keys: Sequence[str]) -> SimpleNamespace:
-    """Boxes in their colours. What depends on the key: some boxes are left out, more of them by ``second``."""
+    """Boxes in their colours. The key decides which are left out."""
     images = np.full((len(layouts), SIZE, SIZE, 3), GROUND, np.uint8)
     for image, layout, key in zip(images, layouts, keys, strict=True):
         chance = hashlib.sha256(f"{method}/{key}".encode()).digest()
         for k, one in enumerate(layout.instances):
-            if chance[k] < (40 if method == "first" else 120):
+            if chance[k] < LEFT_OUT.get(method, 0):
                 continue
             x1, y1, x2, y2 = (round(value * SIZE) for value in one.box)
             image[y1:y2, x1:x2] = RGB[one.phrase.split(" ")[1]]

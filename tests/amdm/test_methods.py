@@ -1,0 +1,133 @@
+"""The shipped mini models: the same picture whatever the batch, the fewest evaluations, conditions that matter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from amdm.config import Profile, load_profile
+from amdm.errors import InputError
+from amdm.layout import Layout
+from amdm.methods import Method, category_only, load_methods, load_models
+from amdm.mini.models import MiniModels
+from amdm.sampler import Step
+from bench.layouts.named import load_layouts
+
+ENTRIES = load_layouts("mini-tune").entries[:5]  # one of each level: batches of unlike sizes
+LAYOUTS = [entry.layout for entry in ENTRIES]
+KEYS = [f"test/{entry.index}" for entry in ENTRIES]
+NAMES = ["interactdiffusion", "migc", "interactdiffusion+migc", "stable_diffusion"]
+
+
+@pytest.fixture(scope="module")
+def methods() -> dict[str, Method]:
+    """Every method of the profile, at 6 steps: enough for what is tested here."""
+    profile = load_profile("mini")
+    short = {k: v.model_copy(update={"num_inference_steps": 6}) for k, v in profile.models.items()}
+    profile, models = profile.model_copy(update={"models": short}), load_models("mini")
+    return {name: Method(name, profile.method(name), profile, models) for name in profile.methods}
+
+
+def final_latents(method: Method, layouts: list[Layout], keys: list[str]) -> torch.Tensor:
+    seen: list[torch.Tensor] = []
+    target = method.settings.models[0]
+
+    def keep(step: Step) -> None:
+        seen.append(step.leaving[target].clone())
+
+    method.generate(layouts, keys, keep)
+    return seen[-1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sample_does_not_depend_on_its_batch(methods: dict[str, Method], name: str) -> None:
+    together = final_latents(methods[name], LAYOUTS, KEYS)
+    for k in (0, 4):
+        alone = final_latents(methods[name], LAYOUTS[k : k + 1], KEYS[k : k + 1])
+        torch.testing.assert_close(alone, together[k : k + 1], atol=1e-4, rtol=0)
+    shuffled = final_latents(methods[name], LAYOUTS[::-1], KEYS[::-1])
+    torch.testing.assert_close(shuffled.flip(0), together, atol=1e-4, rtol=0)
+
+
+def test_the_same_batch_gives_the_same_bytes(methods: dict[str, Method]) -> None:
+    first, again = (methods["interactdiffusion+migc"].generate(LAYOUTS, KEYS).images for _ in range(2))
+    assert np.array_equal(first, again)
+
+
+def test_evaluations(methods: dict[str, Method]) -> None:
+    def counted(name: str) -> dict[str, int]:
+        return methods[name].generate(LAYOUTS[:1], KEYS[:1]).evaluations
+
+    assert counted("interactdiffusion+migc") == {"interactdiffusion": 6, "migc": 4}
+    assert counted("interactdiffusion+migc@paper") == {"interactdiffusion": 6, "migc": 3}
+    assert counted("switch") == {"interactdiffusion": 3, "migc": 3}
+    assert counted("interactdiffusion+itself") == {"interactdiffusion": 6, "interactdiffusion#2": 4}
+
+
+@pytest.mark.parametrize("name", ["interactdiffusion", "migc"])
+def test_boxes_and_phrases_matter(methods: dict[str, Method], name: str) -> None:
+    ours = final_latents(methods[name], LAYOUTS, KEYS)
+    moved = [Layout(one.caption, tuple(reversed_boxes(one))) for one in LAYOUTS]
+    assert (final_latents(methods[name], moved, KEYS) - ours).abs().amax((1, 2, 3)).min() > 0.1
+    plain = [category_only(one) for one in LAYOUTS]
+    assert (final_latents(methods[name], plain, KEYS) - ours).abs().amax((1, 2, 3)).min() > 1e-3
+
+
+def reversed_boxes(layout: Layout) -> list:  # type: ignore[type-arg]
+    boxes = [one.box for one in layout.instances][::-1]
+    return [type(one)(one.phrase, box) for one, box in zip(layout.instances, boxes, strict=True)]
+
+
+def test_the_target_alone_and_aggregated_start_from_the_same_noise(methods: dict[str, Method]) -> None:
+    starts = []
+    for name in ("interactdiffusion", "interactdiffusion+migc"):
+        methods[name].generate(
+            LAYOUTS[:1],
+            KEYS[:1],
+            lambda step: starts.append(step.entering["interactdiffusion"]) if step.index == 0 else None,
+        )
+    assert torch.equal(*starts)
+
+
+def test_a_layout_without_instances_is_refused(methods: dict[str, Method]) -> None:
+    for name in ("interactdiffusion", "migc"):
+        with pytest.raises(InputError, match=r"layouts\[0\]"):
+            methods[name].generate([Layout("a photo of nothing")], ["k"])
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(InputError, match="unknown method 'nope'"):
+        load_methods("mini", ["nope"])
+    with pytest.raises(InputError, match="unknown profile"):
+        load_profile("nope")
+
+
+def test_an_unknown_field_of_a_preset_is_an_error() -> None:
+    content = load_profile("mini").model_dump()
+    content["models"]["migc"]["guidence"] = 1.0
+    with pytest.raises(ValueError, match="guidence"):
+        Profile.model_validate(content)
+
+
+def test_the_base_is_held_once() -> None:
+    models = MiniModels.load()
+    base = dict(models.base.unet.named_parameters())
+    for unet in (models.interactdiffusion.unet, models.migc.unet):
+        own = dict(unet.named_parameters())
+        assert all(own[name] is parameter for name, parameter in base.items())
+
+
+def test_altered_weights_are_refused(tmp_path: Path) -> None:
+    MiniModels().save(tmp_path)
+    path = tmp_path / "migc.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="migc"):
+        MiniModels.load(tmp_path)
+    path.unlink()
+    with pytest.raises(InputError, match="absent"):
+        MiniModels.load(tmp_path)

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amdm.errors import InputError
+from bench.regression import check_regression, make_baseline
+from bench.store import read_table
+from tests.bench.conftest import JobRunner
+
+
+def lose(folder: Path, method: str, level: int, count: int) -> list[tuple[int, int]]:
+    """Turn the colour of ``count`` correct instances wrong; returns (layout, instance) of each."""
+    verdicts = read_table(folder, "verdicts")
+    correct = verdicts[(verdicts.method == method) & (verdicts.level == level) & (verdicts.attr == 1)].head(count)
+    assert len(correct) == count
+    lost = list(correct[["layout_index", "instance"]].itertuples(index=False, name=None))
+    with sqlite3.connect(folder / "run.sqlite") as database:
+        database.executemany(
+            f"UPDATE verdicts SET attr = 0, miou = 0 WHERE method = '{method}' AND layout_index = ? AND instance = ?",
+            lost,
+        )
+    return lost
+
+
+@pytest.fixture
+def baseline(run_fake_job: JobRunner, tmp_path: Path) -> Path:
+    make_baseline(run_fake_job("before"), tmp_path / "new" / "baseline.json", "first measurement")
+    return tmp_path / "new" / "baseline.json"
+
+
+def test_the_same_run_passes(run_fake_job: JobRunner, baseline: Path) -> None:
+    result = check_regression(run_fake_job("now"), baseline)
+    assert result.failures == []
+    assert "No metric fell" in result.report and "0 won, 0 lost" in result.report
+
+
+def test_a_fall_is_found_where_it_is(run_fake_job: JobRunner, baseline: Path) -> None:
+    folder = run_fake_job("now")
+    lost = lose(folder, "migc", 4, 3)
+    result = check_regression(folder, baseline)
+    named = {failure.split(":")[0] for failure in result.failures}
+    assert {"migc L4 isr", "migc L4 miou", "migc Avg isr"} <= named
+    assert not any(name.startswith(("interactdiffusion", "migc L2", "ceiling")) for name in named)
+    assert "migc L4 isr: fell by 15.00 points (allowed 4)" in result.failures
+    for layout, instance in lost:
+        assert f"- migc, layout {layout}, seed 0, instance {instance} (a " in result.report
+    assert "0 won, 3 lost" in result.report
+
+
+def test_a_fall_within_tolerance_passes_but_is_shown(run_fake_job: JobRunner, baseline: Path) -> None:
+    folder = run_fake_job("now")
+    lose(folder, "migc", 6, 1)
+    result = check_regression(folder, baseline)
+    assert result.failures == [] and "0 won, 1 lost" in result.report
+    strict = check_regression(folder, baseline, {"Avg": 0.5, "level": 100})
+    assert any(failure.startswith("migc Avg") for failure in strict.failures)
+
+
+def test_a_gain_passes(run_fake_job: JobRunner, tmp_path: Path) -> None:
+    folder = run_fake_job()
+    lost = run_fake_job("worse")
+    lose(lost, "migc", 5, 6)
+    make_baseline(lost, tmp_path / "baseline.json", "worse")
+    result = check_regression(folder, tmp_path / "baseline.json")
+    assert result.failures == [] and "6 won, 0 lost" in result.report
+
+
+def test_a_baseline_keeps_why_it_changed(run_fake_job: JobRunner, baseline: Path) -> None:
+    folder = run_fake_job("now")
+    lose(folder, "migc", 4, 3)
+    make_baseline(folder, baseline, "fewer layouts fit")
+    content = json.loads(baseline.read_text())
+    assert [one["reason"] for one in content["history"]] == ["first measurement", "fewer layouts fit"]
+    assert content["history"][0]["metrics"]["migc isr"] > content["history"][1]["metrics"]["migc isr"]
+    assert content["weights"] == {"unet": "abc"} and len(content["layout_hash"]) == 64
+    assert check_regression(folder, baseline).failures == []
+
+
+@pytest.mark.parametrize("reason", ["", "  \n"])
+def test_a_baseline_needs_a_reason(run_fake_job: JobRunner, baseline: Path, reason: str) -> None:
+    before = baseline.read_bytes()
+    with pytest.raises(InputError, match="reason"):
+        make_baseline(run_fake_job("now"), baseline, reason)
+    assert baseline.read_bytes() == before
+
+
+def test_a_baseline_has_one_verdict_a_line(baseline: Path) -> None:
+    lines = [line for line in baseline.read_text().splitlines() if '"migc", ' in line]
+    assert len(lines) == 100
+
+
+def test_what_cannot_be_paired_is_an_error(run_fake_job: JobRunner, baseline: Path) -> None:
+    with pytest.raises(InputError, match="layout_hash: was made on other layouts"):
+        check_regression(run_fake_job("other", layouts="mini-hard"), baseline)
+    with pytest.raises(InputError, match="lacks 100 instances"):
+        check_regression(run_fake_job("half", methods=("migc",)), baseline)
+    with pytest.raises(InputError, match="lacks"):
+        check_regression(run_fake_job("short", limit=20), baseline)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"verdicts": "x"}, "verdicts"),
+        ({"verdicts": [[1, 2]]}, "verdicts: is not a table"),
+        ({"verdicts": [["m", 0, 0, 0, 2, 1, "x", 1, 1, 0.5]]}, "verdicts: is not a table"),
+        ({"history": None}, "history"),
+        ({"layout_hash": 3}, "layout_hash"),
+    ],
+)
+def test_a_broken_baseline_is_one_line(
+    run_fake_job: JobRunner, baseline: Path, change: dict[str, Any], message: str
+) -> None:
+    baseline.write_text(json.dumps(json.loads(baseline.read_text()) | change))
+    with pytest.raises(InputError, match=message):
+        check_regression(baseline.parents[1] / "before", baseline)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"[" * 100_000])
+def test_a_baseline_that_is_no_json_object_is_one_line(run_fake_job: JobRunner, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "baseline.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"baseline\.json: "):
+        check_regression(run_fake_job(limit=5), tmp_path / "baseline.json")

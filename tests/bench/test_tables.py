@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from amdm.errors import InputError
+from bench.job import write_report
+from bench.metrics import metric_table
+from bench.store import read_table
+from tests.bench.conftest import JobRunner
+
+METHODS = ["interactdiffusion", "migc", "ceiling"]
+
+
+def sections(text: str) -> dict[str, str]:
+    """Heading → what stands below it."""
+    parts = text.split("\n## ")
+    return {part.splitlines()[0]: part for part in parts}
+
+
+def test_the_table_has_the_papers_form_and_its_numbers_are_the_metrics(run_fake_job: JobRunner, tmp_path: Path) -> None:
+    folder = run_fake_job()
+    table = pd.read_csv(tmp_path / "reports" / "run" / "table1.csv")
+    levels = ["L2", "L3", "L4", "L5", "L6", "Avg"]
+    assert table.columns.tolist() == [
+        "method",
+        *(f"ISR {level}" for level in levels),
+        *(f"mIoU {level}" for level in levels),
+        *("ISR low", "ISR high", "s/image", "n", "expected"),
+    ]
+    assert table.method.tolist() == METHODS and table.n.tolist() == [25] * 3
+    expected = metric_table(read_table(folder, "verdicts"), intervals=False).set_index(["method", "level"])
+    for row in table.to_dict("records"):
+        for level in levels:
+            assert row[f"ISR {level}"] == pytest.approx(100 * expected.isr[row["method"], level], abs=1e-4)
+            assert row[f"mIoU {level}"] == pytest.approx(100 * expected.miou[row["method"], level], abs=1e-4)
+        assert row["ISR low"] <= row["ISR Avg"] <= row["ISR high"]
+    assert table.set_index("method")["s/image"].notna().tolist() == [True, True, False]
+
+
+def test_the_page_says_what_was_measured_and_how_it_differs(run_fake_job: JobRunner, tmp_path: Path) -> None:
+    run_fake_job()
+    page = (tmp_path / "reports" / "run" / "table1.md").read_text()
+    parts = sections(page)
+    assert page.startswith("# Table 1 (mini world): mini\n")
+    assert "25 of 800 layouts" in page and "judge `mini-judge blobs`" in page and "Avg is weighted by instances" in page
+    assert "true renderings" in page
+    assert "migc − interactdiffusion" in parts["Paired differences"]
+    for column in ("place", "colour given place", "nothing detected", "wrong place", "wrong colour"):
+        assert column in parts["Where instances fail"]
+    assert "Over seeds" not in parts and "Missing" not in parts
+
+
+def test_the_failure_split_adds_up(run_fake_job: JobRunner) -> None:
+    from bench.tables import failure_split
+
+    verdicts = read_table(run_fake_job(), "verdicts")
+    split = failure_split(verdicts, METHODS[:2])
+    isr = metric_table(verdicts, intervals=False).query("level == 'Avg'").set_index("method").isr
+    total = (
+        split["nothing detected"] + split["wrong place"] + split["wrong colour"] + 100 * isr[split.method].to_numpy()
+    )
+    np.testing.assert_allclose(total, 100)
+
+
+def test_seeds_are_shown_as_mean_and_spread(run_fake_job: JobRunner, tmp_path: Path) -> None:
+    folder = run_fake_job(seeds=(0, 3))
+    verdicts = read_table(folder, "verdicts")
+    of_seed = [
+        100 * metric_table(part, intervals=False).query("method == 'migc' and level == 'Avg'").isr.item()
+        for _, part in verdicts[verdicts.method == "migc"].groupby("seed")
+    ]
+    page = (tmp_path / "reports" / "run" / "table1.md").read_text()
+    assert f"{np.mean(of_seed):.2f} ± {np.std(of_seed, ddof=1):.2f}" in sections(page)["Over seeds"]
+    table = pd.read_csv(tmp_path / "reports" / "run" / "table1.csv")
+    assert table.n.tolist() == [50, 50, 25]
+
+
+def test_missing_samples_are_named_and_not_counted(run_fake_job: JobRunner, tmp_path: Path) -> None:
+    folder = run_fake_job()
+    complete = pd.read_csv(tmp_path / "reports" / "run" / "table1.csv").set_index("method")
+    with sqlite3.connect(folder / "run.sqlite") as database:
+        database.execute("DELETE FROM verdicts WHERE method = 'migc' AND layout_index = 0")
+        database.execute(
+            "UPDATE samples SET status = 'failed', error = 'ValueError:\n| broken', image = NULL "
+            "WHERE method = 'migc' AND layout_index = 0"
+        )
+        database.execute("DELETE FROM verdicts WHERE method = 'interactdiffusion'")
+    page = write_report(folder, tmp_path / "again")
+    table = pd.read_csv(tmp_path / "again" / "table1.csv").set_index("method")
+    assert table.n.tolist() == [0, 24, 25] and np.isnan(table.loc["interactdiffusion", "ISR Avg"])
+    assert table.loc["migc", "ISR L2"] != complete.loc["migc", "ISR L2"]
+    missing = sections(page)["Missing"]
+    assert "migc: 24 of 25 images were judged" in missing
+    assert "interactdiffusion: 0 of 25 images were judged" in missing
+    assert "migc, layout 0, seed 0 failed: ValueError: | broken" in missing
+
+
+def test_the_summary_is_strict_json(run_fake_job: JobRunner, tmp_path: Path) -> None:
+    run_fake_job()
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    text = (tmp_path / "reports" / "run" / "summary.json").read_text()
+    summary = json.loads(text, parse_constant=refuse)
+    value, low, high = summary["results"]["migc"]["isr"]
+    assert low < value < high and summary["results"]["migc"]["images"] == 25 and summary["full_size"] == 800
+    stored = pd.read_parquet(tmp_path / "reports" / "run" / "verdicts.parquet")
+    assert len(stored) == sum(one["instances"] for one in summary["results"].values())
+
+
+def test_tables_made_again_are_the_same(run_fake_job: JobRunner, tmp_path: Path) -> None:
+    folder = run_fake_job()
+    write_report(folder, tmp_path / "again")
+    for name in ("table1.csv", "table1.md", "summary.json", "grid.png"):
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "reports" / "run" / name).read_bytes()
+
+
+def test_a_run_without_verdicts_has_no_table(run_fake_job: JobRunner, tmp_path: Path) -> None:
+    folder = run_fake_job()
+    with sqlite3.connect(folder / "run.sqlite") as database:
+        database.execute("DELETE FROM verdicts")
+    with pytest.raises(InputError, match="nothing is judged yet"):
+        write_report(folder, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+HOSTILE = [
+    ("layout_hash", "0" * 64, "layout_hash: the layout set is not the one"),
+    ("layout_hash", None, "layout_hash"),
+    ("methods", ["nonsense"], "methods: unknown method"),
+    ("methods", "migc", "methods"),
+    ("seeds", ["0"], r"seeds\.0"),
+    ("batch", 0, "batch: 0 is not between"),
+    ("judge", {"name": "x"}, r"judge\.revision"),
+    ("profile", "huge", "profile: unknown profile"),
+    ("layouts", "../../etc/passwd", "layout"),
+    ("limit", -3, "limit: -3 is not a positive"),
+]
+
+
+def test_a_hostile_run_json_is_one_line(run_fake_job: JobRunner, tmp_path: Path) -> None:
+    folder = run_fake_job(limit=5)
+    info = json.loads((folder / "run.json").read_text())
+    for field, value, message in HOSTILE:
+        (folder / "run.json").write_text(json.dumps({**info, field: value}))
+        with pytest.raises(InputError, match=message):
+            write_report(folder, tmp_path / "again")
+    assert not (tmp_path / "again").exists()

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from bench.verify import verify_run
+from tests.bench.conftest import JobRunner
+
+
+@pytest.fixture
+def folder(run_fake_job: JobRunner) -> Path:
+    return run_fake_job(limit=10)
+
+
+def change(folder: Path, statement: str) -> None:
+    with sqlite3.connect(folder / "run.sqlite") as database:
+        database.execute(statement)
+
+
+def test_a_whole_run_has_no_problems(folder: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert verify_run(folder) == []
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_pictures_that_are_gone_changed_or_stray_are_found(folder: Path) -> None:
+    first, second, *_ = sorted((folder / "images" / "migc").iterdir())
+    first.unlink()
+    second.write_bytes(b"other")
+    (folder / "images" / "stray.png").write_bytes(b"")
+    problems = verify_run(folder)
+    assert f"images/migc/{first.name}: is absent" in problems
+    assert f"images/migc/{second.name}: is not the picture that was recorded" in problems
+    assert len(problems) == 3 and problems[-1].startswith("1 files under images/ that no record names")
+
+
+def test_a_record_that_leads_out_of_the_folder_is_found(folder: Path) -> None:
+    change(folder, "UPDATE samples SET image = '../../../../etc/passwd' WHERE method = 'migc' AND layout_index = 0")
+    problems = verify_run(folder)
+    assert "../../../../etc/passwd: is absent" in problems
+
+
+def test_missing_records_and_verdicts_are_counted(folder: Path) -> None:
+    change(folder, "DELETE FROM samples WHERE method = 'migc' AND layout_index = 0")
+    change(folder, "DELETE FROM verdicts WHERE method = 'interactdiffusion' AND layout_index = 1")
+    change(folder, "DELETE FROM verdicts WHERE method = 'ceiling' AND layout_index = 2 AND instance = 0")
+    problems = "\n".join(verify_run(folder))
+    assert "1 samples without a record: ('migc', 0, 0)" in problems
+    assert "1 samples without verdicts: ('interactdiffusion', 1, 0)" in problems
+    assert "1 verdicts on samples that are not there: ('migc', 0, 0)" in problems
+    assert "1 samples with too few or too many verdicts: ('ceiling', 2, 0)" in problems
+
+
+def test_other_weights_are_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amdm.methods.weight_digests", lambda profile: {"unet": "xyz"})
+    monkeypatch.setattr("bench.verify.judge_revision", lambda: "newer")
+    assert verify_run(folder) == [
+        "weights: judge is not the file that was used",
+        "weights: unet is not the file that was used",
+    ]
