@@ -25,7 +25,7 @@ from bench.layouts.named import load_layouts
 from bench.provenance import environment
 from bench.report.grid import balanced, picture_grid
 from bench.scoring import read_image, score
-from bench.store import RunStore, read_run_info, read_table
+from bench.store import RunStore, read_run_info, read_table, stored_file
 from bench.tables import CEILING, TableInfo, markdown, write_tables
 
 Kind = TypeVar("Kind")
@@ -81,7 +81,7 @@ class Job:
             "layout_hash": layout_set.hash,
             "method_settings": {name: profile.describe(name) for name in self.methods},
             "weights": weight_digests(self.profile),
-            "judge": {"name": "mini-judge", "revision": _judge_revision()},
+            "judge": {"name": "mini-judge", "revision": judge_revision()},
             **environment(),
         }
 
@@ -239,9 +239,10 @@ def chosen_profile(wanted: str) -> tuple[str, str]:
 def _pictures(folder: Path, samples: Any, job: Job, wanted: set[int]) -> dict[str, dict[int, np.ndarray]]:
     shown: dict[str, dict[int, np.ndarray]] = {name: {} for name in (*job.methods, CEILING)}
     first = samples[(samples.status == "ok") & (samples.seed == job.seeds[0]) & samples.layout_index.isin(wanted)]
-    for row in first.itertuples():
-        if row.method in shown:
-            shown[row.method][int(row.layout_index)] = read_image(folder / row.image)
+    for row in first.to_dict("records"):
+        path = stored_file(folder, row["image"])
+        if row["method"] in shown and path is not None and path.is_file():
+            shown[row["method"]][row["layout_index"]] = read_image(path)
     return {name: found for name, found in shown.items() if found}
 
 
@@ -251,7 +252,8 @@ def _run_name(job: Job, layout_set: LayoutSet, settings: dict[str, Any]) -> str:
     return f"{job.profile}-{layout_set.name}-{len(layout_set)}-{digest}"
 
 
-def _judge_revision() -> str:
+def judge_revision() -> str:
+    """SHA-256 of the judge's weights, as recorded beside them."""
     from importlib.resources import files
 
     path = files("bench.detection") / "weights" / "mini_judge.sha256"

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from amdm.errors import InputError
+from bench.compare import INSTANCE, flipped_instances
 from bench.job import read_run
 from bench.metrics import AVERAGE, metric_table
 from bench.store import read_run_info, read_table, write_whole
@@ -19,8 +20,7 @@ TOLERANCE = {"Avg": 1.5, "level": 4.0}
 """Points that ISR and mIoU may fall. Identical code on identical hardware falls by 0; other hardware rounds otherwise
 and flips borderline instances."""
 
-_KEY = ["method", "layout_index", "seed", "instance"]
-_COLUMNS = [*_KEY, "level", "detected", "iou", "success", "attr", "miou"]
+_COLUMNS = [*INSTANCE, "level", "detected", "iou", "success", "attr", "miou"]
 _FLAGS = {"detected": bool, "success": bool, "attr": bool}
 
 
@@ -70,10 +70,9 @@ def check_regression(run: Path, path: Path, tolerance: dict[str, float] | None =
     if facts.layout_hash != baseline["layout_hash"]:
         raise InputError(f"was made on other layouts ({baseline['layouts']})", file=path, field="layout_hash")
     before = _stored(baseline, path)
-    paired = before.merge(now, on=_KEY, suffixes=("_before", ""))
-    if len(paired) < len(before):
-        raise InputError(f"lacks {len(before) - len(paired)} instances of the baseline", file=run, field="verdicts")
-    now = now.merge(before[_KEY], on=_KEY)
+    now = now.merge(before[INSTANCE], on=INSTANCE)
+    if len(now) < len(before):
+        raise InputError(f"lacks {len(before) - len(now)} instances of the baseline", file=run, field="verdicts")
     old, new = _levels(_with_columns(before, now)), _levels(now)
     failures, lines = [], []
     for (method, level, metric), value in new.items():
@@ -83,22 +82,13 @@ def check_regression(run: Path, path: Path, tolerance: dict[str, float] | None =
             failures.append(f"{method} {level} {metric}: fell by {fall:.2f} points (allowed {allowed:g})")
         if metric in GATED:
             lines.append(f"| {method} | {level} | {metric} | {100 * (value + fall / 100):.2f} | {100 * value:.2f} |")
-    flips = paired[(paired.success_before & paired.attr_before) != (paired.success & paired.attr)]
-    return GateResult(failures, _report(failures, lines, flips, path))
+    return GateResult(failures, _report(failures, lines, flipped_instances(before, now), path))
 
 
-def _report(failures: list[str], lines: list[str], flips: pd.DataFrame, path: Path) -> str:
-    shown = [
-        f"- {row.method}, layout {row.layout_index}, instance {row.instance} ({row.label}): "
-        f"{'lost' if row.success_before and row.attr_before else 'won'}"
-        for row in flips.head(60).itertuples()
-    ]
-    more = [f"- and {len(flips) - 60} more"] if len(flips) > 60 else []
+def _report(failures: list[str], lines: list[str], flips: str, path: Path) -> str:
     verdict = "\n".join(f"- **{failure}**" for failure in failures) or "No metric fell beyond its tolerance."
     table = "\n".join(["| method | level | metric | baseline | now |", "|---|---|---|---|---|", *lines])
-    flipped = "\n".join(shown + more) or "none"
-    title = f"# Regression check against `{path.name}`"
-    return "\n\n".join([title, verdict, table, f"## Flipped instances ({len(flips)})", flipped]) + "\n"
+    return "\n\n".join([f"# Regression check against `{path.name}`", verdict, table, flips]) + "\n"
 
 
 def _verdicts(run: Path) -> pd.DataFrame:
@@ -115,7 +105,7 @@ def _stored(baseline: dict[str, Any], path: Path) -> pd.DataFrame:
 
 def _with_columns(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
     """The baseline's verdicts with the descriptive columns that the metrics ask for."""
-    return before.merge(now[[*_KEY, "colour", "category", "box_area"]], on=_KEY)
+    return before.merge(now[[*INSTANCE, "colour", "category", "box_area"]], on=INSTANCE)
 
 
 def _levels(verdicts: pd.DataFrame) -> dict[tuple[str, str, str], float]:

@@ -17,7 +17,7 @@ from bench.detection.detector import Detector
 from bench.engines.local import run_tasks
 from bench.judge import Verdict, judge_instance, to_canvas
 from bench.layouts.layout_set import Entry
-from bench.store import RunStore, read_table
+from bench.store import RunStore, read_table, stored_file
 
 SCORING_BATCH = 16
 
@@ -43,11 +43,13 @@ def score(
     by_index = {entry.index: entry for entry in entries}
     samples = read_table(store.folder, "samples")
     judged = store.judged_samples()
-    todo = [
-        Picture(row["method"], row["seed"], by_index[row["layout_index"]], store.folder / row["image"])
-        for row in samples[samples.status == "ok"].to_dict("records")
-        if (row["method"], row["layout_index"], row["seed"]) not in judged
-    ]
+    todo = []
+    for row in samples[samples.status == "ok"].to_dict("records"):
+        entry, path = by_index.get(row["layout_index"]), stored_file(store.folder, row["image"])
+        if entry is None or path is None:
+            raise InputError("names a layout or a picture that is not of this run", file=store.folder, field="samples")
+        if (row["method"], row["layout_index"], row["seed"]) not in judged:
+            todo.append(Picture(row["method"], row["seed"], entry, path))
     batches = [todo[k : k + SCORING_BATCH] for k in range(0, len(todo), SCORING_BATCH)]
     if not batches:
         return

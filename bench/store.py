@@ -92,7 +92,7 @@ class RunStore:
         rows = self._database.execute(
             "SELECT method, layout_index, seed, image, sha256 FROM samples WHERE status = 'ok'"
         )
-        return {(m, i, s) for m, i, s, image, digest in rows if _sha256(self.folder / image) == digest}
+        return {(m, i, s) for m, i, s, image, digest in rows if _sha256(stored_file(self.folder, image)) == digest}
 
     def failed_samples(self) -> set[tuple[str, int, int]]:
         """Samples that were given up."""
@@ -177,6 +177,14 @@ def read_table(folder: Path, table: str) -> pd.DataFrame:
         raise InputError("is not a run's database", file=path, field=table) from error
 
 
+def stored_file(folder: Path, name: object) -> Path | None:
+    """The picture that a record names; None where the name leads out of the folder (runs may come from strangers)."""
+    if not isinstance(name, str) or not name.isprintable():
+        return None
+    path = (folder / name).resolve()
+    return path if path.is_relative_to(folder.resolve() / "images") else None
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write so that ``path`` holds all of the content or what it held before."""
     temporary = path.with_name(path.name + ".partial")
@@ -241,11 +249,8 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _sha256(path: Path) -> str | None:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return None
+def _sha256(path: Path | None) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path is not None and path.is_file() else None
 
 
 def _first_difference(field: str, before: Any, now: Any) -> tuple[str, str, str]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,17 @@ def fake_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("amdm.methods.weight_digests", lambda profile: {"unet": "abc"})
 
 
+@pytest.fixture(scope="session")
+def done_jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[Job, Path]:
+    """Jobs that some test did already, and where."""
+    return {}
+
+
 @pytest.fixture
-def run_fake_job(tmp_path: Path, fake_networks: None) -> JobRunner:
-    """Do a job on a few layouts; returns the run folder. Tables lie under ``tmp_path / "reports"``."""
+def run_fake_job(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, fake_networks: None, done_jobs: dict[Job, Path]
+) -> JobRunner:
+    """Do a job on a few layouts; returns ``tmp_path / name``, a copy. Its tables: ``tmp_path / "reports" / name``."""
 
     def run(name: str = "run", **fields: Any) -> Path:
         settings: dict[str, Any] = {
@@ -35,6 +44,13 @@ def run_fake_job(tmp_path: Path, fake_networks: None) -> JobRunner:
             "batch": 8,
             "limit": 25,
         }
-        return run_job(Job(**settings | fields), tmp_path / name, tmp_path / "reports", workers=1)[0]
+        job = Job(**settings | fields)
+        if job not in done_jobs:
+            place = tmp_path_factory.mktemp("job")
+            run_job(job, place / "run", place / "reports", workers=1)
+            done_jobs[job] = place
+        shutil.copytree(done_jobs[job] / "run", tmp_path / name)
+        shutil.copytree(done_jobs[job] / "reports" / "run", tmp_path / "reports" / name)
+        return tmp_path / name
 
     return run

@@ -1,0 +1,94 @@
+"""Whether a run folder holds what its run.json says: records, pictures and digests."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from pathlib import Path
+
+import pandas as pd
+
+from bench.job import Job, RunFacts, judge_revision, read_run
+from bench.layouts.layout_set import LayoutSet
+from bench.store import read_table, stored_file
+from bench.tables import CEILING
+
+
+def verify_run(folder: Path) -> list[str]:
+    """What is wrong, one line each; an empty list where all is whole. Reads only.
+
+    Raises:
+        InputError: run.json or the database cannot be read at all.
+    """
+    job, facts = read_run(folder)
+    samples, verdicts = read_table(folder, "samples"), read_table(folder, "verdicts")
+    layout_set = job.layout_set()
+    problems = []
+    if layout_set.hash != facts.layout_hash:
+        problems.append(f"layouts: {layout_set.name} is not the set that was run (hash {layout_set.hash[:12]})")
+    return [
+        *problems,
+        *_weights(job, facts),
+        *_records(job, layout_set, samples),
+        *_pictures(folder, samples),
+        *_verdicts(layout_set, samples, verdicts),
+    ]
+
+
+def _weights(job: Job, facts: RunFacts) -> list[str]:
+    from amdm.methods import weight_digests
+
+    now = {**weight_digests(job.profile), "judge": judge_revision()}
+    then = {**facts.weights, "judge": facts.judge.revision}
+    names = sorted(set(now) | set(then))
+    return [f"weights: {name} is not the file that was used" for name in names if now.get(name) != then.get(name)]
+
+
+def _records(job: Job, layout_set: LayoutSet, samples: pd.DataFrame) -> list[str]:
+    """Samples that were asked for and are not there, or the other way round."""
+    wanted = {(m, e.index, s) for m in job.methods for e in layout_set.entries for s in job.seeds}
+    if job.profile == "mini":
+        wanted |= {(CEILING, e.index, job.seeds[0]) for e in layout_set.entries}
+    there = set(samples[["method", "layout_index", "seed"]].itertuples(index=False, name=None))
+    failed = int((samples["status"] != "ok").sum())
+    return [
+        *_counted("samples without a record", wanted - there),
+        *_counted("records of samples that were not asked for", there - wanted),
+        *([f"{failed} samples failed"] if failed else []),
+    ]
+
+
+def _pictures(folder: Path, samples: pd.DataFrame) -> list[str]:
+    problems, known = [], set()
+    for row in samples[samples["status"] == "ok"].to_dict("records"):
+        path = stored_file(folder, str(row["image"]))
+        known.add(path)
+        if path is None or not path.is_file():
+            problems.append(f"{row['image']}: is absent")
+        elif hashlib.sha256(path.read_bytes()).hexdigest() != row["sha256"]:
+            problems.append(f"{row['image']}: is not the picture that was recorded")
+    stray = {path.resolve() for path in (folder / "images").rglob("*") if path.is_file()} - known
+    return problems + _counted("files under images/ that no record names", stray)
+
+
+def _verdicts(layout_set: LayoutSet, samples: pd.DataFrame, verdicts: pd.DataFrame) -> list[str]:
+    key = ["method", "layout_index", "seed"]
+    level = {entry.index: entry.level for entry in layout_set.entries}
+    done = samples[samples["status"] == "ok"][key].itertuples(index=False, name=None)
+    counts = verdicts.groupby(key).size().to_dict()
+    expected = {one: level.get(one[1], 0) for one in done}
+    return [
+        *_counted("samples without verdicts", set(expected) - set(counts)),
+        *_counted("verdicts on samples that are not there", set(counts) - set(expected)),
+        *_counted(
+            "samples with too few or too many verdicts",
+            {one for one, count in counts.items() if one in expected and expected[one] != count},
+        ),
+    ]
+
+
+def _counted(what: str, found: Collection[object]) -> list[str]:
+    if not found:
+        return []
+    shown = ", ".join(sorted(map(str, found))[:3])
+    return [f"{len(found)} {what}: {shown}{', …' if len(found) > 3 else ''}"]
