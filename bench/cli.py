@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-import os
+import sqlite3
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from amdm.errors import InputError
+from bench.commands import layouts, stored
+from bench.commands.options import (
+    BatchOption,
+    ForceOption,
+    LayoutsOption,
+    LimitOption,
+    MethodsOption,
+    OutOption,
+    ProfileOption,
+    ReportsOption,
+    SeedsOption,
+    WorkersOption,
+    integers,
+    names,
+    numbers,
+    resumable,
+    worker_count,
+)
+from bench.engines.local import WorkerLostError
+
+USAGE_ERROR: Any = typer.BadParameter.__base__
+"""click's UsageError; newer versions of typer carry a click of their own."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-layouts_app = typer.Typer(no_args_is_help=True, help="Layout sets: show, validate, fetch.")
-app.add_typer(layouts_app, name="layouts")
-
-ProfileOption = Annotated[str, typer.Option(help="auto, mini or paper")]
-LimitOption = Annotated[int | None, typer.Option(help="layouts in all, a multiple of 5, balanced over levels")]
-SeedsOption = Annotated[str, typer.Option(help="seeds, with commas")]
-MethodsOption = Annotated[str | None, typer.Option(help="methods, with commas; the first is the target")]
-BatchOption = Annotated[int | None, typer.Option(help="samples generated together; 16 for mini, 4 for paper")]
-LayoutsOption = Annotated[str | None, typer.Option(help="a layout set by name, or a file")]
-OutOption = Annotated[Path | None, typer.Option(help="run folder; by default one under runs/ named by the settings")]
-ReportsOption = Annotated[Path, typer.Option(help="where tables and pictures go")]
-WorkersOption = Annotated[int | None, typer.Option(help="processes; by default one a core, at most 4, or 1 on CUDA")]
-ForceOption = Annotated[bool, typer.Option("--force", help="go on with a run under other settings; recorded")]
+app.add_typer(layouts.app, name="layouts")
+for command in (stored.score, stored.table, stored.compare, stored.verify, stored.regress, stored.baseline):
+    app.command()(command)
 
 
 @app.command()
@@ -69,44 +81,6 @@ def controls(
 
 
 @app.command()
-def table(run: Path, reports: ReportsOption = Path("reports")) -> None:
-    """Write the tables and the picture grid of a run folder again."""
-    from bench.job import write_report
-
-    typer.echo(write_report(run, reports / run.resolve().name))
-
-
-@app.command()
-def regress(
-    run: Path,
-    baseline: Annotated[Path, typer.Option(help="stored verdicts")] = Path("reports/baselines/mini.json"),
-    summary: Annotated[Path | None, typer.Option(help="write the report as Markdown here too")] = None,
-) -> None:
-    """Compare a run with the baseline; exit 1 where a metric fell beyond its tolerance."""
-    from bench.regression import check_regression
-
-    result = check_regression(run, baseline)
-    typer.echo(result.report)
-    if summary is not None:
-        summary.write_text(result.report, encoding="utf-8")
-    if result.failures:
-        raise typer.Exit(1)
-
-
-@app.command()
-def baseline(
-    run: Path,
-    reason: Annotated[str, typer.Option(help="why the baseline changes; kept in it")],
-    to: Annotated[Path, typer.Option(help="the baseline file")] = Path("reports/baselines/mini.json"),
-) -> None:
-    """Make a run the baseline."""
-    from bench.regression import make_baseline
-
-    make_baseline(run, to, reason)
-    typer.echo(f"wrote {to}")
-
-
-@app.command()
 def tune(
     models: Annotated[str, typer.Option(help="models, with commas")] = "interactdiffusion,migc",
     steps: Annotated[str, typer.Option(help="numbers of steps T, with commas")] = "20",
@@ -118,12 +92,20 @@ def tune(
     """Measure T and guidance of single mini models on the set mini-tune, which no result is reported on."""
     from bench.tuning import tune as measure
 
-    scales = [float(value) for value in guidances.split(",")]
-    names = tuple(name.strip() for name in models.split(","))
-    table = measure("mini", names, _integers(steps), scales, limit, _workers(workers))
+    scales = numbers(guidances, "guidances")
+    table = measure("mini", names(models), integers(steps, "steps"), scales, limit, worker_count(workers))
     to.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(to, index=False, float_format="%.4f")
     typer.echo(table.to_string(index=False))
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed here, what runs, and what is missing."""
+    from bench.doctor import report
+
+    for what, state in report():
+        typer.echo(f"{what}: {state}")
 
 
 @app.command("train-judge")
@@ -143,50 +125,23 @@ def train_judge(
     typer.echo(f"wrote {target}")
 
 
-@layouts_app.command("show")
-def layouts_show(
-    layouts: Annotated[str, typer.Argument(help="a set by name, or a file")],
-    sheet: Annotated[Path | None, typer.Option(help="write a contact sheet (PNG) here")] = None,
-) -> None:
-    """Statistics of a layout set, beside COCO-MIG's."""
-    from bench.layouts.named import load_layouts
-    from bench.layouts.show import describe
-    from bench.layouts.statistics import contact_sheet
-
-    layout_set = load_layouts(layouts)
-    typer.echo(describe(layout_set))
-    if sheet is not None:
-        contact_sheet(layout_set, 20).save(sheet)
-
-
-@layouts_app.command("validate")
-def layouts_validate(layouts: Annotated[str, typer.Argument(help="a set by name, or a file")]) -> None:
-    """Read a layout file; say what is wrong with it, or its size and hash."""
-    from bench.layouts.named import load_layouts
-
-    found = load_layouts(layouts)
-    typer.echo(f"{found.name}: {len(found)} layouts, {found.instance_count} instances, hash {found.hash}")
-
-
-@layouts_app.command("fetch")
-def layouts_fetch(folder: Annotated[Path | None, typer.Option(help="by default the user's cache")] = None) -> None:
-    """Fetch the public COCO-MIG files (non-commercial licence) and check their SHA-256."""
-    from bench.layouts.fetch import LICENCE_NOTE, fetch_layouts
-
-    typer.echo(LICENCE_NOTE)
-    typer.echo(fetch_layouts(folder))
-
-
 def main() -> None:
-    """Entry point: bad input is one line and exit 2; Ctrl-C says how to go on and exits 130."""
+    """Entry point. One line and a status: 2 for bad input, 130 for Ctrl-C, 1 for what failed on the way."""
     try:
-        app(standalone_mode=True)
+        status = app(standalone_mode=False)
     except InputError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("stopped; the same command goes on from here", err=True)
-        sys.exit(130)
+        _leave(f"error: {error}", 2)
+    except USAGE_ERROR as error:
+        text = error.format_message().strip()
+        _leave(f"error: {text}" if len(text.splitlines()) == 1 else text, 2)  # else it is the help
+    except (OSError, sqlite3.Error, WorkerLostError) as error:
+        _leave(f"error: {InputError(str(error))}; what was recorded is whole: the same command goes on from here", 1)
+    sys.exit(status or 0)
+
+
+def _leave(message: str, status: int) -> NoReturn:
+    typer.echo(message, err=True)
+    sys.exit(status)
 
 
 def _run(
@@ -209,35 +164,19 @@ def _run(
     job = Job(
         profile=chosen,
         layouts=layouts or DEFAULT_LAYOUTS[chosen],
-        methods=tuple(name.strip() for name in methods.split(",")) if methods is not None else default_methods,
-        seeds=_integers(seeds),
+        methods=default_methods if methods is None else names(methods),
+        seeds=integers(seeds),
         batch=DEFAULT_BATCH[chosen] if batch is None else batch,
         limit=limit,
     )
-    folder, failures = run_job(job, out, reports, _workers(workers), force)
+    with resumable():
+        folder, failures = run_job(job, out, reports, worker_count(workers), force)
     report = reports / folder.name
     typer.echo((report / "table1.md").read_text(encoding="utf-8"))
     typer.echo(f"records and pictures: {folder}\ntables: {report}/table1.csv, table1.md\npictures: {report}/grid.png")
     if failures:
         typer.echo(f"error: {failures} samples failed; see {folder}/run.sqlite", err=True)
         raise typer.Exit(1)
-
-
-def _integers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(f"{text!r} is not a list of integers with commas", field="seeds") from None
-
-
-def _workers(asked: int | None) -> int:
-    if asked is not None:
-        if asked < 1:
-            raise InputError(f"{asked} is not 1 or more", field="workers")
-        return asked
-    import torch
-
-    return 1 if torch.cuda.is_available() else min(4, len(os.sched_getaffinity(0)))
 
 
 if __name__ == "__main__":

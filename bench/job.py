@@ -155,6 +155,21 @@ def run_job(job: Job, folder: Path | None, reports: Path, workers: int, force: b
     return folder, failures
 
 
+def score_run(folder: Path, workers: int, again: bool = False, force: bool = False) -> int:
+    """Judge the pictures of a run that have no verdicts, or all of them ``again``; returns how many have verdicts then.
+
+    Raises:
+        InputError: it is no run, or was made under other settings than those of this installation (without ``force``).
+    """
+    job, _ = read_run(folder)
+    layout_set = job.layout_set()
+    with RunStore(folder, job.settings(layout_set), force) as store:
+        if again:
+            store.forget_verdicts()
+        score(store, layout_set.entries, make_judge, (), workers)
+        return len(store.judged_samples())
+
+
 def write_report(folder: Path, report: Path) -> str:
     """Tables and picture grid of a run folder; returns the Markdown."""
     job, facts = read_run(folder)

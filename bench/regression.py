@@ -66,7 +66,7 @@ def check_regression(run: Path, path: Path, tolerance: dict[str, float] | None =
         InputError: other layouts, or instances of the baseline that the run lacks.
     """
     limit = tolerance or TOLERANCE
-    baseline, (_, facts), now = _read(path), read_run(run), _verdicts(run)
+    (_, facts), baseline, now = read_run(run), _read(path), _verdicts(run)
     if facts.layout_hash != baseline["layout_hash"]:
         raise InputError(f"was made on other layouts ({baseline['layouts']})", file=path, field="layout_hash")
     before = _stored(baseline, path)

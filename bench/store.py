@@ -125,6 +125,11 @@ class RunStore:
             marks = ", ".join("?" * len(VERDICT_COLUMNS))
             self._database.executemany(f"INSERT OR REPLACE INTO verdicts VALUES ({marks})", list(verdicts))
 
+    def forget_verdicts(self) -> None:
+        """Drop every verdict, so that all pictures are judged again."""
+        with _transaction(self._database):
+            self._database.execute("DELETE FROM verdicts")
+
     def note(self, what: str) -> None:
         """Record an event (an out-of-memory error that halved a batch, say) with the time."""
         with _transaction(self._database):

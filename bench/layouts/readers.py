@@ -45,18 +45,24 @@ def read_json(path: Path, name: str) -> LayoutSet:
         InputError: unreadable, not JSON, a missing key, a bad box, label, colour, category or number of instances,
             a duplicate key, an empty set.
     """
-    try:
-        records = json.loads(_text(path), object_pairs_hook=_without_duplicates)
-    except InputError as error:
-        raise error.within(file=path) from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"not JSON: {error}", file=path) from None
-    if not isinstance(records, dict):
-        raise InputError("must be one object, key → entry", file=path)
+    records = read_object(path)
     try:
         return parse_records(records, name)
     except InputError as error:
         raise error.within(file=path) from None
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object. Raises InputError for anything else, and for a duplicate key at any depth."""
+    try:
+        content = json.loads(_text(path), object_pairs_hook=_without_duplicates)
+    except InputError as error:
+        raise error.within(file=path) from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not JSON: {error}", file=path) from None
+    if not isinstance(content, dict):
+        raise InputError("must be one object", file=path)
+    return content
 
 
 def read_migc(captions: Path, annotations: Path, name: str) -> LayoutSet:
@@ -112,7 +118,7 @@ def parse_records(records: Records, name: str) -> LayoutSet:
 
 
 def _entry(index: int, key: str, record: Any) -> Entry:
-    caption = _member(record, "caption", str, key)
+    caption = _member(record, "caption", str, _whole(key, "key"))
     instances = []
     for k, one in enumerate(_member(record, "segment", list, key)):
         place = f"{key}.segment[{k}]"
@@ -126,7 +132,7 @@ def _entry(index: int, key: str, record: Any) -> Entry:
     image_id = record.get("image_id", "")
     if isinstance(image_id, bool) or not isinstance(image_id, str | int):
         raise InputError("must be a text or an integer", field=f"{key}.image_id")
-    return Entry(index, key, str(image_id), Layout(caption, tuple(instances)))
+    return Entry(index, key, _whole(str(image_id), f"{key}.image_id"), Layout(caption, tuple(instances)))
 
 
 def _member(holder: Any, name: str, kind: type, place: str) -> Any:
@@ -136,7 +142,14 @@ def _member(holder: Any, name: str, kind: type, place: str) -> Any:
         raise InputError("missing", field=f"{place}.{name}")
     if not isinstance(holder[name], kind):
         raise InputError(f"must be a {'text' if kind is str else 'list'}", field=f"{place}.{name}")
-    return holder[name]
+    return _whole(holder[name], f"{place}.{name}") if kind is str else holder[name]
+
+
+def _whole(text: str, field: str) -> str:
+    """The text itself. JSON can hold half of a surrogate pair, which is no character and cannot be stored."""
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise InputError("holds half of a surrogate pair", field=field)
+    return text
 
 
 def _migc_record(caption: str, annotation: Any) -> tuple[str, dict[str, Any]]:

@@ -1,0 +1,68 @@
+"""Options that several commands have, and how their texts are read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from amdm.errors import InputError
+
+ProfileOption = Annotated[str, typer.Option(help="auto, mini or paper")]
+LimitOption = Annotated[int | None, typer.Option(help="layouts in all, a multiple of 5, balanced over levels")]
+SeedsOption = Annotated[str, typer.Option(help="seeds, with commas")]
+MethodsOption = Annotated[str | None, typer.Option(help="methods, with commas; the first is the target")]
+BatchOption = Annotated[int | None, typer.Option(help="samples generated together; 16 for mini, 4 for paper")]
+LayoutsOption = Annotated[str | None, typer.Option(help="a layout set by name, or a file")]
+OutOption = Annotated[Path | None, typer.Option(help="run folder; by default one under runs/ named by the settings")]
+ReportsOption = Annotated[Path, typer.Option(help="where tables and pictures go")]
+WorkersOption = Annotated[int | None, typer.Option(help="processes; by default one a core, at most 4, or 1 on CUDA")]
+ForceOption = Annotated[bool, typer.Option("--force", help="go on with a run under other settings; recorded")]
+
+
+def integers(text: str, field: str = "seeds") -> tuple[int, ...]:
+    """``"0,1"`` → (0, 1). Raises InputError for anything else."""
+    return tuple(int(value) for value in _numbers(text, int, field))
+
+
+def numbers(text: str, field: str) -> tuple[float, ...]:
+    """``"2,3.5"`` → (2.0, 3.5). Raises InputError for anything else."""
+    return tuple(_numbers(text, float, field))
+
+
+def names(text: str) -> tuple[str, ...]:
+    """``"a, b"`` → ("a", "b")."""
+    return tuple(name.strip() for name in text.split(","))
+
+
+def worker_count(asked: int | None) -> int:
+    """How many processes to use."""
+    if asked is not None:
+        if asked < 1:
+            raise InputError(f"{asked} is not 1 or more", field="workers")
+        return asked
+    import torch
+
+    return 1 if torch.cuda.is_available() else min(4, len(os.sched_getaffinity(0)))
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Ctrl-C inside says how to go on, and exits with 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command goes on from here", err=True)
+        raise typer.Exit(130) from None
+
+
+def _numbers(text: str, kind: type[int] | type[float], field: str) -> list[float]:
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError:
+        what = "integers" if kind is int else "numbers"
+        raise InputError(f"{text!r} is not a list of {what} with commas", field=field) from None

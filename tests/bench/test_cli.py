@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from bench import cli
+from bench.engines.local import WorkerLostError
+from bench.store import read_run_info, read_table
+from tests.bench.conftest import JobRunner
+from tests.bench.test_regression import lose
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ("--profile", "mini", "--limit", "10", "--workers", "1", "--batch", "4")
+
+
+class Answer(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line of an error."""
+        assert self.err.startswith("error: ") and self.err.count("\n") == 1, self.err
+        return self.err.removeprefix("error: ").rstrip("\n")
+
+
+Call = Callable[..., Answer]
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """The command line in this process, in an empty folder."""
+    place = tmp_path / "cwd"
+    place.mkdir()
+    monkeypatch.chdir(place)
+
+    def run(*arguments: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["amdm-bench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        shown = capsys.readouterr()
+        return Answer(left.value.code or 0, shown.out, shown.err)  # type: ignore[arg-type]
+
+    return run
+
+
+def layout_file(path: Path, **change: Any) -> Path:
+    """A layout file of one entry, with a part replaced."""
+    segment = [
+        {"bbox": [0.1, 0.1, 0.4, 0.4], "label": "a red circle"},
+        {"bbox": [0.5, 0.5, 0.9, 0.9], "label": "a blue arch"},
+    ]
+    entry = {"caption": "a photo of a red circle and a blue arch ", "image_id": "1", "segment": segment}
+    for name, value in change.items():
+        if name in entry:
+            entry[name] = value
+        else:
+            segment[0][name] = value
+    path.write_text(json.dumps({"0": {name: value for name, value in entry.items() if value is not None}}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--limit", "0"], "limit: 0 is not"),
+        (["--limit", "-5"], "limit: -5 is not"),
+        (["--limit", "many"], "'--limit'"),
+        (
+            ["--methods", "interactdiffusion,nonsense"],
+            "methods: unknown method 'nonsense'; there are: interactdiffusion",
+        ),
+        (["--methods", ""], "methods: unknown method ''"),
+        (["--methods", "migc,migc"], "methods: names a method twice"),
+        (["--methods", "../../etc/passwd"], "methods: unknown method"),
+        (["--profile", "huge"], "profile: unknown profile 'huge'; there are: auto, mini, paper"),
+        (["--layouts", "nonsense"], "layouts: unknown layout set 'nonsense'"),
+        (["--layouts", "absent.json"], "absent.json: "),
+        (["--seeds", "a,b"], "seeds: 'a,b' is not a list of integers"),
+        (["--seeds", ""], "seeds: '' is not a list"),
+        (["--seeds", "__import__('os')"], "seeds: "),
+        (["--seeds", "0,0"], "seeds: must be distinct"),
+        (["--seeds", "-1"], "seeds: must be distinct integers of 0 or more"),
+        (["--batch", "0"], "batch: 0 is not between"),
+        (["--workers", "0"], "workers: 0 is not"),
+        (["--bogus"], "No such option: --bogus"),
+    ],
+)
+def test_bad_options_are_one_line_and_nothing_is_written(
+    call: Call, fake_networks: None, options: list[str], message: str
+) -> None:
+    answer = call("migc", "--profile", "mini", *options)
+    assert answer.status == 2 and message in answer.error
+    assert list(Path.cwd().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"caption": None}, "0.caption"),
+        ({"segment": None}, "0.segment"),
+        ({"bbox": [0.1, 0.1, 0.4, 1.4]}, "segment[0].bbox: y2 = 1.4 is outside [0, 1]"),
+        ({"bbox": [0.1, 0.1, 0.1, 0.4]}, "segment[0].bbox: x2 ≤ x1"),
+        ({"label": "a purple circle"}, "segment[0].label: unknown colour 'purple'"),
+        ({"label": "a red dragon"}, "segment[0].label: unknown category 'dragon'"),
+        ({"label": "\ud800 red circle"}, "label"),
+        ({"segment": [{"bbox": [0, 0, 1, 1], "label": "a red circle"}] * 7}, "0.segment: 7 instances"),
+        ({"segment": [{"bbox": [0, 0, 1, 1], "label": "a red circle"}]}, "0.segment: 1 instances"),
+    ],
+)
+def test_bad_layouts_are_one_line_with_file_and_field(
+    call: Call, fake_networks: None, tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    path = layout_file(tmp_path / "bad.json", **change)
+    answer = call("migc", "--profile", "mini", "--layouts", path, "--workers", "1")
+    assert answer.status == 2 and answer.error.startswith(f"{path}: ") and message in answer.error
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_layout_file_that_is_not_json(call: Call, fake_networks: None, tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text("{'0': ")
+    answer = call("migc", "--profile", "mini", "--layouts", tmp_path / "bad.json")
+    assert answer.status == 2 and f"{tmp_path / 'bad.json'}: not JSON" in answer.error
+
+
+def test_the_main_job_leaves_a_run_and_a_report_and_then_is_complete(call: Call, fake_networks: None) -> None:
+    first = call("migc", *SMALL, "--methods", "migc, interactdiffusion")
+    assert first.status == 0
+    assert first.out.splitlines()[0] == "profile mini: as asked for"
+    assert "# Table 1 (mini world): mini" in first.out
+    (run,) = Path("runs").iterdir()
+    (report,) = Path("reports").iterdir()
+    assert run.name == report.name
+    assert {path.name for path in report.iterdir()} == {
+        *("table1.csv", "table1.md", "grid.png", "summary.json", "verdicts.parquet")
+    }
+    info = read_run_info(run)
+    for field in ("python", "packages", "git", "sources", "device", "dtype", "profile", "method_settings"):
+        assert field in info, field
+    for field in ("layout_hash", "weights", "judge", "seeds", "batch", "command", "started", "finished"):
+        assert field in info, field
+    assert info["status"] == "complete" and info["methods"] == ["migc", "interactdiffusion"]
+    table = (report / "table1.md").read_bytes()
+    again = call("migc", *SMALL, "--methods", "migc,interactdiffusion")
+    assert again.status == 0 and "complete: 30 images" in again.out
+    assert (report / "table1.md").read_bytes() == table
+
+
+def test_auto_says_which_profile_and_why(call: Call, fake_networks: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amdm.methods.paper_profile_available", lambda: (False, "there is no CUDA device"))
+    answer = call("migc", "--limit", "0")
+    assert answer.out.splitlines()[0] == "profile mini: there is no CUDA device"
+
+
+def test_the_layout_limit_is_rounded_up(call: Call, fake_networks: None) -> None:
+    call("migc", "--profile", "mini", "--limit", "7", "--workers", "1", "--methods", "migc", "--out", "run")
+    assert read_table(Path("run"), "samples").query("method == 'migc'").shape[0] == 10
+
+
+def test_other_settings_on_the_same_folder_stop(call: Call, fake_networks: None) -> None:
+    assert call("migc", *SMALL, "--methods", "migc", "--out", "run").status == 0
+    changed = call("migc", *SMALL, "--methods", "migc", "--seeds", "1", "--out", "run")
+    assert changed.status == 2 and "run/run.json: seeds: was [0], now [1]" in changed.error
+    assert call("migc", *SMALL, "--methods", "migc", "--seeds", "1", "--out", "run", "--force").status == 0
+    assert read_run_info(Path("run"))["forced"] == [{"field": "seeds", "before": "[0]", "now": "[1]"}]
+
+
+def test_failed_samples_end_non_zero(call: Call, fake_networks: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.bench.test_generation import not_finite
+
+    monkeypatch.setattr("bench.job.make_generator", lambda profile, methods: not_finite())
+    answer = call("migc", *SMALL, "--methods", "migc", "--out", "run")
+    assert answer.status == 1 and "error: 2 samples failed" in answer.err
+    assert "migc: 9 of 10 images were judged" in answer.out
+    assert call("migc", *SMALL, "--methods", "migc", "--out", "run").status == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (OSError(28, "No space left on device"), 1, "No space left on device; what was recorded is whole"),
+        (
+            sqlite3.OperationalError("database or disk is full"),
+            1,
+            "database or disk is full; what was recorded is whole",
+        ),
+        (WorkerLostError("a worker process died"), 1, "a worker process died; what was recorded is whole"),
+        (KeyboardInterrupt(), 130, "stopped; the same command goes on from here"),
+    ],
+)
+def test_what_fails_on_the_way_is_one_line(
+    call: Call, fake_networks: None, monkeypatch: pytest.MonkeyPatch, error: BaseException, status: int, message: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("bench.job.generate", fail)
+    answer = call("migc", *SMALL, "--out", "run")
+    assert answer.status == status and message in answer.err and answer.err.count("\n") == 1
+
+
+def test_stages_can_be_repeated_alone(call: Call, fake_networks: None) -> None:
+    call("migc", *SMALL, "--methods", "migc", "--out", "run")
+    before = read_table(Path("run"), "verdicts")
+    with sqlite3.connect("run/run.sqlite") as database:
+        database.execute("UPDATE verdicts SET attr = 0")
+    assert call("score", "run", "--workers", "1").out == "20 pictures have verdicts\n"
+    assert read_table(Path("run"), "verdicts").attr.sum() == 0
+    assert call("score", "run", "--workers", "1", "--again").status == 0
+    assert read_table(Path("run"), "verdicts").equals(before)
+    assert "# Table 1" in call("table", "run", "--reports", "elsewhere").out
+    assert (Path("elsewhere") / "run" / "grid.png").is_file()
+
+
+def test_verify_compare_and_regress_by_status(call: Call, run_fake_job: JobRunner, tmp_path: Path) -> None:
+    good, bad = run_fake_job("good"), run_fake_job("bad")
+    assert call("verify", good).out == f"{good}: whole\n"
+    next((bad / "images" / "migc").iterdir()).unlink()
+    assert (answer := call("verify", bad)).status == 1 and "is absent" in answer.out
+    baseline = tmp_path / "baseline.json"
+    assert call("baseline", good, "--to", baseline).status == 2  # no reason given
+    assert not baseline.exists()
+    assert call("baseline", good, "--reason", "first", "--to", baseline).status == 0
+    assert call("regress", good, "--baseline", baseline).status == 0
+    lose(bad, "migc", 4, 3)
+    failed = call("regress", bad, "--baseline", baseline, "--summary", tmp_path / "summary.md")
+    assert failed.status == 1 and "migc L4 isr: fell by" in failed.out
+    assert (tmp_path / "summary.md").read_text().strip() in failed.out
+    assert "0 won, 3 lost" in call("compare", good, bad).out
+
+
+@pytest.mark.parametrize("command", ["table", "verify", "score", "regress", "baseline"])
+def test_a_folder_that_is_no_run_is_one_line(call: Call, tmp_path: Path, command: str) -> None:
+    options = ["--reason", "x"] if command == "baseline" else []
+    answer = call(command, tmp_path / "absent", *options)
+    assert answer.status == 2 and "run.json" in answer.error and not (tmp_path / "absent").exists()
+
+
+def test_layout_sets_are_shown_and_validated(call: Call, tmp_path: Path) -> None:
+    shown = call("layouts", "show", "mini", "--sheet", tmp_path / "sheet.png")
+    assert shown.status == 0 and "800 layouts, 3200 instances" in shown.out and "COCO-MIG" in shown.out
+    assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
+    assert "1 layouts, 2 instances" in call("layouts", "validate", layout_file(tmp_path / "good.json")).out
+    assert call("layouts", "validate", layout_file(tmp_path / "bad.json", caption=3)).status == 2
+
+
+def test_no_arguments_show_the_help() -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", "bench.cli"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "99"},
+    )
+    assert found.returncode == 2 and "Traceback" not in found.stderr
+    for command in (
+        "migc",
+        "controls",
+        "score",
+        "table",
+        "compare",
+        "verify",
+        "regress",
+        "baseline",
+        "layouts",
+        "doctor",
+    ):
+        assert command in found.stdout + found.stderr
