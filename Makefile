@@ -34,7 +34,7 @@ bench-migc: $(READY) ## The main job: generate, detect, judge and time the metho
 	$(BIN)/amdm-bench migc --profile $(PROFILE) $(OPTIONS)
 
 smoke: $(READY) ## The main job on 25 layouts
-	$(BIN)/amdm-bench migc --profile mini --limit 25 $(if $(OUT),--out '$(OUT)',--out runs/smoke)
+	$(BIN)/amdm-bench migc --profile mini --limit 25
 
 controls: $(READY) ## Control experiments on 200 layouts: the paper's letter, null control, switch, slerp
 	$(BIN)/amdm-bench controls --profile $(PROFILE) $(OPTIONS)
@@ -51,11 +51,13 @@ check: $(READY) ## Style and types
 	$(BIN)/mypy
 
 regress: $(READY) ## Measure a fixed subset again and compare it with reports/baselines/mini.json
+	rm -rf runs/regress
 	$(BIN)/amdm-bench migc --profile mini --limit 100 --out runs/regress
 	$(BIN)/amdm-bench regress runs/regress --baseline reports/baselines/mini.json
 
 train-mini: $(READY) ## Train the mini models and the mini judge from scratch (resumes; CPU or CUDA)
 	$(BIN)/amdm train-mini
+	$(BIN)/amdm-bench train-judge
 
 clean: ## Remove the environment, runs and caches (weights and reports stay)
 	rm -rf $(VENV) runs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
