@@ -10,7 +10,7 @@ import torch
 
 from amdm.config import Profile, load_profile
 from amdm.errors import InputError
-from amdm.layout import Layout
+from amdm.layout import Instance, Layout
 from amdm.methods import Method, category_only, load_methods, load_models
 from amdm.mini.models import MiniModels
 from amdm.sampler import Step
@@ -70,15 +70,15 @@ def test_evaluations(methods: dict[str, Method]) -> None:
 @pytest.mark.parametrize("name", ["interactdiffusion", "migc"])
 def test_boxes_and_phrases_matter(methods: dict[str, Method], name: str) -> None:
     ours = final_latents(methods[name], LAYOUTS, KEYS)
-    moved = [Layout(one.caption, tuple(reversed_boxes(one))) for one in LAYOUTS]
+    moved = [Layout(one.caption, tuple(mirrored(one))) for one in LAYOUTS]
     assert (final_latents(methods[name], moved, KEYS) - ours).abs().amax((1, 2, 3)).min() > 0.1
     plain = [category_only(one) for one in LAYOUTS]
     assert (final_latents(methods[name], plain, KEYS) - ours).abs().amax((1, 2, 3)).min() > 1e-3
 
 
-def reversed_boxes(layout: Layout) -> list:  # type: ignore[type-arg]
-    boxes = [one.box for one in layout.instances][::-1]
-    return [type(one)(one.phrase, box) for one, box in zip(layout.instances, boxes, strict=True)]
+def mirrored(layout: Layout) -> list[Instance]:
+    """Left and right exchanged: a model that reads boxes must answer, whatever it makes of the phrases."""
+    return [Instance(one.phrase, (1 - one.box[2], one.box[1], 1 - one.box[0], one.box[3])) for one in layout.instances]
 
 
 def test_the_target_alone_and_aggregated_start_from_the_same_noise(methods: dict[str, Method]) -> None:
