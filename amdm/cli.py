@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from amdm.errors import InputError
+
+USAGE_ERROR: Any = typer.BadParameter.__base__
+"""click's UsageError; newer versions of typer carry a click of their own."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -62,12 +65,24 @@ def train_mini(
 
 
 def main() -> None:
-    """Entry point: bad input is one line and exit 2."""
+    """Entry point: one line and a status, 2 for bad input, 130 for Ctrl-C, 1 for what failed on the way."""
     try:
-        app(standalone_mode=True)
+        status = app(standalone_mode=False)
     except InputError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
+        _leave(f"error: {error}", 2)
+    except USAGE_ERROR as error:
+        text = error.format_message().strip()
+        _leave(f"error: {text}" if len(text.splitlines()) == 1 else text, 2)  # else it is the help
+    except OSError as error:
+        _leave(f"error: {InputError(str(error))}", 1)
+    except KeyboardInterrupt:
+        _leave("stopped", 130)
+    sys.exit(status or 0)
+
+
+def _leave(message: str, status: int) -> NoReturn:
+    typer.echo(message, err=True)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,71 @@
+"""The command line: a picture from a layout file, and each bad input as one line with exit 2 and nothing written."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from amdm import cli
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "data" / "examples" / "mini.json"
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["amdm", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    return int(stopped.value.code or 0)
+
+
+def test_a_picture_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:  # type: ignore[type-arg]
+    out = tmp_path / "picture.png"
+    options = ("--preset", "interactdiffusion+migc", "--layout", EXAMPLE, "--out", out, "--scale", 2, "--trace")
+    assert run(monkeypatch, "generate", *options) == 0
+    assert Image.open(out).size == (128, 128)
+    assert "distance_to_mean" in capsys.readouterr().out
+
+
+BAD = {
+    "not JSON": ("{", "cannot be read as JSON"),
+    "no caption": ({"segment": []}, "caption: is missing"),
+    "a box outside": (
+        {"caption": "c", "segment": [{"label": "a red ring", "bbox": [0, 0, 2, 1]}]},
+        "segment[0].box: x2",
+    ),
+    "an empty box": ({"caption": "c", "segment": [{"label": "a red ring", "bbox": [0.5, 0, 0.5, 1]}]}, "x2 ≤ x1"),
+    "NaN": ('{"caption": "c", "segment": [{"label": "a", "bbox": [NaN, 0, 1, 1]}]}', "not a finite number"),
+    "an empty phrase": ({"caption": "c", "segment": [{"label": " ", "bbox": [0, 0, 1, 1]}]}, "phrase"),
+    "no instance": ({"caption": "c", "segment": []}, "0 interactions"),
+}
+
+
+@pytest.mark.parametrize("name", list(BAD))
+def test_bad_layouts(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+) -> None:
+    content, expected = BAD[name]
+    path, out = tmp_path / "layout.json", tmp_path / "out.png"
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    assert run(monkeypatch, "generate", "--preset", "interactdiffusion", "--layout", path, "--out", out) == 2
+    shown = capsys.readouterr().err.strip()
+    assert shown.startswith("error: ") and expected in shown and "\n" not in shown
+    assert not out.exists()
+
+
+def test_unknown_preset_and_option(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+) -> None:
+    out = tmp_path / "out.png"
+    assert run(monkeypatch, "generate", "--preset", "nope", "--layout", EXAMPLE, "--out", out) == 2
+    assert "unknown method 'nope'" in capsys.readouterr().err
+    assert run(monkeypatch, "generate", "--nope") == 2
+    assert not out.exists()
