@@ -67,8 +67,9 @@ def _in_processes(
     waiting: list[Any] = list(reversed(tasks))
     running: set[Future[Any]] = set()
     try:
-        with _interrupt_ignored():  # the workers are launched here, and inherit it
-            running.add(pool.submit(_answer, waiting.pop()))
+        with _interrupt_ignored():  # each of these submissions launches a worker, which inherits it
+            for _ in range(min(workers, len(tasks))):
+                running.add(pool.submit(_answer, waiting.pop()))
         while running:
             while waiting and len(running) < workers + 1 and not interrupted():
                 running.add(pool.submit(_answer, waiting.pop()))

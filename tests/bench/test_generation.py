@@ -147,6 +147,8 @@ def test_control_c_with_workers_keeps_what_is_in_hand(unstopped: Path, tmp_path:
     with running(tmp_path / "run", delay=0.4, workers=2) as process:
         wait_for_samples(tmp_path / "run", 1, process)
         before = len(pictures(tmp_path / "run"))
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert len(children) >= 2 and all(map(ignores_interrupts, children))
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
         process.communicate(timeout=60)
     assert len(read_table(tmp_path / "run", "samples")) > before
@@ -165,6 +167,13 @@ def test_workers_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:
         while any(map(alive, children)) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not [child for child in children if alive(child)]
+
+
+def ignores_interrupts(process: str) -> bool:
+    """Whether a process leaves SIGINT to its parent, from its first moment."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    mask = next(line.split()[1] for line in lines if line.startswith("SigIgn:"))
+    return bool(int(mask, 16) >> (signal.SIGINT - 1) & 1)
 
 
 def alive(process: str) -> bool:
