@@ -14,8 +14,9 @@ from amdm.layout import Instance, Layout
 from amdm.mini.models import MiniModels
 from amdm.mini.renderer import SIZE
 from amdm.mini.scenes import Scene
-from amdm.mini.trainer import Job, Trainer
+from amdm.mini.trainer import Job, Trainer, distinct_parameters
 from amdm.mini.training import load_checkpoint
+from amdm.models.interactdiffusion import InteractionConditions
 
 NO_CAPTION = 0.2  # share of rows whose caption is empty
 NO_GROUNDING = 0.15  # share of InteractDiffusion's rows without grounding, half of them without caption too
@@ -33,7 +34,7 @@ class ControlTrainer(Trainer):
         self.models = MiniModels.fresh().to(self.device)
         text, base = self.models.text, self.models.base
         self.modules = (base.unet, text.text_encoder, self.models.interactdiffusion.unet, self.models.migc.unet)
-        self._start_from_base(job, (base.unet, text.text_encoder))
+        self._start_from(job, "base", (base.unet, text.text_encoder))
 
     def named_loss(
         self, step: int, scenes: list[Scene], clean: torch.Tensor, rng: np.random.Generator
@@ -48,9 +49,12 @@ class ControlTrainer(Trainer):
         model = self.models.interactdiffusion
         bare = rng.random(len(scenes)) < NO_GROUNDING
         context = self._captions(scenes, rng.random(len(scenes)) < np.where(bare, 0.5, NO_CAPTION))
-        conditions = model.conditions([category_only(scene) for scene in scenes], encode=model.text.encode_fresh)
-        conditions = conditions.without(torch.from_numpy(bare).to(self.device))
+        conditions = self._grounding(scenes).without(torch.from_numpy(bare).to(self.device))
         return self.loss(scenes, clean, lambda x, t: model.predict(x, t, context, conditions))
+
+    def _grounding(self, scenes: list[Scene]) -> InteractionConditions:
+        model = self.models.interactdiffusion
+        return model.conditions([category_only(scene) for scene in scenes], encode=model.text.encode_fresh)
 
     def _migc(self, scenes: list[Scene], clean: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         model = self.models.migc
@@ -74,11 +78,12 @@ class ControlTrainer(Trainer):
         texts = ["" if drop else scene.caption for scene, drop in zip(scenes, dropped, strict=True)]
         return self.models.text.encode_fresh(texts)[0]
 
-    def _start_from_base(self, job: Job, modules: tuple[torch.nn.Module, ...]) -> None:
-        state = load_checkpoint(job.folder / "base.pt")
+    def _start_from(self, job: Job, stage: str, modules: tuple[torch.nn.Module, ...]) -> None:
+        path = job.folder / f"{stage}.pt"
+        state = load_checkpoint(path)
         if state is None:
-            raise FileNotFoundError(f"train the base first: {job.folder / 'base.pt'} is absent")
-        parameters = [p for module in modules for p in module.parameters()]
+            raise FileNotFoundError(f"train the stage before first: {path} is absent")
+        parameters = distinct_parameters(modules)
         with torch.no_grad():
             for parameter, value in zip(parameters, state["average"], strict=True):
                 parameter.copy_(value)
@@ -90,9 +95,5 @@ def category_only(scene: Scene) -> Layout:
 
 
 def train_controls(rank: int, job: Job) -> None:
-    """Train in this process; rank 0 writes the averaged weights to ``weights/`` of the folder."""
-    trainer = ControlTrainer(job, rank)
-    trainer.run()
-    if rank == 0:
-        trainer.models.vae.load_state_dict(trainer.vae.state_dict())
-        trainer.models.save(job.folder / "weights")
+    """Train in this process; the result is the checkpoint ``controls.pt``."""
+    ControlTrainer(job, rank).run()

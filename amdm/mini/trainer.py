@@ -68,7 +68,7 @@ class Trainer(ABC):
 
     def run(self) -> None:
         """Train from the last checkpoint to the last step; leaves the averaged weights in the modules."""
-        self.parameters = list({id(p): p for module in self.modules for p in module.parameters()}.values())
+        self.parameters = distinct_parameters(self.modules)
         self.optimiser = torch.optim.AdamW(self.parameters, lr=self.job.rate, betas=(0.9, 0.98), weight_decay=1e-2)
         self.averaged = AveragedWeights(self.parameters, 0.999)
         self._resume()
@@ -160,6 +160,11 @@ def _process(rank: int, target: Callable[[int, Job], None], job: Job) -> None:
     dist.destroy_process_group()
     if rank == 0:
         rendezvous.unlink(missing_ok=True)
+
+
+def distinct_parameters(modules: Sequence[nn.Module]) -> list[nn.Parameter]:
+    """The parameters of modules that may share some, each once, in order of first appearance."""
+    return list({id(p): p for module in modules for p in module.parameters()}.values())
 
 
 def load_trained_vae(folder: Path) -> AutoencoderTiny:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
+from torch import nn
 
 from amdm.errors import InputError
 from amdm.layout import Layout
@@ -165,6 +166,11 @@ class InteractDiffusion(ControlModel):
             return guided(prediction, request.guidance_scale)
 
         return denoise
+
+    def control_modules(self) -> nn.ModuleList:
+        """The position net and the fusers: what the model adds to its base."""
+        fusers = [module for module in self.unet.modules() if isinstance(module, GatedGroundingAttention)]
+        return nn.ModuleList([self.unet.position_net, *fusers])
 
     def control_state_dict(self) -> dict[str, torch.Tensor]:
         """What the model adds to its base: the position net and the fusers."""
