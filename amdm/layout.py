@@ -53,7 +53,7 @@ class Layout:
     Args:
         caption: the global prompt.
         instances: placed objects.
-        interactions: placed triples; where there are none, :meth:`triples` derives them.
+        interactions: placed triples; :meth:`triples` makes more of the instances that are in none.
     """
 
     caption: str
@@ -66,11 +66,16 @@ class Layout:
         object.__setattr__(self, "instances", tuple(self.instances))
         object.__setattr__(self, "interactions", tuple(self.interactions))
 
+    def placed(self) -> tuple[Instance, ...]:
+        """The instances; without any, the subjects and objects of the interactions, each once."""
+        pairs = (one for triple in self.interactions for one in (triple.subject, triple.object))
+        return self.instances or tuple(dict.fromkeys(pairs))
+
     def triples(self) -> tuple[Interaction, ...]:
-        """The interactions; without any, each instance "and" itself, as on COCO-MIG (`infer800.py`)."""
-        if self.interactions:
-            return self.interactions
-        return tuple(Interaction(one, "and", one) for one in self.instances)
+        """The interactions, and each instance in none of them (by its box) "and" itself (`infer800.py`)."""
+        boxes = {one.box for triple in self.interactions for one in (triple.subject, triple.object)}
+        alone = (one for one in self.instances if one.box not in boxes)
+        return (*self.interactions, *(Interaction(one, "and", one) for one in alone))
 
 
 def checked_box(box: Sequence[float]) -> Box:

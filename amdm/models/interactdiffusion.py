@@ -68,6 +68,7 @@ class InteractDiffusion(ControlModel):
     """
 
     name = "interactdiffusion"
+    reads = frozenset({"caption", "instances", "interactions"})
 
     def __init__(
         self,
@@ -160,7 +161,7 @@ class InteractDiffusion(ControlModel):
         context = self.text.encode(texts)[0]
         last = int(self.fuser_beta * request.num_inference_steps)
 
-        def denoise(x: torch.Tensor, t: int, i: int) -> torch.Tensor:
+        def denoise(x: torch.Tensor, t: float, i: int) -> torch.Tensor:
             timestep = torch.tensor(t, device=x.device)
             prediction = self.predict(torch.cat([x, x]), timestep, context, conditions, fuser_on=i < last)
             return guided(prediction, request.guidance_scale)

@@ -44,6 +44,7 @@ class MIGC(ControlModel):
     """
 
     name = "migc"
+    reads = frozenset({"caption", "instances"})
 
     def __init__(
         self,
@@ -89,7 +90,7 @@ class MIGC(ControlModel):
             InputError: a layout without instances, or with more than the model's slots.
         """
         self._check(layouts)
-        most = max(len(layout.instances) for layout in layouts)
+        most = max(len(layout.placed()) for layout in layouts)
         # A padded instance reads an existing text; its mask is empty, so what it reads has no effect.
         texts = [[layout.caption, *self._phrases(layout)] for layout in layouts]
         texts = [row + row[-1:] * (1 + most - len(row)) for row in texts]
@@ -97,8 +98,8 @@ class MIGC(ControlModel):
         hidden, pooled = (encode or self.text.encode)(list(order))
         index = torch.tensor([[order[text] for text in row] for row in texts], device=hidden.device)
         empty = (0.0, 0.0, 0.0, 0.0)
-        boxes = [[one.box for one in layout.instances] + [empty] * (most - len(layout.instances)) for layout in layouts]
-        counts = torch.tensor([len(layout.instances) for layout in layouts], device=hidden.device)
+        boxes = [[one.box for one in layout.placed()] + [empty] * (most - len(layout.placed())) for layout in layouts]
+        counts = torch.tensor([len(layout.placed()) for layout in layouts], device=hidden.device)
         return MIGCConditions(
             contexts=hidden[index],
             pooled=pooled[index[:, 1:]],
@@ -121,7 +122,7 @@ class MIGC(ControlModel):
         size = (request.height, request.width)
         bound: list[MIGCConditions] = []
 
-        def denoise(x: torch.Tensor, t: int, i: int) -> torch.Tensor:
+        def denoise(x: torch.Tensor, t: float, i: int) -> torch.Tensor:
             if not bound:
                 bound.append(self.conditions(request.layouts, size, (x.shape[-2], x.shape[-1])))
             conditions = bound[0]
@@ -170,12 +171,12 @@ class MIGC(ControlModel):
     def _check(self, layouts: Sequence[Layout]) -> None:
         # The official code falls back to the caption alone; a model that ignores its conditions is not measured here.
         for k, layout in enumerate(layouts):
-            if not 1 <= len(layout.instances) <= self.slots:
-                what = f"has {len(layout.instances)} instances; {self.name} takes 1 to {self.slots}"
+            if not 1 <= len(layout.placed()) <= self.slots:
+                what = f"has {len(layout.placed())} instances; {self.name} takes 1 to {self.slots}"
                 raise InputError(what, field=f"layouts[{k}]")
 
     def _phrases(self, layout: Layout) -> list[str]:
-        phrases = [one.phrase for one in layout.instances]
+        phrases = [one.phrase for one in layout.placed()]
         if self.and_augmentation:
             repeats = min(len(phrases), MOST_REPEATS)
             return [", and ".join([phrase] * repeats) for phrase in phrases]

@@ -11,6 +11,8 @@ class StableDiffusion(ControlModel):
     """Reads the caption; instances and interactions are ignored on purpose (it shows what a caption alone gives)."""
 
     name = "stable_diffusion"
+    reads = frozenset({"caption"})
+    ignores_on_purpose = frozenset({"instances", "interactions"})
 
     def predict(self, x: torch.Tensor, t: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
         """The UNet's prediction, float32: x (B, C, h, w), t () or (B,), context (B, L, D) → (B, C, h, w)."""
@@ -22,7 +24,7 @@ class StableDiffusion(ControlModel):
         texts = [request.negative_prompt] * len(request.layouts) + [layout.caption for layout in request.layouts]
         context = self.text.encode(texts)[0]
 
-        def denoise(x: torch.Tensor, t: int, i: int) -> torch.Tensor:
+        def denoise(x: torch.Tensor, t: float, i: int) -> torch.Tensor:
             timestep = torch.tensor(t, device=x.device)
             return guided(self.predict(torch.cat([x, x]), timestep, context), request.guidance_scale)
 
