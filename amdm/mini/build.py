@@ -13,7 +13,7 @@ from amdm.mini.vocabulary import SPECIAL_TOKENS, WORDS
 TEXT_LENGTH = 32
 WIDTH = 96
 SLOTS = 6
-LATENT_CHANNELS, LATENT_SIZE = 8, 16
+LATENT_CHANNELS, LATENT_SIZE, LATENT_SCALE = 8, 16, 4
 
 SCHEDULE: dict[str, Any] = {
     "beta_start": 0.00085,

@@ -7,6 +7,8 @@ All read the caption with its colours. Rows lose their conditions at random, as 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -32,9 +34,8 @@ class ControlTrainer(Trainer):
         super().__init__(job, rank)
         torch.manual_seed(job.seed)
         self.models = MiniModels.fresh().to(self.device)
-        text, base = self.models.text, self.models.base
-        self.modules = (base.unet, text.text_encoder, self.models.interactdiffusion.unet, self.models.migc.unet)
-        self._start_from(job, "base", (base.unet, text.text_encoder))
+        self.modules = modules(self.models)
+        load_average(job, "base", self.modules[:2])
 
     def named_loss(
         self, step: int, scenes: list[Scene], clean: torch.Tensor, rng: np.random.Generator
@@ -78,15 +79,25 @@ class ControlTrainer(Trainer):
         texts = ["" if drop else scene.caption for scene, drop in zip(scenes, dropped, strict=True)]
         return self.models.text.encode_fresh(texts)[0]
 
-    def _start_from(self, job: Job, stage: str, modules: tuple[torch.nn.Module, ...]) -> None:
-        path = job.folder / f"{stage}.pt"
-        state = load_checkpoint(path)
-        if state is None:
-            raise FileNotFoundError(f"train the stage before first: {path} is absent")
-        parameters = distinct_parameters(modules)
-        with torch.no_grad():
-            for parameter, value in zip(parameters, state["average"], strict=True):
-                parameter.copy_(value)
+
+def modules(models: MiniModels) -> tuple[torch.nn.Module, ...]:
+    """Base, text encoder, InteractDiffusion, MIGC: the order of their parameters in the checkpoints."""
+    return (models.base.unet, models.text.text_encoder, models.interactdiffusion.unet, models.migc.unet)
+
+
+def load_average(job: Job, stage: str, modules: Sequence[torch.nn.Module]) -> None:
+    """Put the averaged weights that a stage left into modules.
+
+    Raises:
+        FileNotFoundError: the stage was not trained.
+    """
+    path = job.folder / f"{stage}.pt"
+    state = load_checkpoint(path)
+    if state is None:
+        raise FileNotFoundError(f"train the stage before first: {path} is absent")
+    with torch.no_grad():
+        for parameter, value in zip(distinct_parameters(modules), state["average"], strict=True):
+            parameter.copy_(value)
 
 
 def category_only(scene: Scene) -> Layout:

@@ -1,8 +1,7 @@
-"""Third stage: InteractDiffusion's fusers and position net alone, with noise on the embeddings of its phrases.
+"""Fourth stage: InteractDiffusion's fusers and position net alone, with noise on the embeddings of its phrases.
 
-At full size InteractDiffusion reads phrases through CLIP, whose embeddings of "a cross" and "a red cross" lie close
-together. The mini text tower knows only what it was trained on, and a phrase of a kind that InteractDiffusion never saw
-lies anywhere. Noise makes the position net read what it needs of an embedding and no more. Phrases stay category-only.
+It reads the text tower of the third stage. Phrases stay category-only; noise makes the position net read of an embedding
+what tells categories apart and no more, as phrases of a kind that it never saw will be put before it.
 """
 
 from __future__ import annotations
@@ -13,22 +12,24 @@ import numpy as np
 import torch
 
 from amdm.mini.scenes import Scene
-from amdm.mini.train_controls import ControlTrainer
+from amdm.mini.train_controls import ControlTrainer, load_average
+from amdm.mini.train_text import trained_tower
 from amdm.mini.trainer import Job
 from amdm.models.interactdiffusion import InteractionConditions
 
-NOISE = 1.0
+NOISE = 0.5
 """Largest standard deviation of the noise in each dimension; embeddings have a norm of about √dim."""
 
 
 class GroundingTrainer(ControlTrainer):
-    """Base, text encoder and MIGC stay as the second stage left them."""
+    """Base and MIGC stay as the second stage left them, the text encoder as the third."""
 
     name = "grounding"
 
     def __init__(self, job: Job, rank: int) -> None:
         super().__init__(job, rank)
-        self._start_from(job, "controls", self.modules)
+        load_average(job, "controls", self.modules)
+        self.models.text.text_encoder.load_state_dict(trained_tower(job))
         for parameter in self.models.parameters():
             parameter.requires_grad_(False)
         self.modules = (self.models.interactdiffusion.control_modules(),)
