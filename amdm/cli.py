@@ -16,37 +16,65 @@ USAGE_ERROR: Any = typer.BadParameter.__base__
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
 
+ProfileOption = Annotated[str, typer.Option(help="mini, paper, or auto: paper where it can run, else mini")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="field=value of the preset, for example aggregation.s=5; repeatable")
+]
+
+
 @app.command()
 def generate(
     preset: Annotated[str, typer.Option(help="method of the profile, for example interactdiffusion+migc")],
-    layout: Annotated[Path, typer.Option(help="JSON: caption, and segment with label and bbox")],
-    out: Annotated[Path, typer.Option(help="the picture (PNG)")],
-    profile: Annotated[str, typer.Option(help="mini or paper")] = "mini",
+    layout: Annotated[Path | None, typer.Option(help="JSON (see data/examples); default: the preset's example")] = None,
+    out: Annotated[Path, typer.Option(help="the picture (PNG)")] = Path("picture.png"),
+    style: Annotated[Path | None, typer.Option(help="style image for IP-Adapter; default: the layout's")] = None,
+    profile: ProfileOption = "auto",
     seed: Annotated[int, typer.Option(help="seed", min=0)] = 0,
+    steps: Annotated[int | None, typer.Option(help="T; default: the preset's", min=1)] = None,
+    change: SetOption = None,
     scale: Annotated[int, typer.Option(help="enlarge the picture (nearest pixel)", min=1, max=16)] = 1,
     draw_boxes: Annotated[bool, typer.Option("--draw-boxes", help="draw the boxes that were asked for")] = False,
     trace: Annotated[bool, typer.Option("--trace", help="print the geometry of each aggregated step")] = False,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="full-size architectures without checkpoints: draws noise")
+    ] = False,
+    weights_dir: Annotated[Path | None, typer.Option(help="folder of the public checkpoints")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …; auto: cuda where there is one")] = "auto",
+    dtype: Annotated[str, typer.Option(help="of the UNets: float32, bfloat16 or float16; auto: by device")] = "auto",
 ) -> None:
     """Make one picture.
 
-    Example: amdm generate --preset interactdiffusion+migc --layout data/examples/mini.json --out picture.png --scale 4
-    """
-    from amdm.generation import generate_picture, print_trace
+    Examples: amdm generate --preset interactdiffusion+migc --layout data/examples/mini.json --out picture.png --scale 4
 
-    wanted = generate_picture(profile, preset, layout, seed, print_trace if trace else None)
-    wanted.save(out, scale, draw_boxes)
-    typer.echo(f"wrote {out}")
+    amdm generate --profile paper --preset interactdiffusion+migc --seed 3 --set aggregation.s=5 --draw-boxes
+    """
+    from amdm.generation import Wanted, chosen_profile, generate_picture, print_trace
+    from amdm.loading import Loading
+
+    chosen = chosen_profile(profile, random_weights)
+    changes = [*(change or ()), *([f"settings.all.num_inference_steps={steps}"] if steps is not None else [])]
+    wanted = Wanted(chosen, preset, layout, style, seed, changes)
+    loading = Loading.parse(chosen, weights_dir, device, dtype, random_weights)
+    generate_picture(wanted, loading, print_trace if trace else None).save(out, scale, draw_boxes)
+    typer.echo(f"wrote {out} ({chosen} profile{', random weights' if random_weights else ''})")
 
 
 @app.command()
-def presets(profile: Annotated[str, typer.Option(help="mini or paper")] = "mini") -> None:
-    """List the methods of a profile with their settings, as JSON."""
+def presets(
+    profile: Annotated[str, typer.Option(help="mini or paper")] = "mini",
+    change: SetOption = None,
+) -> None:
+    """List the methods of a profile with their settings, as JSON.
+
+    Example: amdm presets --profile paper --set settings.all.num_inference_steps=20
+    """
     import json
 
     from amdm.config import load_profile
 
     loaded = load_profile(profile)
-    typer.echo(json.dumps({name: loaded.describe(name) for name in loaded.methods}, indent=2))
+    shown = {name: loaded.method(name, change or ()).describe() for name in loaded.methods}
+    typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
 
 
 @app.command("train-mini")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from amdm.aggregation import SEMANTICS, AggregationConfig
 from amdm.errors import InputError
@@ -23,6 +24,45 @@ class ModelSettings(_Strict):
 
     num_inference_steps: int = Field(gt=0, le=1000)
     guidance_scale: float = Field(ge=0, le=100)
+    scheduler: Literal["ddim", "euler"] = "ddim"
+
+
+class InteractDiffusionSettings(ModelSettings):
+    """fuser_beta: share of the steps in which the grounding is on (scheduled sampling)."""
+
+    fuser_beta: float = Field(default=1.0, ge=0, le=1)
+
+
+class GLIGENSettings(ModelSettings):
+    """fuser_beta: share of the steps in which the grounding is on (scheduled sampling)."""
+
+    fuser_beta: float = Field(default=0.3, ge=0, le=1)
+
+
+class MIGCSettings(ModelSettings):
+    """MIGC works in the steps i ≤ migc_steps, then its naive fuser while i ≤ naive_fuser_steps.
+
+    and_augmentation: phrases repeated and joined by ", and ", as MIGC's benchmark script does.
+    """
+
+    migc_steps: int = Field(default=20, ge=-1)
+    naive_fuser_steps: int = Field(default=-1, ge=-1)
+    and_augmentation: bool = False
+
+
+class IPAdapterSettings(ModelSettings):
+    """scale: weight of the attention to the style image."""
+
+    scale: float = Field(default=0.8, ge=0, le=10)
+
+
+SETTINGS_OF: dict[str, type[ModelSettings]] = {
+    "stable_diffusion": ModelSettings,
+    "interactdiffusion": InteractDiffusionSettings,
+    "gligen": GLIGENSettings,
+    "migc": MIGCSettings,
+    "ip-adapter": IPAdapterSettings,
+}
 
 
 class AggregationSettings(_Strict):
@@ -48,38 +88,92 @@ class AggregationSettings(_Strict):
 
 
 class MethodSettings(_Strict):
-    """A method: its models, the target first, and how they are aggregated.
+    """A method with everything that decides what it computes.
 
+    models: the target first. settings: of each of them.
     phrases: what the models read of a label "a <colour> <category>": all of it, or "a <category>" alone. The caption
     is always read whole.
+    noise_seed: None gives each sample random numbers of its own; a number gives all samples the same ones.
     """
 
     models: tuple[str, ...] = Field(min_length=1)
+    settings: dict[str, ModelSettings]
+    height: int = Field(gt=0, le=4096, multiple_of=8)
+    width: int = Field(gt=0, le=4096, multiple_of=8)
+    negative_prompt: str
     phrases: Literal["label", "category"] = "label"
+    noise_seed: int | None = Field(default=None, ge=0)
     aggregation: AggregationSettings | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_settings(cls, content: Any) -> Any:
+        """Each model's settings by the fields that this model has."""
+        if isinstance(content, dict) and isinstance(content.get("settings"), dict):
+            if strange := [name for name in content["settings"] if name not in content.get("models", ())]:
+                raise InputError("is no model of this method", field=f"settings.{strange[0]}")
+            read = {name: _model_settings(name, values) for name, values in content["settings"].items()}
+            content = {**content, "settings": read}
+        return content
 
-class Profile(_Strict):
-    """One file of presets."""
+    @model_validator(mode="after")
+    def _settings_fit(self) -> MethodSettings:
+        """Settings of every model of the method, and of no other: nothing that is set is ignored."""
+        for name in self.models:
+            if name not in self.settings:
+                raise ValueError(f"settings.{name}: has no settings")
+        if len(self.models) > 1 and self.aggregation is None:
+            raise ValueError("aggregation: is needed for several models")
+        return self
 
-    height: int
-    width: int
-    negative_prompt: str
-    models: dict[str, ModelSettings]
-    methods: dict[str, MethodSettings]
+    @property
+    def steps(self) -> int:
+        """T: the target's."""
+        return self.settings[self.models[0]].num_inference_steps
 
-    def method(self, name: str) -> MethodSettings:
-        """The settings of a method. Raises InputError naming the methods there are."""
-        if name not in self.methods:
-            raise InputError(f"unknown method {name!r}; there are: {', '.join(self.methods)}", field="methods")
-        return self.methods[name]
+    def describe(self) -> dict[str, Any]:
+        """As plain JSON."""
+        plain = self.model_dump(mode="json", exclude={"settings"})
+        return {**plain, "settings": {name: one.model_dump(mode="json") for name, one in self.settings.items()}}
 
-    def describe(self, name: str) -> dict[str, Any]:
-        """Everything that decides what a method computes, as plain JSON."""
-        method = self.method(name)
-        used = {model: self.models[model].model_dump() for model in dict.fromkeys(method.models)}
-        shared = {key: getattr(self, key) for key in ("height", "width", "negative_prompt")}
-        return {**shared, **method.model_dump(mode="json"), "model_settings": used}
+
+class Profile:
+    """One file of presets: what methods have in common, the models' settings, and the methods.
+
+    A method in the file names its models and what differs from the common: any field of :class:`MethodSettings`;
+    ``settings`` may hold ``all`` for every model of the method.
+    """
+
+    def __init__(self, content: Mapping[str, Any], file: Any = None) -> None:
+        self.common: dict[str, Any] = dict(content["common"])
+        self.models: dict[str, dict[str, Any]] = dict(content["models"])
+        self._methods: dict[str, dict[str, Any]] = dict(content["methods"])
+        self._file = file
+        self.methods = {name: self.method(name) for name in self._methods}
+
+    def method(self, name: str, overrides: Sequence[str] = ()) -> MethodSettings:
+        """The settings of a method, with overrides ``"<field>=<value>"``: ``"aggregation.s=5"``,
+        ``"settings.migc.guidance_scale=5"``, ``"settings.all.num_inference_steps=20"``.
+
+        Raises:
+            InputError: naming the methods there are, or the field that is unknown or wrong.
+        """
+        if name not in self._methods:
+            raise InputError(f"unknown method {name!r}; there are: {', '.join(self._methods)}", field="methods")
+        content: dict[str, Any] = _merged(self.common, self._methods[name])
+        for text in overrides:
+            path, value = _override(text)
+            content = _merged(content, _nested(path, value))
+        of_all, own = dict(content.pop("settings", {})), {}
+        everyone = of_all.pop("all", {})
+        for model in dict.fromkeys(content.get("models", ())):
+            own[model] = _merged(_merged(self.models.get(model, {}), everyone), of_all.pop(model, {}))
+        try:
+            return MethodSettings.model_validate({**content, "settings": {**own, **of_all}})
+        except ValidationError as error:
+            raise _first_fault(error, self._file if not overrides else None, f"methods.{name}") from None
+        except InputError as error:
+            raise error.within(field=f"methods.{name}") from None
 
 
 def load_profile(name: str) -> Profile:
@@ -87,8 +181,46 @@ def load_profile(name: str) -> Profile:
     if name not in PROFILES:
         raise InputError(f"unknown profile {name!r}; there are: auto, {', '.join(PROFILES)}", field="profile")
     path = files("amdm.presets") / f"{name}.yaml"
+    return Profile(yaml.safe_load(path.read_text(encoding="utf-8")), path)
+
+
+def _model_settings(name: str, values: Any) -> ModelSettings:
+    if name not in SETTINGS_OF:
+        raise InputError(f"unknown model {name!r}; there are: {', '.join(SETTINGS_OF)}", field="settings")
     try:
-        return Profile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return SETTINGS_OF[name].model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(first["msg"], file=path, field=".".join(map(str, first["loc"]))) from error
+        raise _first_fault(error, None, f"settings.{name}") from None
+
+
+def _first_fault(error: ValidationError, file: Any, prefix: str) -> InputError:
+    first = error.errors()[0]
+    return InputError(
+        first["msg"].removeprefix("Value error, "), file=file, field=".".join((prefix, *map(str, first["loc"])))
+    )
+
+
+def _override(text: str) -> tuple[list[str], Any]:
+    """``"aggregation.s=5"`` → (["aggregation", "s"], 5). The value is a YAML scalar or list, never an expression."""
+    name, sign, value = text.partition("=")
+    if not sign or not all(path := name.strip().split(".")):
+        raise InputError(f"{text!r} is not of the form field=value", field="set")
+    try:
+        return path, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise InputError(f"{value!r} is not a value", field=name) from error
+
+
+def _nested(path: Sequence[str], value: Any) -> dict[str, Any]:
+    for name in reversed(path):
+        value = {name: value}
+    return value
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``over`` on ``base``, dictionaries within dictionaries too."""
+    result = dict(base)
+    for name, value in over.items():
+        known = result.get(name)
+        result[name] = _merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+    return result

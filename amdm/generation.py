@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
+from tqdm import tqdm
 
 from amdm.errors import InputError
-from amdm.layout import Instance, Layout
+from amdm.layout import Layout
+from amdm.layout_file import read_layout
+from amdm.loading import Loading, paper_profile_available
 from amdm.methods import load_methods
 from amdm.sampler import Step
+from amdm.style_image import load_style
+
+OUTLINE = "magenta"
 
 
 @dataclass(frozen=True)
@@ -30,45 +35,69 @@ class Picture:
         picture = Image.fromarray(self.image).resize((width, height), Image.Resampling.NEAREST)
         if draw_boxes:
             draw = ImageDraw.Draw(picture)
-            for one in self.layout.instances:
+            for one in self.layout.placed():
                 x1, y1, x2, y2 = one.box
-                draw.rectangle(
-                    (x1 * (width - 1), y1 * (height - 1), x2 * (width - 1), y2 * (height - 1)), outline="magenta"
-                )
+                corners = (x1 * (width - 1), y1 * (height - 1), x2 * (width - 1), y2 * (height - 1))
+                draw.rectangle(corners, outline=OUTLINE, width=max(1, width // 256))
+                draw.text((corners[0] + 3, corners[1] + 1), one.phrase, fill=OUTLINE)
         try:
             picture.save(path, format="PNG")
         except OSError as error:
             raise InputError(f"cannot be written: {error.strerror or error}", file=path) from error
 
 
-def generate_picture(
-    profile: str, method: str, path: Path, seed: int, on_step: Callable[[Step], bool | None] | None = None
-) -> Picture:
-    """Generate from a layout file. Raises InputError for a bad file, an unknown method, or latents that blew up."""
-    layout = read_layout(path)
-    made = load_methods(profile, [method])[method].generate([layout], [f"picture/0/{seed}"], on_step)
+@dataclass(frozen=True)
+class Wanted:
+    """What ``amdm generate`` is asked for.
+
+    layout: None takes the example of the preset. style: None takes the layout's, if it names one.
+    overrides: see :meth:`amdm.config.Profile.method`.
+    """
+
+    profile: str
+    method: str
+    layout: Path | None = None
+    style: Path | None = None
+    seed: int = 0
+    overrides: Sequence[str] = ()
+
+
+def generate_picture(wanted: Wanted, loading: Loading, on_step: Callable[[Step], bool | None] | None = None) -> Picture:
+    """Raises InputError for a bad file, an unknown method or field, or latents that blew up."""
+    layout, style = read_layout(wanted.layout or example_layout(wanted.profile, wanted.method))
+    path = wanted.style or style
+    styles = None if path is None else [load_style(path)]
+    method = load_methods(wanted.profile, [wanted.method], wanted.overrides, loading)[wanted.method]
+    progress: list[tqdm] = []
+
+    def step_done(step: Step) -> bool | None:
+        if not progress:  # an error before the first step has the screen to itself
+            progress.append(tqdm(total=method.settings.steps, desc=wanted.method, unit="step"))
+        progress[0].update()
+        return on_step(step) if on_step is not None else None
+
+    made = method.generate([layout], [f"picture/0/{wanted.seed}"], step_done, styles)
+    for bar in progress:
+        bar.close()
     if not made.finite[0]:
-        raise InputError("the latents became NaN or infinite; no picture was written", field=method)
+        raise InputError("the latents became NaN or infinite; no picture was written", field=wanted.method)
     return Picture(made.images[0], layout)
 
 
-def read_layout(path: Path) -> Layout:
-    """A JSON object with ``caption`` and ``segment`` (a list of ``label`` and ``bbox``, xyxy in [0, 1])."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError("cannot be read as JSON", file=path) from error
-    try:
-        segment = _field(content, "segment", list)
-        instances = []
-        for k, item in enumerate(segment):
-            try:
-                instances.append(Instance(_field(item, "label", str), tuple(_field(item, "bbox", list))))
-            except InputError as error:
-                raise error.within(field=f"segment[{k}]") from None
-        return Layout(_field(content, "caption", str), tuple(instances))
-    except InputError as error:
-        raise error.within(file=path) from None
+def example_layout(profile: str, method: str) -> Path:
+    """The layout that is shipped for a preset. Raises InputError where there is none."""
+    name = "mini" if profile == "mini" else method.partition("@")[0]
+    path = Path(str(files("amdm.examples") / f"{name}.json"))
+    if not path.is_file():
+        raise InputError(f"is needed: no example is shipped for {method}", field="layout")
+    return path
+
+
+def chosen_profile(wanted: str, random_weights: bool) -> str:
+    """``auto``: paper where it can run (or its weights are to be random), else mini."""
+    if wanted != "auto":
+        return wanted
+    return "paper" if random_weights or paper_profile_available()[0] else "mini"
 
 
 def print_trace(step: Step) -> None:
@@ -76,12 +105,4 @@ def print_trace(step: Step) -> None:
     if step.mixed is not None:
         for name, numbers in step.geometry().items():
             shown = ", ".join(f"{what} {values[0]:.3f}" for what, values in numbers.items())
-            print(f"step {step.index} (t = {step.timestep}) {name}: {shown}")
-
-
-def _field(content: Any, name: str, kind: type) -> Any:
-    if not isinstance(content, dict) or name not in content:
-        raise InputError("is missing", field=name)
-    if not isinstance(content[name], kind):
-        raise InputError(f"must be a {kind.__name__}", field=name)
-    return content[name]
+            tqdm.write(f"step {step.index} (t = {step.timestep:g}) {name}: {shown}")

@@ -6,17 +6,21 @@ import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
+from diffusers import EulerDiscreteScheduler
+from diffusers.schedulers.scheduling_utils import SchedulerMixin
+from PIL import Image
 
-from amdm.config import MethodSettings, Profile, load_profile
-from amdm.errors import InputError
+from amdm.config import MethodSettings, ModelSettings, load_profile
 from amdm.layout import Instance, Interaction, Layout
-from amdm.models.control import ControlModel, SampleRequest
+from amdm.loading import Loading, ModelSet, load_models
+from amdm.models.control import ControlModel, SampleRequest, check_conditioning
 from amdm.noise import initial_noise
-from amdm.sampler import Branch, Step, sample
+from amdm.sampler import Branch, SamplingResult, Step, sample
+
+OnStep = Callable[[Step], bool | None]
 
 
 @dataclass(frozen=True)
@@ -29,108 +33,132 @@ class GeneratedBatch:
     seconds: dict[str, float]
 
 
-@dataclass(frozen=True)
-class ModelSet:
-    """Models of a profile on one autoencoder. vae_scale: latents · vae_scale is what the autoencoder decodes."""
-
-    models: dict[str, ControlModel]
-    vae: Any
-    vae_scale: float
-    latent_shape: tuple[int, int, int]
-
-
 class Method:
     """One method, ready to generate.
 
     A sample depends on its key, its layout and the settings; across batch compositions it agrees to rounding.
+
+    Raises:
+        InputError: the aggregation does not fit the number of models or of steps.
     """
 
-    def __init__(self, name: str, settings: MethodSettings, profile: Profile, models: ModelSet) -> None:
-        self.name, self.settings, self.profile, self.models = name, settings, profile, models
+    def __init__(self, name: str, settings: MethodSettings, models: ModelSet) -> None:
+        self.name, self.settings, self.models = name, settings, models
         self.config = settings.aggregation.config() if settings.aggregation else None
         if self.config is not None:
             self.config.check_models(len(settings.models))
-            self.config.steps(self.steps)
-
-    @property
-    def steps(self) -> int:
-        """T: the target's."""
-        return self.profile.models[self.settings.models[0]].num_inference_steps
+            self.config.steps(settings.steps)
 
     @torch.inference_mode()
     def generate(
-        self, layouts: Sequence[Layout], keys: Sequence[str], on_step: Callable[[Step], bool | None] | None = None
+        self,
+        layouts: Sequence[Layout],
+        keys: Sequence[str],
+        on_step: OnStep | None = None,
+        styles: Sequence[Image.Image] | None = None,
     ) -> GeneratedBatch:
-        """One picture a layout; ``keys`` are the texts that random numbers derive from (see amdm.noise)."""
+        """One picture a layout; ``keys`` are the texts that random numbers derive from (see amdm.noise).
+
+        styles: a style image for each sample, where a model reads one.
+        """
         started = time.perf_counter()
-        if self.settings.phrases == "category":
-            layouts = [category_only(layout) for layout in layouts]
-        branches = self._branches(tuple(layouts), tuple(keys))
+        branches = self.branches(layouts, keys, styles)
         bound = time.perf_counter()
-        result = sample(branches, self.steps, self.config, on_step)
+        result = sample(branches, self.settings.steps, self.config, on_step)
         sampled = time.perf_counter()
-        latents = result.latents[branches[0].name]
-        images = to_uint8(self.models.vae.decode(latents * self.models.vae_scale).sample)
+        images = to_uint8(self.models.decode(result.latents[branches[0].name], self.settings.models[0]))
         seconds = {"bind": bound - started, "sample": sampled - bound, "decode": time.perf_counter() - sampled}
         return GeneratedBatch(images, result.finite.tolist(), result.evaluations, seconds)
 
-    def _branches(self, layouts: tuple[Layout, ...], keys: tuple[str, ...]) -> list[Branch]:
+    @torch.inference_mode()
+    def sample(
+        self,
+        layouts: Sequence[Layout],
+        keys: Sequence[str],
+        on_step: OnStep | None = None,
+        *,
+        styles: Sequence[Image.Image] | None = None,
+        latents: torch.Tensor | None = None,
+        all_models: bool = False,
+    ) -> SamplingResult:
+        """Final latents of the models (see :func:`amdm.sampler.sample`).
+
+        Args:
+            styles: a style image for each sample. latents: the target's x_T (B, C, h, w), standard normal.
+            all_models: every model goes on to the last step, so that each has a picture of its own.
+        """
+        branches = self.branches(layouts, keys, styles, latents)
+        return sample(branches, self.settings.steps, self.config, on_step, finish_all=all_models)
+
+    def branches(
+        self,
+        layouts: Sequence[Layout],
+        keys: Sequence[str],
+        styles: Sequence[Image.Image] | None = None,
+        latents: torch.Tensor | None = None,
+    ) -> list[Branch]:
+        """The method's models with their conditions bound, schedulers and initial noise.
+
+        Raises:
+            InputError: for conditions that no model would read, or that one cannot hold.
+        """
+        names, chosen = self.settings.models, self.settings.settings
+        if self.settings.phrases == "category":
+            layouts = [category_only(layout) for layout in layouts]
+        if self.settings.noise_seed is not None:
+            keys = [f"same/{self.settings.noise_seed}"] * len(keys)
+        check_conditioning([self.models.models[name] for name in names], layouts, styles)
+        shape = self.models.latent_shape(self.settings.height, self.settings.width)
         branches: list[Branch] = []
-        for k, name in enumerate(self.settings.models):
-            model = self.models.models[name]
+        for k, name in enumerate(names):
+            model = configured(self.models.models[name], chosen[name])
             request = SampleRequest(
-                layouts,
-                keys,
-                self.steps,
-                self.profile.models[name].guidance_scale,
-                self.profile.negative_prompt,
-                self.profile.height,
-                self.profile.width,
+                layouts=tuple(layouts),
+                keys=tuple(keys),
+                num_inference_steps=self.settings.steps,
+                guidance_scale=chosen[name].guidance_scale,
+                negative_prompt=self.settings.negative_prompt,
+                height=self.settings.height,
+                width=self.settings.width,
+                styles=tuple(styles) if styles is not None else None,
             )
             # A second copy of a model draws noise of its own, as another model would.
-            label = name if self.settings.models.count(name) == 1 or k == 0 else f"{name}#{k + 1}"
+            label = name if names.count(name) == 1 or k == 0 else f"{name}#{k + 1}"
             shared = self.config is not None and self.config.initial_noise == "shared"
-            source = self.settings.models[0] if shared else label
-            noise = initial_noise(keys, source, self.models.latent_shape)
-            branches.append(Branch(label, model.bind(request), copy.deepcopy(model.scheduler), noise))
+            if latents is not None and (k == 0 or shared):
+                noise = latents.to(self.models.device, torch.float32)
+            else:
+                noise = initial_noise(keys, names[0] if shared else label, shape).to(self.models.device)
+            branches.append(Branch(label, model.bind(request), scheduler_of(model, chosen[name]), noise))
         return branches
 
 
-def load_methods(profile_name: str, names: Sequence[str]) -> dict[str, Method]:
+def load_methods(
+    profile_name: str, names: Sequence[str], overrides: Sequence[str] = (), loading: Loading | None = None
+) -> dict[str, Method]:
     """The named methods of a profile; weights are loaded once. Raises InputError for what is unknown or absent."""
     profile = load_profile(profile_name)
-    settings = {name: profile.method(name) for name in names}
-    models = load_models(profile_name)
-    return {name: Method(name, one, profile, models) for name, one in settings.items()}
+    settings = {name: profile.method(name, overrides) for name in names}
+    wanted = dict.fromkeys(model for one in settings.values() for model in one.models)
+    models = load_models(profile_name, tuple(wanted), loading or Loading())
+    return {name: Method(name, one, models) for name, one in settings.items()}
 
 
-def load_models(profile_name: str) -> ModelSet:
-    """The models of a profile with their weights."""
-    if profile_name != "mini":
-        raise InputError("checkpoints of the full-size models cannot be loaded by this version", field="profile")
-    from amdm.mini.build import LATENT_CHANNELS, LATENT_SIZE
-    from amdm.mini.models import MiniModels
-
-    mini = MiniModels.load()
-    models: tuple[ControlModel, ...] = (mini.base, mini.interactdiffusion, mini.migc)
-    named = {model.name: model for model in models}
-    return ModelSet(named, mini.vae, 1.0, (LATENT_CHANNELS, LATENT_SIZE, LATENT_SIZE))
+def configured(model: ControlModel, settings: ModelSettings) -> ControlModel:
+    """The model (its weights are not copied) with the options of its own that the settings hold."""
+    model = copy.copy(model)
+    for field in type(settings).model_fields.keys() - ModelSettings.model_fields.keys():
+        assert hasattr(model, field), f"{model.name} has no option {field}"
+        setattr(model, field, getattr(settings, field))
+    return model
 
 
-def weight_digests(profile_name: str) -> dict[str, str]:
-    """SHA-256 of every weight file of a profile."""
-    if profile_name != "mini":
-        raise InputError("checkpoints of the full-size models cannot be loaded by this version", field="profile")
-    from amdm.mini.models import weight_digests as mini_digests
-
-    return mini_digests()
-
-
-def paper_profile_available() -> tuple[bool, str]:
-    """Whether the paper's profile can run here, and why not."""
-    if not torch.cuda.is_available():
-        return False, "there is no CUDA device"
-    return False, "this version cannot load the public checkpoints yet"
+def scheduler_of(model: ControlModel, settings: ModelSettings) -> SchedulerMixin:
+    """A scheduler instance of its own, on the model's noise schedule."""
+    if settings.scheduler == "euler":
+        # SD's published configuration names no spacing; Euler's default is linspace, and so it is in MIGC's benchmark.
+        return EulerDiscreteScheduler.from_config(model.scheduler.config, timestep_spacing="linspace")
+    return copy.deepcopy(model.scheduler)
 
 
 def category_only(layout: Layout) -> Layout:

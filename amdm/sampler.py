@@ -51,7 +51,7 @@ class Step:
     """
 
     index: int
-    timestep: int
+    timestep: float
     entering: dict[str, torch.Tensor] = field(default_factory=dict)
     prediction: dict[str, torch.Tensor] = field(default_factory=dict)
     stepped: dict[str, torch.Tensor] = field(default_factory=dict)
@@ -99,11 +99,13 @@ def sample(
     config: AggregationConfig | None = None,
     callback: Callback | None = None,
     record: bool = False,
+    finish_all: bool = False,
 ) -> SamplingResult:
     """Sample with the first branch as target.
 
     A model is evaluated only in steps whose result can still reach the target: T + s·(N − 1) evaluations a sample for
-    the paper's semantics, one more for each auxiliary for the authors'. ``record`` keeps the geometry of every step.
+    the paper's semantics, one more for each auxiliary for the authors'. ``record`` keeps the geometry of every step;
+    ``finish_all`` evaluates every model in every step, so that each one's final state is a picture of its own.
 
     Raises:
         InputError: before any model runs, for branches or settings that do not fit together.
@@ -115,9 +117,9 @@ def sample(
     previous: Step | None = None
     stopped = False
     for i, t in enumerate(branches[0].scheduler.timesteps):
-        step = Step(i, int(t), entering=dict(states))
+        step = Step(i, t.item(), entering=dict(states))
         for k, branch in enumerate(branches):
-            if _matters(k, i, window, config):
+            if finish_all or _matters(k, i, window, config):
                 _advance(branch, step)
                 evaluations[branch.name] += 1
         step.leaving = dict(step.stepped)
@@ -136,7 +138,7 @@ def sample(
 def _advance(branch: Branch, step: Step) -> None:
     """One guided prediction and the model's own scheduler step."""
     x, t = step.entering[branch.name], branch.scheduler.timesteps[step.index]
-    prediction = branch.denoiser(branch.scheduler.scale_model_input(x, t), int(t), step.index).to(x.dtype)
+    prediction = branch.denoiser(branch.scheduler.scale_model_input(x, t), t.item(), step.index).to(x.dtype)
     step.prediction[branch.name] = prediction
     step.stepped[branch.name] = branch.scheduler.step(prediction, t, x, return_dict=False)[0].to(x.dtype)
 
@@ -218,8 +220,6 @@ def _set_timesteps(branch: Branch, num_inference_steps: int) -> None:
     if not 1 <= num_inference_steps <= most:
         raise InputError(f"is {num_inference_steps}; it must lie in 1 … {most}", field="num_inference_steps")
     branch.scheduler.set_timesteps(num_inference_steps)
-    if any(float(t) != int(t) for t in branch.scheduler.timesteps):  # a denoiser is asked at whole timesteps
-        raise InputError(f"{branch.name} has timesteps that are not whole numbers", field="scheduler")
 
 
 def _check_aggregable(branch: Branch, target: Branch) -> None:

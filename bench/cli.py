@@ -11,8 +11,11 @@ import typer
 
 from amdm.errors import InputError
 from bench.commands import layouts, stored
+from bench.commands.choice import Choice
 from bench.commands.options import (
     BatchOption,
+    DeviceOption,
+    DtypeOption,
     ForceOption,
     LayoutsOption,
     LimitOption,
@@ -21,6 +24,8 @@ from bench.commands.options import (
     ProfileOption,
     ReportsOption,
     SeedsOption,
+    SetOption,
+    WeightsDirOption,
     WorkersOption,
     integers,
     names,
@@ -50,6 +55,10 @@ def migc(
     out: OutOption = None,
     reports: ReportsOption = Path("reports"),
     workers: WorkersOption = None,
+    change: SetOption = None,
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+    weights_dir: WeightsDirOption = None,
     force: ForceOption = False,
 ) -> None:
     """The main job: generate, judge and time methods over a layout set; write Table 1.
@@ -58,7 +67,8 @@ def migc(
     """
     from bench.job import DEFAULT_METHODS
 
-    _run(profile, limit, seeds, methods, DEFAULT_METHODS, batch, layouts, out, reports, workers, force)
+    choice = Choice(profile, limit, seeds, methods, batch, layouts, change, device, dtype, weights_dir)
+    _run(choice, DEFAULT_METHODS, out, reports, workers, force)
 
 
 @app.command()
@@ -72,12 +82,17 @@ def controls(
     out: OutOption = None,
     reports: ReportsOption = Path("reports"),
     workers: WorkersOption = None,
+    change: SetOption = None,
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+    weights_dir: WeightsDirOption = None,
     force: ForceOption = False,
 ) -> None:
     """Control experiments: the paper's letter, the target with itself, switch, slerp, category-only phrases."""
     from bench.job import CONTROL_METHODS
 
-    _run(profile, limit, seeds, methods, CONTROL_METHODS, batch, layouts, out, reports, workers, force)
+    choice = Choice(profile, limit, seeds, methods, batch, layouts, change, device, dtype, weights_dir)
+    _run(choice, CONTROL_METHODS, out, reports, workers, force)
 
 
 @app.command()
@@ -145,30 +160,18 @@ def _leave(message: str, status: int) -> NoReturn:
 
 
 def _run(
-    profile: str,
-    limit: int | None,
-    seeds: str,
-    methods: str | None,
+    choice: Choice,
     default_methods: tuple[str, ...],
-    batch: int | None,
-    layouts: str | None,
     out: Path | None,
     reports: Path,
     workers: int | None,
     force: bool,
 ) -> None:
-    from bench.job import DEFAULT_BATCH, DEFAULT_LAYOUTS, Job, chosen_profile, run_job
+    from bench.job import chosen_profile, run_job
 
-    chosen, why = chosen_profile(profile)
+    chosen, why = chosen_profile(choice.profile)
     typer.echo(f"profile {chosen}: {why}")
-    job = Job(
-        profile=chosen,
-        layouts=layouts or DEFAULT_LAYOUTS[chosen],
-        methods=default_methods if methods is None else names(methods),
-        seeds=integers(seeds),
-        batch=DEFAULT_BATCH[chosen] if batch is None else batch,
-        limit=limit,
-    )
+    job = choice.job(chosen, default_methods)
     with resumable():
         folder, failures = run_job(job, out, reports, worker_count(workers), force)
     report = reports / folder.name

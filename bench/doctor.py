@@ -23,7 +23,7 @@ def report() -> list[tuple[str, str]]:
     return [
         ("python", found["python"]),
         ("packages", packages),
-        ("device", f"{found['device']} ({found['machine']}, {len(os.sched_getaffinity(0))} usable)"),
+        ("device", f"{found['device_name']} ({found['machine']}, {len(os.sched_getaffinity(0))} usable)"),
         ("disk", f"{free:.0f} GiB free here"),
         ("profile auto", f"{profile}: {why}"),
         ("mini models", _state(_mini_models)),
@@ -42,9 +42,9 @@ def _state(check: Callable[[], str]) -> str:
 
 
 def _mini_models() -> str:
-    from amdm.methods import load_models
+    from amdm.loading import Loading, load_models
 
-    return f"{', '.join(load_models('mini').models)}: load, and are as recorded"
+    return f"{', '.join(load_models('mini', (), Loading()).models)}: load, and are as recorded"
 
 
 def _layouts(name: str) -> str:

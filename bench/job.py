@@ -44,6 +44,8 @@ class Job:
     """What is to be measured; every field is checked before anything is written.
 
     limit: layouts in all, rounded up to a multiple of 5 and balanced over levels; None takes all.
+    overrides: ``"<field>=<value>"`` for every method (see :meth:`amdm.config.Profile.method`).
+    device, dtype: of the models, as :meth:`amdm.loading.Loading.parse` reads them, "auto" resolved.
     """
 
     profile: str
@@ -52,13 +54,16 @@ class Job:
     seeds: tuple[int, ...]
     batch: int
     limit: int | None = None
+    overrides: tuple[str, ...] = ()
+    device: str = "cpu"
+    dtype: str = "float32"
 
     def __post_init__(self) -> None:
         profile = load_profile(self.profile)
         if not self.methods:
             raise InputError("names no method", field="methods")
         for name in self.methods:
-            profile.method(name)
+            profile.method(name, self.overrides)
         if len(set(self.methods)) < len(self.methods):
             raise InputError("names a method twice", field="methods")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
@@ -71,15 +76,21 @@ class Job:
         whole = load_layouts(self.layouts)
         return whole if self.limit is None else whole.subset(self.limit)
 
+    def loading(self) -> Any:
+        """How the models are held."""
+        from amdm.loading import Loading
+
+        return Loading.parse(self.profile, None, self.device, self.dtype)
+
     def settings(self, layout_set: LayoutSet) -> dict[str, Any]:
         """All that decides the results, as plain JSON."""
-        from amdm.methods import weight_digests
+        from amdm.loading import weight_digests
 
         profile = load_profile(self.profile)
         return {
             **asdict(self),
             "layout_hash": layout_set.hash,
-            "method_settings": {name: profile.describe(name) for name in self.methods},
+            "method_settings": {name: profile.method(name, self.overrides).describe() for name in self.methods},
             "weights": weight_digests(self.profile),
             "judge": {"name": "mini-judge", "revision": judge_revision()},
             **environment(),
@@ -147,7 +158,7 @@ def run_job(job: Job, folder: Path | None, reports: Path, workers: int, force: b
         else:
             command = shlex.join(["amdm-bench", *sys.argv[1:]])
             store.update_info(started=store.info.get("started") or _now(), command=command, workers=workers)
-            generate(store, work, make_generator, (job.profile, job.methods), workers)
+            generate(store, work, make_generator, (job,), workers)
             score(store, layout_set.entries, make_judge, (), workers)
             store.update_info(finished=_now(), status="failed samples" if store.failed_samples() else "complete")
         failures = len(store.failed_samples())
@@ -196,12 +207,12 @@ def write_report(folder: Path, report: Path) -> str:
     return markdown(verdicts, samples, table_info)
 
 
-def make_generator(profile: str, methods: Sequence[str]) -> Generator:
-    """The methods of a profile, and true renderings under the name "ceiling"."""
+def make_generator(job: Job) -> Generator:
+    """The methods of a job, and true renderings under the name "ceiling"."""
     from amdm.methods import load_methods
 
     _one_thread()
-    loaded = load_methods(profile, methods)
+    loaded = load_methods(job.profile, job.methods, job.overrides, job.loading())
 
     def run(method: str, layouts: Sequence[Layout], keys: Sequence[str]) -> Any:
         return true_renderings(layouts, keys) if method == CEILING else loaded[method].generate(layouts, keys)
@@ -245,7 +256,7 @@ def chosen_profile(wanted: str) -> tuple[str, str]:
     if wanted != "auto":
         load_profile(wanted)
         return wanted, "as asked for"
-    from amdm.methods import paper_profile_available
+    from amdm.loading import paper_profile_available
 
     available, why = paper_profile_available()
     return ("paper", "a CUDA device and the checkpoints are present") if available else ("mini", why)

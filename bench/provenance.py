@@ -27,7 +27,7 @@ def environment() -> dict[str, Any]:
         "packages": {name: _version(name) for name in PACKAGES},
         "git": _git(),
         "sources": sources_digest(),
-        "device": torch.cuda.get_device_name() if cuda else "cpu",
+        "device_name": torch.cuda.get_device_name() if cuda else "cpu",
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "dtype": "float32",
     }

@@ -11,9 +11,10 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from amdm.config import MethodSettings, ModelSettings, load_profile
+from amdm.config import MethodSettings, load_profile
 from amdm.errors import InputError
-from amdm.methods import Method, load_models
+from amdm.loading import Loading, load_models
+from amdm.methods import Method
 from bench.engines.local import run_tasks
 from bench.job import make_judge
 from bench.layouts.layout_set import Entry
@@ -31,25 +32,25 @@ class Trial:
     """One model alone under one setting, on some layouts."""
 
     model: str
-    settings: ModelSettings
+    settings: MethodSettings
     set_hash: str
     entries: tuple[Entry, ...]
 
     @property
     def name(self) -> str:
         """As it stands in the table."""
-        return f"{self.model}, T {self.settings.num_inference_steps}, guidance {self.settings.guidance_scale:g}"
+        own = self.settings.settings[self.model]
+        return f"{self.model}, T {own.num_inference_steps}, guidance {own.guidance_scale:g}"
 
 
 class TrialWorker:
     """Loads models and judge once, then runs trials."""
 
     def __init__(self, profile: str) -> None:
-        self.profile, self.models, self.judge = load_profile(profile), load_models(profile), make_judge()
+        self.models, self.judge = load_models(profile, (), Loading()), make_judge()
 
     def __call__(self, trial: Trial) -> tuple[list[tuple[Any, ...]], int]:
-        profile = self.profile.model_copy(update={"models": {trial.model: trial.settings}})
-        method = Method(trial.name, MethodSettings(models=(trial.model,)), profile, self.models)
+        method = Method(trial.name, trial.settings, self.models)
         keys = [f"{trial.set_hash}/{entry.index}/0" for entry in trial.entries]
         made = method.generate([entry.layout for entry in trial.entries], keys)
         if not all(made.finite):
@@ -69,12 +70,17 @@ def tune(
     Columns model, T, guidance, isr, place, colour_given_place (fractions) and images.
     """
     layout_set = load_layouts(TUNING_SET).subset(limit)
-    known = load_profile(profile).models
-    if unknown := [name for name in models if name not in known]:
-        raise InputError(f"unknown model {unknown[0]!r}; there are: {', '.join(known)}", field="models")
+    presets = load_profile(profile)
+    if unknown := [name for name in models if name not in presets.models]:
+        raise InputError(f"unknown model {unknown[0]!r}; there are: {', '.join(presets.models)}", field="models")
+
+    def alone(model: str, t: int, guidance: float) -> MethodSettings:
+        changes = (f"num_inference_steps={t}", f"guidance_scale={guidance}")
+        return presets.method(model, [f"settings.{model}.{one}" for one in changes])
+
     chunks = [layout_set.entries[k : k + BATCH] for k in range(0, len(layout_set), BATCH)]
     trials = [
-        Trial(model, ModelSettings(num_inference_steps=t, guidance_scale=g), layout_set.hash, chunk)
+        Trial(model, alone(model, t, g), layout_set.hash, chunk)
         for model, t, g, chunk in product(models, steps, guidances, chunks)
     ]
     rows: list[tuple[Any, ...]] = []
@@ -88,8 +94,8 @@ def tune(
     result = pd.DataFrame(
         {
             "model": trial.model,
-            "T": trial.settings.num_inference_steps,
-            "guidance": trial.settings.guidance_scale,
+            "T": trial.settings.steps,
+            "guidance": trial.settings.settings[trial.model].guidance_scale,
             **{metric: table.loc[name, metric] for metric in ("isr", "place", "colour_given_place", "images")},
         }
         for name, trial in settings.items()

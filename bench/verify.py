@@ -36,7 +36,7 @@ def verify_run(folder: Path) -> list[str]:
 
 
 def _weights(job: Job, facts: RunFacts) -> list[str]:
-    from amdm.methods import weight_digests
+    from amdm.loading import weight_digests
 
     now = {**weight_digests(job.profile), "judge": judge_revision()}
     then = {**facts.weights, "judge": facts.judge.revision}

@@ -1,7 +1,7 @@
 """Fourth stage: InteractDiffusion's fusers and position net alone, with noise on the embeddings of its phrases.
 
-It reads the text tower of the third stage. Phrases stay category-only; noise makes the position net read of an embedding
-what tells categories apart and no more, as phrases of a kind that it never saw will be put before it.
+It reads the text tower of the third stage. Phrases stay category-only; noise makes the position net read of an
+embedding what tells categories apart and no more, as phrases of a kind that it never saw will be put before it.
 """
 
 from __future__ import annotations

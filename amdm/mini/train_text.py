@@ -1,8 +1,8 @@
 """Third stage, on texts alone: a category's name gets its place amid the coloured phrases of that category.
 
-CLIP's tower, trained on captions with and without colours, puts "a cross" near "a red cross". Ours learned the two apart:
-InteractDiffusion trained it on category-only phrases, MIGC on coloured ones. Here the pooled embedding of "a cross" moves
-to the mean of those of "a red cross", "a blue cross", …, and whatever else the models read stays where it is.
+CLIP's tower, trained on captions with and without colours, puts "a cross" near "a red cross". Ours learned the two
+apart: InteractDiffusion trained it on category-only phrases, MIGC on coloured ones. Here the pooled embedding of
+"a cross" moves to the mean of those of "a red cross", "a blue cross", …; all else that the models read stays in place.
 """
 
 from __future__ import annotations

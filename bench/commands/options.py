@@ -21,6 +21,12 @@ LayoutsOption = Annotated[str | None, typer.Option(help="a layout set by name, o
 OutOption = Annotated[Path | None, typer.Option(help="run folder; by default one under runs/ named by the settings")]
 ReportsOption = Annotated[Path, typer.Option(help="where tables and pictures go")]
 WorkersOption = Annotated[int | None, typer.Option(help="processes; by default one a core, at most 4, or 1 on CUDA")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="field=value of every method, for example aggregation.s=5; repeatable")
+]
+DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …; auto: cuda where there is one")]
+DtypeOption = Annotated[str, typer.Option(help="of the UNets: float32, bfloat16, float16; auto: by device")]
+WeightsDirOption = Annotated[Path | None, typer.Option(help="folder of the public checkpoints")]
 ForceOption = Annotated[bool, typer.Option("--force", help="go on with a run under other settings; recorded")]
 
 

@@ -31,8 +31,8 @@ class Counted:
     def __init__(self, pull: float, dtype: torch.dtype | None = None) -> None:
         self.pull, self.dtype, self.calls = pull, dtype, []
 
-    def __call__(self, x: torch.Tensor, t: int, i: int) -> torch.Tensor:
-        assert isinstance(t, int) and isinstance(i, int)
+    def __call__(self, x: torch.Tensor, t: float, i: int) -> torch.Tensor:
+        assert isinstance(t, int | float) and isinstance(i, int)
         self.calls.append((t, i))
         return torch.tanh(x * self.pull + t / 1000).to(self.dtype or x.dtype)
 
@@ -289,7 +289,24 @@ def test_settings_that_do_not_fit_are_refused(steps: int, config: AggregationCon
     assert not any(calls(branch) for branch in made)
 
 
-def test_fractional_timesteps_are_refused() -> None:
-    scheduler = EulerDiscreteScheduler(**SCHEDULE, timestep_spacing="linspace")
-    with pytest.raises(InputError, match=r"^scheduler: "):
-        sample([Branch("m", Counted(0.3), scheduler, noise(0))], 12)
+def test_euler_with_fractional_timesteps_equals_the_plain_loop() -> None:
+    def scheduler() -> EulerDiscreteScheduler:
+        return EulerDiscreteScheduler(**SCHEDULE, timestep_spacing="linspace")
+
+    denoiser, plain = Counted(0.3), scheduler()
+    ours = sample([Branch("m", denoiser, scheduler(), noise(0))], 12).latents["m"]
+    plain.set_timesteps(12)
+    x = noise(0) * plain.init_noise_sigma
+    for t in plain.timesteps:
+        x = plain.step(Counted(0.3)(plain.scale_model_input(x, t), float(t), 0), t, x).prev_sample
+    torch.testing.assert_close(ours, x, atol=1e-6, rtol=1e-6)
+    assert any(t != int(t) for t, _ in denoiser.calls)
+
+
+def test_every_model_to_its_end_on_request() -> None:
+    made, config = branches(2), paper(3, [0.5], [4, 5])
+    plain = sample(branches(2), 20, config)
+    every = sample(made, 20, config, finish_all=True)
+    assert every.evaluations == {"m0": 20, "m1": 20}
+    assert torch.equal(every.latents["m0"], plain.latents["m0"])
+    assert (every.latents["m1"] - plain.latents["m1"]).abs().max() > 0.1

@@ -156,7 +156,7 @@ def test_the_main_job_leaves_a_run_and_a_report_and_then_is_complete(call: Call,
 
 
 def test_auto_says_which_profile_and_why(call: Call, fake_networks: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("amdm.methods.paper_profile_available", lambda: (False, "there is no CUDA device"))
+    monkeypatch.setattr("amdm.loading.paper_profile_available", lambda: (False, "there is no CUDA device"))
     answer = call("migc", "--limit", "0")
     assert answer.out.splitlines()[0] == "profile mini: there is no CUDA device"
 
@@ -177,7 +177,7 @@ def test_other_settings_on_the_same_folder_stop(call: Call, fake_networks: None)
 def test_failed_samples_end_non_zero(call: Call, fake_networks: None, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.bench.test_generation import not_finite
 
-    monkeypatch.setattr("bench.job.make_generator", lambda profile, methods: not_finite())
+    monkeypatch.setattr("bench.job.make_generator", lambda job: not_finite())
     answer = call("migc", *SMALL, "--methods", "migc", "--out", "run")
     assert answer.status == 1 and "error: 2 samples failed" in answer.err
     assert "migc: 9 of 10 images were judged" in answer.out

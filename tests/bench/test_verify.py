@@ -54,7 +54,7 @@ def test_missing_records_and_verdicts_are_counted(folder: Path) -> None:
 
 
 def test_other_weights_are_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("amdm.methods.weight_digests", lambda profile: {"unet": "xyz"})
+    monkeypatch.setattr("amdm.loading.weight_digests", lambda profile: {"unet": "xyz"})
     monkeypatch.setattr("bench.verify.judge_revision", lambda: "newer")
     assert verify_run(folder) == [
         "weights: judge is not the file that was used",

@@ -1,0 +1,124 @@
+"""Models of a profile with their weights: the shipped mini ones, or the public checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from amdm.errors import InputError
+from amdm.models.control import ControlModel
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Loading:
+    """Where and how models are held.
+
+    weights_dir: of the public checkpoints; None takes the usual place. device, dtype: of the UNets (latents are float32
+    whatever these are). random_weights: full-size architectures without checkpoints; what they draw is noise.
+    """
+
+    weights_dir: Path | None = None
+    device: str = "cpu"
+    dtype: torch.dtype = torch.float32
+    random_weights: bool = False
+
+    @classmethod
+    def parse(
+        cls,
+        profile: str,
+        weights_dir: Path | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+        random_weights: bool = False,
+    ) -> Loading:
+        """From options: ``auto`` takes CUDA where there is a device; float16 for full size there, else float32."""
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            kind = torch.device(device).type
+        except RuntimeError:
+            raise InputError(f"{device!r} is no device of torch", field="device") from None
+        if kind == "cuda" and not torch.cuda.is_available():
+            raise InputError(f"{device!r} was asked for, and there is no CUDA device", field="device")
+        if dtype == "auto":
+            dtype = "float16" if kind == "cuda" and profile != "mini" else "float32"
+        if dtype not in DTYPES:
+            raise InputError(f"{dtype!r} is none of {', '.join(DTYPES)}", field="dtype")
+        return cls(weights_dir, device, DTYPES[dtype], random_weights)
+
+
+@dataclass
+class ModelSet:
+    """Models by name, and the autoencoders that turn their latents into pictures.
+
+    vaes: by model name; "" is that of every model that has none of its own. vae_factor: latents · vae_factor is what
+    they decode. latent_channels, latent_scale: the latents of H×W pixels have H/latent_scale rows.
+    saved_bytes: what sharing one base saved.
+    """
+
+    models: dict[str, ControlModel]
+    vaes: dict[str, Any]
+    vae_factor: float
+    latent_channels: int
+    latent_scale: int
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    saved_bytes: int = 0
+
+    def latent_shape(self, height: int, width: int) -> tuple[int, int, int]:
+        """(C, h, w) of a picture's latents."""
+        return self.latent_channels, height // self.latent_scale, width // self.latent_scale
+
+    def decode(self, latents: torch.Tensor, model: str) -> torch.Tensor:
+        """Latents (B, C, h, w) of a model → pictures (B, 3, H, W) in [−1, 1], one at a time: memory for one."""
+        vae = self.vaes.get(model, self.vaes[""])
+        scaled = (latents * self.vae_factor).to(vae.dtype)
+        return torch.cat([vae.decode(one).sample.float() for one in scaled.split(DECODED_TOGETHER)])
+
+
+DECODED_TOGETHER = 16
+"""Mini pictures; a full-size autoencoder slices a batch by itself."""
+
+
+def load_models(profile: str, names: Sequence[str], loading: Loading) -> ModelSet:
+    """The named models of a profile. Raises InputError for what is unknown, absent or not as recorded."""
+    if profile == "mini":
+        return _mini(names, loading)
+    raise InputError("checkpoints of the full-size models cannot be loaded by this version", field="profile")
+
+
+def weight_digests(profile: str) -> dict[str, str]:
+    """SHA-256 of every weight file of a profile."""
+    if profile != "mini":
+        raise InputError("checkpoints of the full-size models cannot be loaded by this version", field="profile")
+    from amdm.mini.models import weight_digests as mini_digests
+
+    return mini_digests()
+
+
+def paper_profile_available() -> tuple[bool, str]:
+    """Whether the paper's profile can run here, and why not."""
+    if not torch.cuda.is_available():
+        return False, "there is no CUDA device"
+    return False, "this version cannot load the public checkpoints yet"
+
+
+def _mini(names: Sequence[str], loading: Loading) -> ModelSet:
+    from amdm.mini.build import LATENT_CHANNELS, LATENT_SCALE
+    from amdm.mini.models import MiniModels
+
+    if loading.random_weights:
+        raise InputError("is for the profile paper; the mini models have weights", field="random_weights")
+    if loading.dtype != torch.float32:
+        raise InputError("the mini models run in float32", field="dtype")
+    mini = MiniModels.load().to(torch.device(loading.device))
+    known: dict[str, ControlModel] = {one.name: one for one in (mini.base, mini.interactdiffusion, mini.migc)}
+    if unknown := [name for name in names if name not in known]:
+        raise InputError(f"there is no mini model {unknown[0]!r}; there are: {', '.join(known)}", field="models")
+    chosen = {name: known[name] for name in names} if names else known
+    return ModelSet(chosen, {"": mini.vae}, 1.0, LATENT_CHANNELS, LATENT_SCALE, torch.device(loading.device))

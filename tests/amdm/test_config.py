@@ -1,0 +1,95 @@
+"""Presets: what a method's settings are, what can be overridden, and each mistake as one error that names its field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from amdm.config import PROFILES, Profile, load_profile
+from amdm.errors import InputError
+
+
+def content() -> dict[str, Any]:
+    return {
+        "common": {"height": 64, "width": 64, "negative_prompt": ""},
+        "models": {
+            "interactdiffusion": {"num_inference_steps": 20, "guidance_scale": 4.0},
+            "migc": {"num_inference_steps": 20, "guidance_scale": 4.0},
+        },
+        "methods": {
+            "both": {
+                "models": ["interactdiffusion", "migc"],
+                "settings": {"all": {"guidance_scale": 5}, "migc": {"migc_steps": 9}},
+                "aggregation": {"semantics": "paper", "s": 3, "weights": [0.5], "eta": [1, 2]},
+            }
+        },
+    }
+
+
+def test_settings_of_a_method_are_the_models_then_all_then_its_own() -> None:
+    both = Profile(content()).methods["both"]
+    assert both.describe()["settings"]["migc"]["migc_steps"] == 9
+    assert both.describe()["settings"]["migc"]["guidance_scale"] == 5
+    assert both.describe()["settings"]["interactdiffusion"]["guidance_scale"] == 5
+    assert both.aggregation is not None and both.aggregation.config().eta == (1.0, 2.0)
+
+
+def test_overrides_win_and_are_read_as_yaml() -> None:
+    changes = [
+        "aggregation.s=5",
+        "settings.all.num_inference_steps=7",
+        "settings.migc.guidance_scale=1.5",
+        "phrases=category",
+    ]
+    both = Profile(content()).method("both", [*changes, "aggregation.eta=[3, 4]"])
+    assert both.aggregation is not None and (both.aggregation.s, both.aggregation.eta) == (5, (3.0, 4.0))
+    assert both.steps == 7 and both.settings["migc"].guidance_scale == 1.5
+    assert both.settings["interactdiffusion"].guidance_scale == 5 and both.phrases == "category"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ("aggregation.t=3", "methods.both.aggregation.t"),
+        ("settings.migc.scale=1", "settings.migc.scale"),
+        ("settings.gligen.guidance_scale=1", "settings.gligen"),
+        ("settings.migc.guidance_scale=__import__('os')", "settings.migc.guidance_scale"),
+        ("settings.migc.scheduler=ddpm", "settings.migc.scheduler"),
+        ("height=70", "methods.both.height"),
+        ("models=[interactdiffusion]", "settings.migc"),
+        ("aggregation=null", "aggregation"),
+        ("seed=1", "methods.both.seed"),
+        ("s", "'s' is not of the form"),
+        ("height=[", "height"),
+    ],
+)
+def test_what_cannot_be_set_is_named(change: str, field: str) -> None:
+    with pytest.raises(InputError) as found:
+        Profile(content()).method("both", [change])
+    assert field in str(found.value) and "Value error" not in str(found.value)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_shipped_method_is_whole(name: str) -> None:
+    for method in load_profile(name).methods.values():
+        if method.aggregation is not None:
+            config = method.aggregation.config()
+            config.check_models(len(method.models))
+            config.steps(method.steps)
+
+
+def test_the_papers_experiments() -> None:
+    methods = load_profile("paper").methods
+    shown = {
+        name: (one.steps, one.aggregation.s, one.aggregation.weights, one.aggregation.eta)
+        for name, one in methods.items()
+        if (one.aggregation is not None and "ip-adapter" in name) or name == "interactdiffusion+migc"
+    }
+    assert shown["interactdiffusion+migc"] == (50, 3, (0.5,), (45, 55))
+    assert shown["interactdiffusion+ip-adapter"] == (10, 3, (0.45,), (45, 55))
+    assert shown["interactdiffusion+migc+ip-adapter"] == (10, 3, (0.47, 0.5), (45, 40, 35))
+    own, ours = methods["migc@own"], methods["migc"]
+    assert (own.noise_seed, ours.noise_seed) == (42, None)
+    assert own.settings["migc"].scheduler == "euler" and ours.settings["migc"].scheduler == "ddim"
+    assert own.describe()["settings"]["migc"]["and_augmentation"] and own.negative_prompt != ours.negative_prompt
