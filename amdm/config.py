@@ -126,6 +126,25 @@ class MethodSettings(_Strict):
             raise ValueError("aggregation: is needed for several models")
         return self
 
+    @classmethod
+    def read(cls, content: Mapping[str, Any], overrides: Sequence[str] = ()) -> MethodSettings:
+        """From what :meth:`describe` gave, with overrides as of :meth:`Profile.method`.
+
+        Raises:
+            InputError: naming the field that is unknown or wrong.
+        """
+        for text in overrides:
+            path, value = _override(text)
+            content = _merged(content, _nested(path, value))
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise _first_fault(error, None, "settings") from None
+
+    def changed(self, changes: Mapping[str, Any]) -> MethodSettings:
+        """With some fields, of models too, replaced. Raises InputError as :meth:`read`."""
+        return self.read(_merged(self.describe(), changes))
+
     @property
     def steps(self) -> int:
         """T: the target's."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from amdm.errors import InputError
 from amdm.models.control import ControlModel
@@ -67,12 +68,28 @@ class ModelSet:
     vae_factor: float
     latent_channels: int
     latent_scale: int
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     saved_bytes: int = 0
 
     def latent_shape(self, height: int, width: int) -> tuple[int, int, int]:
         """(C, h, w) of a picture's latents."""
         return self.latent_channels, height // self.latent_scale, width // self.latent_scale
+
+    @property
+    def device(self) -> torch.device:
+        """Of the UNets."""
+        return next(iter(self.models.values())).unet.device
+
+    def modules(self) -> dict[str, nn.Module]:
+        """Every network by name; the same one may stand under several names."""
+        own = {
+            f"{model.name}.{part}": module for model in self.models.values() for part, module in model.modules().items()
+        }
+        return {**{f"vae.{name}" if name else "vae": vae for name, vae in self.vaes.items()}, **own}
+
+    def forget_texts(self) -> None:
+        """After a move: what was encoded lies elsewhere, or was encoded in another dtype."""
+        for model in self.models.values():
+            model.text.forget()
 
     def decode(self, latents: torch.Tensor, model: str) -> torch.Tensor:
         """Latents (B, C, h, w) of a model → pictures (B, 3, H, W) in [−1, 1], one at a time: memory for one."""
@@ -92,6 +109,15 @@ def load_models(profile: str, names: Sequence[str], loading: Loading) -> ModelSe
     raise InputError("checkpoints of the full-size models cannot be loaded by this version", field="profile")
 
 
+def fresh_models(profile: str, names: Sequence[str]) -> ModelSet:
+    """The architectures of a profile's models, to be filled. Raises InputError for an unknown profile or model."""
+    if profile == "mini":
+        from amdm.mini.models import MiniModels
+
+        return _mini_set(MiniModels().eval(), names)
+    raise InputError(f"there is no profile {profile!r} to build", field="profile")
+
+
 def weight_digests(profile: str) -> dict[str, str]:
     """SHA-256 of every weight file of a profile."""
     if profile != "mini":
@@ -109,16 +135,20 @@ def paper_profile_available() -> tuple[bool, str]:
 
 
 def _mini(names: Sequence[str], loading: Loading) -> ModelSet:
-    from amdm.mini.build import LATENT_CHANNELS, LATENT_SCALE
     from amdm.mini.models import MiniModels
 
     if loading.random_weights:
         raise InputError("is for the profile paper; the mini models have weights", field="random_weights")
     if loading.dtype != torch.float32:
         raise InputError("the mini models run in float32", field="dtype")
-    mini = MiniModels.load().to(torch.device(loading.device))
+    return _mini_set(MiniModels.load().to(torch.device(loading.device)), names)
+
+
+def _mini_set(mini: Any, names: Sequence[str]) -> ModelSet:
+    from amdm.mini.build import LATENT_CHANNELS, LATENT_SCALE
+
     known: dict[str, ControlModel] = {one.name: one for one in (mini.base, mini.interactdiffusion, mini.migc)}
     if unknown := [name for name in names if name not in known]:
         raise InputError(f"there is no mini model {unknown[0]!r}; there are: {', '.join(known)}", field="models")
     chosen = {name: known[name] for name in names} if names else known
-    return ModelSet(chosen, {"": mini.vae}, 1.0, LATENT_CHANNELS, LATENT_SCALE, torch.device(loading.device))
+    return ModelSet(chosen, {"": mini.vae}, 1.0, LATENT_CHANNELS, LATENT_SCALE)

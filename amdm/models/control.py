@@ -11,6 +11,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from PIL import Image
+from torch import nn
 
 from amdm.errors import InputError
 from amdm.layout import Layout
@@ -67,6 +68,10 @@ class ControlModel(ABC):
 
     def __init__(self, unet: UNet2DConditionModel, text: PhraseEncoder, scheduler: SchedulerMixin) -> None:
         self.unet, self.text, self.scheduler = unet, text, scheduler
+
+    def modules(self) -> dict[str, nn.Module]:
+        """The networks that the model consists of, by name; several models may hold the same one."""
+        return {"unet": self.unet, "text_encoder": self.text.text_encoder}
 
     @abstractmethod
     def bind(self, request: SampleRequest) -> Denoiser:

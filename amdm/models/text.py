@@ -34,6 +34,10 @@ class PhraseEncoder:
         found = [self._known[text] for text in texts]
         return torch.stack([h for h, _ in found]), torch.stack([p for _, p in found])
 
+    def forget(self) -> None:
+        """Drop what is remembered; needed once the weights have changed or moved."""
+        self._known.clear()
+
     def encode_fresh(self, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """As :meth:`encode`, without memory and with gradients."""
         length = self.text_encoder.config.max_position_embeddings

@@ -1,0 +1,140 @@
+"""The pipeline: the same pictures as the method behind it, generators a sample, callbacks, saving and loading."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from amdm.errors import InputError
+from amdm.layout import Instance, Interaction, Layout
+from amdm.pipeline import AMDMPipeline
+
+CROSS, RING = Instance("a red cross", (0.1, 0.1, 0.5, 0.5)), Instance("a blue ring", (0.5, 0.5, 0.9, 0.9))
+LAYOUTS = [Layout("a photo of a red cross and a blue ring ", (CROSS, RING)), Layout("a photo of a blue ring ", (RING,))]
+
+
+@pytest.fixture(scope="module")
+def pipe() -> AMDMPipeline:
+    made = AMDMPipeline.from_pretrained("mini", overrides=["settings.all.num_inference_steps=5"])
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
+def generators(*seeds: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def test_a_sample_depends_on_its_generator_alone(pipe: AMDMPipeline) -> None:
+    both = pipe(layouts=LAYOUTS, generator=generators(1, 2), output_type="latent").images
+    alone = pipe(layouts=LAYOUTS[1], generator=generators(2), output_type="latent").images
+    torch.testing.assert_close(alone[0], both[1], atol=1e-4, rtol=0)
+    other = pipe(layouts=LAYOUTS[1], generator=generators(3), output_type="latent").images
+    assert (other - alone).abs().max() > 0.1
+
+
+def test_output_types(pipe: AMDMPipeline) -> None:
+    def made(kind: str) -> Any:
+        return pipe(layouts=LAYOUTS[0], generator=generators(1), output_type=kind).images
+
+    picture = np.asarray(made("pil")[0])
+    assert picture.shape == (64, 64, 3)
+    assert np.abs(made("np")[0] * 255 - picture).max() <= 0.51
+    assert torch.equal(made("pt")[0].permute(1, 2, 0), torch.from_numpy(made("np")[0]))
+    assert made("latent").shape == (1, 8, 16, 16)
+    images, finite = pipe(layouts=LAYOUTS[0], generator=generators(1), return_dict=False)
+    assert np.array_equal(np.asarray(images[0]), picture) and finite == [True]
+
+
+def test_usual_arguments(pipe: AMDMPipeline) -> None:
+    steps = []
+
+    def seen(owner: AMDMPipeline, i: int, t: float, tensors: dict[str, Any]) -> dict[str, Any]:
+        steps.append(i)
+        owner._interrupt = i == 6
+        return {"latents": tensors["latents"] * 0} if i == 6 else {}
+
+    latents = torch.randn(1, 8, 16, 16, generator=generators(5)[0])
+    out = pipe(
+        "a caption",
+        LAYOUTS[0],
+        num_inference_steps=8,
+        guidance_scale=2.0,
+        negative_prompt="a red cross",
+        latents=latents,
+        callback_on_step_end=seen,
+        output_type="latent",
+    ).images
+    assert steps == list(range(7)) and not out.any()
+    plain, again = (
+        pipe(layouts=LAYOUTS[0], latents=latents, generator=generators(k), output_type="np") for k in (0, 0)
+    )
+    assert np.array_equal(plain.images, again.images)
+    colder = pipe(layouts=LAYOUTS[0], latents=latents, generator=generators(0), guidance_scale=1, output_type="np")
+    assert np.abs(colder.images - plain.images).max() > 0.05
+
+
+def test_each_models_own_pictures(pipe: AMDMPipeline) -> None:
+    out = pipe(layouts=LAYOUTS, generator=generators(1, 2), all_models=True, output_type="np")
+    assert out.images_by_model is not None and set(out.images_by_model) == {"interactdiffusion", "migc"}
+    assert np.array_equal(out.images_by_model["interactdiffusion"], out.images)
+    assert np.abs(out.images_by_model["migc"] - out.images).max() > 0.1
+    plain = pipe(layouts=LAYOUTS, generator=generators(1, 2), output_type="np")
+    assert np.array_equal(plain.images, out.images) and plain.images_by_model is None
+
+
+def test_a_saved_pipeline_loads_again(pipe: AMDMPipeline, tmp_path: Path) -> None:
+    pipe.save_pretrained(tmp_path)
+    size = sum(path.stat().st_size for path in tmp_path.glob("*.safetensors"))
+    parameters = {id(p): p.numel() * 4 for module in pipe.models.modules().values() for p in module.parameters()}
+    assert size < sum(parameters.values()) * 1.02  # what models share is stored once
+    loaded = AMDMPipeline.from_pretrained(tmp_path)
+    loaded.set_progress_bar_config(disable=True)
+    ours, theirs = (one(layouts=LAYOUTS, generator=generators(1, 2), output_type="pt").images for one in (pipe, loaded))
+    assert torch.equal(ours, theirs)
+    assert len({id(p) for m in loaded.models.modules().values() for p in m.parameters()}) == len(parameters)
+    path = next(tmp_path.glob("*.safetensors"))
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="not the file that was saved"):
+        AMDMPipeline.from_pretrained(tmp_path)
+    with pytest.raises(InputError, match="no saved pipeline"):
+        AMDMPipeline.from_pretrained(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ({}, "prompt"),
+        ({"layouts": []}, "layouts"),
+        ({"layouts": LAYOUTS, "prompt": ["a", "b", "c"]}, "prompt"),
+        ({"layouts": LAYOUTS[0], "output_type": "jpg"}, "output_type"),
+        ({"layouts": LAYOUTS[0], "ip_adapter_image": Image.new("RGB", (8, 8))}, "style"),
+        ({"layouts": LAYOUTS, "generator": [torch.Generator()]}, "generator"),
+        ({"layouts": LAYOUTS[0], "num_inference_steps": 3}, "s"),
+        ({"layouts": LAYOUTS[0], "num_inference_steps": 0}, "num_inference_steps"),
+        ({"layouts": LAYOUTS[0], "height": 63}, "height"),
+        ({"layouts": LAYOUTS, "interactions": [[Interaction(CROSS, "and", RING)]]}, "interactions"),
+        ({"layouts": LAYOUTS[0], "latents": torch.zeros(1, 4, 8, 8)}, "latents"),
+    ],
+)
+def test_bad_arguments_are_refused_before_any_model_runs(
+    pipe: AMDMPipeline, arguments: dict[str, Any], field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for model in pipe.models.models.values():
+        monkeypatch.setattr(model.unet, "forward", None)
+    with pytest.raises(InputError) as found:
+        pipe(**arguments)
+    assert field in str(found.value).partition(": ")[0] or f"{field}: " in str(found.value)
+
+
+def test_unknown_names_and_fields() -> None:
+    with pytest.raises(InputError, match="unknown method 'nope'"):
+        AMDMPipeline.from_pretrained("mini", "nope")
+    with pytest.raises(InputError, match=r"aggregation\.t"):
+        AMDMPipeline.from_pretrained("mini", overrides=["aggregation.t=3"])
