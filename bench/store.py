@@ -112,8 +112,16 @@ class RunStore:
         write_whole(self.folder / path, encoded)
         return str(path), hashlib.sha256(encoded).hexdigest()
 
-    def record(self, samples: Iterable[dict[str, Any]] = (), verdicts: Iterable[Sequence[Any]] = ()) -> None:
-        """Put a batch down in one transaction. New samples lose the verdicts of the pictures that they replace."""
+    def record(
+        self,
+        samples: Iterable[dict[str, Any]] = (),
+        verdicts: Iterable[Sequence[Any]] = (),
+        events: Iterable[str] = (),
+    ) -> None:
+        """Put a batch down in one transaction. New samples lose the verdicts of the pictures that they replace.
+
+        events: what happened on the way (an out-of-memory error that halved the batch, say); kept with the time.
+        """
         samples = list(samples)
         with _transaction(self._database):
             for sample in samples:
@@ -124,16 +132,12 @@ class RunStore:
             self._database.executemany(f"INSERT OR REPLACE INTO samples VALUES ({marks})", rows)
             marks = ", ".join("?" * len(VERDICT_COLUMNS))
             self._database.executemany(f"INSERT OR REPLACE INTO verdicts VALUES ({marks})", list(verdicts))
+            self._database.executemany("INSERT INTO events VALUES (datetime('now'), ?)", [(event,) for event in events])
 
     def forget_verdicts(self) -> None:
         """Drop every verdict, so that all pictures are judged again."""
         with _transaction(self._database):
             self._database.execute("DELETE FROM verdicts")
-
-    def note(self, what: str) -> None:
-        """Record an event (an out-of-memory error that halved a batch, say) with the time."""
-        with _transaction(self._database):
-            self._database.execute("INSERT INTO events VALUES (datetime('now'), ?)", (what,))
 
     def _agreed(self, settings: dict[str, Any], force: bool) -> dict[str, Any]:
         path = self.folder / "run.json"
@@ -210,7 +214,12 @@ class _transaction:
         self.database.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: object, *_: object) -> None:
-        self.database.execute("COMMIT" if kind is None else "ROLLBACK")
+        try:
+            if kind is None:
+                self.database.execute("COMMIT")
+        finally:
+            if self.database.in_transaction:  # SQLite rolls back by itself when the disk is full
+                self.database.execute("ROLLBACK")
 
 
 def _database(path: Path) -> sqlite3.Connection:
