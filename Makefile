@@ -16,7 +16,7 @@ OPTIONS = $(call option,limit,$(LIMIT)) $(call option,seeds,$(SEEDS)) $(call opt
 	$(call option,batch,$(BATCH)) $(call option,layouts,$(LAYOUTS)) $(call option,out,$(OUT))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench-migc smoke controls test test-reference check regress train-mini clean
+.PHONY: help setup bench-migc smoke controls test test-reference torture check regress train-mini clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ test: $(READY) ## All tests
 
 test-reference: $(READY) ## Only the recorded cases of the official code, with a count by file
 	$(BIN)/python scripts/reference_report.py
+
+torture: $(READY) ## 200 kills and full disks on a real mini run; all must end as if nothing had been
+	$(BIN)/python -m tests.torture
 
 check: $(READY) ## Style and types
 	$(BIN)/ruff check .

@@ -41,8 +41,8 @@ def score(
 ) -> None:
     """Judge every picture of the run that has no verdicts yet.
 
-    Batches are fixed by the pictures that are there, so that a run that was stopped has the verdicts of one that was not,
-    to the last bit: a batch that is not whole is judged again.
+    Batches are fixed by the pictures that are there, so that a run that was stopped has the verdicts of one that was
+    not, to the last bit: a batch that is not whole is judged again.
     """
     by_index = {entry.index: entry for entry in entries}
     samples = read_table(store.folder, "samples")
