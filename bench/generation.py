@@ -77,6 +77,21 @@ def groups(layout_set: LayoutSet, methods: Sequence[str], seeds: Sequence[int], 
     return [Group(m, seed, layout_set.hash, chunk) for seed in seeds for chunk in chunks for m in methods]
 
 
+def share(work: Sequence[Group], shard: tuple[int, int]) -> list[Group]:
+    """The i-th (from 1) of n parts of the work: groups of layouts are dealt in turn, with all methods and seeds.
+
+    Raises:
+        InputError: fewer groups of layouts than parts.
+    """
+    i, n = shard
+    turn = {first: k for k, first in enumerate(dict.fromkeys(group.entries[0].index for group in work))}
+    if not 1 <= i <= n:
+        raise InputError(f"{i}/{n} is not between 1/{n} and {n}/{n}", field="shard")
+    if n > len(turn):
+        raise InputError(f"{i}/{n}: there are only {len(turn)} groups of layouts to deal", field="shard")
+    return [group for group in work if turn[group.entries[0].index] % n == i - 1]
+
+
 def generate(
     store: RunStore, work: Sequence[Group], factory: Callable[..., Generator], arguments: tuple[Any, ...], workers: int
 ) -> int:

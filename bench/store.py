@@ -44,7 +44,10 @@ VERDICT_COLUMNS = (
     *("method", "layout_index", "seed", "instance", "label", "colour", "category", "level", "box_area"),
     *("detected", "iou", "success", "attr", "miou", "mask_px", "hit_px"),
 )
-PROGRESS_FIELDS = ("started", "finished", "status", "command", "forced", "git", "workers")
+PROGRESS_FIELDS = (
+    *("started", "finished", "status", "command", "forced", "workers", "merged"),
+    *("git", "machine", "driver"),
+)
 """Fields of run.json that may differ when a run goes on; all others are settings."""
 
 
@@ -150,7 +153,7 @@ class RunStore:
         forced: list[dict[str, str]] = []
         for field in sorted((set(settings) | set(info)) - set(PROGRESS_FIELDS)):
             if info.get(field) != settings.get(field):
-                where, before, now = _first_difference(field, info.get(field), settings.get(field))
+                where, before, now = first_difference(field, info.get(field), settings.get(field))
                 if not force:
                     raise InputError(f"was {before}, now {now}; use another folder, or --force", file=path, field=where)
                 forced.append({"field": where, "before": before, "now": now})
@@ -174,16 +177,30 @@ def read_run_info(folder: Path) -> dict[str, Any]:
 
 
 def read_table(folder: Path, table: str) -> pd.DataFrame:
-    """``samples`` or ``verdicts`` of a run, without its lock. Raises InputError where there is no such database."""
+    """``samples``, ``verdicts`` or ``events`` of a run, without its lock. Raises InputError without such a database."""
     path = folder / "run.sqlite"
     if not path.exists():
         raise InputError("is absent", file=path)
-    columns = {"samples": SAMPLE_COLUMNS, "verdicts": VERDICT_COLUMNS}[table]
+    columns, order = {
+        "samples": (SAMPLE_COLUMNS, "method, seed, layout_index"),
+        "verdicts": (VERDICT_COLUMNS, "method, seed, layout_index, instance"),
+        "events": (("at", "what"), "rowid"),
+    }[table]
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
-            return pd.read_sql_query(f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1, 3, 2, 4", database)
+        with closing(_read_only(path)) as database:
+            return pd.read_sql_query(f"SELECT {', '.join(columns)} FROM {table} ORDER BY {order}", database)
     except (sqlite3.DatabaseError, pd.errors.DatabaseError) as error:
         raise InputError("is not a run's database", file=path, field=table) from error
+
+
+def check_database(folder: Path) -> list[str]:
+    """What SQLite finds wrong with the database of a run, one line each."""
+    try:
+        with closing(_read_only(folder / "run.sqlite")) as database:
+            found = [str(line) for (line,) in database.execute("PRAGMA integrity_check(3)")]
+    except sqlite3.DatabaseError as error:
+        found = [str(error)]
+    return [f"run.sqlite: {line}" for line in found if line != "ok"]
 
 
 def stored_file(folder: Path, name: object) -> Path | None:
@@ -220,6 +237,10 @@ class _transaction:
         finally:
             if self.database.in_transaction:  # SQLite rolls back by itself when the disk is full
                 self.database.execute("ROLLBACK")
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
 
 
 def _database(path: Path) -> sqlite3.Connection:
@@ -267,10 +288,10 @@ def _sha256(path: Path | None) -> str | None:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path is not None and path.is_file() else None
 
 
-def _first_difference(field: str, before: Any, now: Any) -> tuple[str, str, str]:
+def first_difference(field: str, before: Any, now: Any) -> tuple[str, str, str]:
     """The innermost differing field of two JSON values, and how they differ."""
     if isinstance(before, dict) and isinstance(now, dict):
         for key in sorted(set(before) | set(now)):
             if before.get(key) != now.get(key):
-                return _first_difference(f"{field}.{key}", before.get(key), now.get(key))
+                return first_difference(f"{field}.{key}", before.get(key), now.get(key))
     return field, json.dumps(before), json.dumps(now)
