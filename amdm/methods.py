@@ -64,30 +64,16 @@ class Method:
         started = time.perf_counter()
         branches = self.branches(layouts, keys, styles)
         bound = time.perf_counter()
-        result = sample(branches, self.settings.steps, self.config, on_step)
+        result = self.run(branches, on_step)
         sampled = time.perf_counter()
         images = to_uint8(self.models.decode(result.latents[branches[0].name], self.settings.models[0]))
         seconds = {"bind": bound - started, "sample": sampled - bound, "decode": time.perf_counter() - sampled}
         return GeneratedBatch(images, result.finite.tolist(), result.evaluations, seconds)
 
-    @torch.inference_mode()
-    def sample(
-        self,
-        layouts: Sequence[Layout],
-        keys: Sequence[str],
-        on_step: OnStep | None = None,
-        *,
-        styles: Sequence[Image.Image] | None = None,
-        latents: torch.Tensor | None = None,
-        all_models: bool = False,
+    def run(
+        self, branches: Sequence[Branch], on_step: OnStep | None = None, all_models: bool = False
     ) -> SamplingResult:
-        """Final latents of the models (see :func:`amdm.sampler.sample`).
-
-        Args:
-            styles: a style image for each sample. latents: the target's x_T (B, C, h, w), standard normal.
-            all_models: every model goes on to the last step, so that each has a picture of its own.
-        """
-        branches = self.branches(layouts, keys, styles, latents)
+        """Final latents of bound models; with ``all_models`` every one goes on to a picture of its own."""
         return sample(branches, self.settings.steps, self.config, on_step, finish_all=all_models)
 
     def branches(
@@ -98,6 +84,9 @@ class Method:
         latents: torch.Tensor | None = None,
     ) -> list[Branch]:
         """The method's models with their conditions bound, schedulers and initial noise.
+
+        Args:
+            styles: a style image for each sample. latents: the target's x_T (B, C, h, w), standard normal.
 
         Raises:
             InputError: for conditions that no model would read, or that one cannot hold.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from amdm.errors import InputError
 from amdm.layout import Interaction, Layout
 from amdm.loading import Loading, ModelSet, fresh_models, load_models
 from amdm.methods import Method
+from amdm.pipeline_inputs import sample_keys, sample_layouts
 from amdm.sampler import Step
 from amdm.saved import fill_models, read_index, save_models
 
@@ -52,6 +53,7 @@ class AMDMPipeline(DiffusionPipeline):
         self.models, self.settings, self.profile, self.preset = models, settings, profile, preset
         self.image_processor = VaeImageProcessor(vae_scale_factor=models.latent_scale)
         self._interrupt = False
+        self._offload_to: torch.device | None = None
 
     @classmethod
     def from_pretrained(  # type: ignore[override]
@@ -60,7 +62,7 @@ class AMDMPipeline(DiffusionPipeline):
         preset: str | None = None,
         *,
         overrides: Sequence[str] = (),
-        torch_dtype: torch.dtype | None = None,
+        dtype: torch.dtype | None = None,
         device: str = "cpu",
         weights_dir: str | os.PathLike[str] | None = None,
         random_weights: bool = False,
@@ -69,14 +71,15 @@ class AMDMPipeline(DiffusionPipeline):
 
         Args:
             preset: a method of the profile, by default ``"interactdiffusion+migc"``; a saved folder has its own.
+            dtype: of the networks; latents are float32 whatever it is. By default float32, or what was saved.
             overrides: ``"<field>=<value>"`` (see :meth:`amdm.config.Profile.method`).
             weights_dir, random_weights: see :class:`amdm.loading.Loading`.
 
         Raises:
             InputError: for an unknown name or field, and for weights that are absent or altered.
         """
-        dtype = torch_dtype or torch.float32
-        loading = Loading(None if weights_dir is None else Path(weights_dir), device, dtype, random_weights)
+        folder = None if weights_dir is None else Path(weights_dir)
+        loading = Loading(folder, device, dtype or torch.float32, random_weights)
         if str(name_or_path) in ("mini", "paper"):
             profile, preset = str(name_or_path), preset or "interactdiffusion+migc"
             settings = load_profile(profile).method(preset, overrides)
@@ -84,11 +87,11 @@ class AMDMPipeline(DiffusionPipeline):
             return cls(models, settings, profile, preset)
         if preset is not None or weights_dir is not None or random_weights:
             raise InputError("a saved pipeline has its own preset and weights", field="preset")
-        folder = Path(name_or_path)
-        index = read_index(folder)
+        saved = Path(name_or_path)
+        index = read_index(saved)
         settings = MethodSettings.read(index["settings"], overrides)
         models = fresh_models(index["profile"], tuple(dict.fromkeys(settings.models)))
-        fill_models(models, folder, index, torch_dtype)
+        fill_models(models, saved, index, dtype)
         return cls(models, settings, index["profile"], index["preset"]).to(device)
 
     def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:  # type: ignore[override]
@@ -109,11 +112,13 @@ class AMDMPipeline(DiffusionPipeline):
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
         negative_prompt: str | None = None,
+        num_images_per_prompt: int = 1,
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
         latents: torch.Tensor | None = None,
         output_type: str = "pil",
         return_dict: bool = True,
         callback_on_step_end: OnStepEnd | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
         all_models: bool = False,
     ) -> AMDMPipelineOutput | tuple[Any, ...]:
         """Draw one picture a layout.
@@ -123,11 +128,13 @@ class AMDMPipeline(DiffusionPipeline):
             layouts: what is where (boxes xyxy in [0, 1]). interactions: of all samples, or of each one.
             ip_adapter_image: a style image for all samples, or one for each.
             height, width, num_inference_steps, guidance_scale, negative_prompt: in place of the preset's.
+            num_images_per_prompt: pictures of each layout, one after the other.
             generator: one for all samples or one a sample; sample k depends on its own generator alone.
             latents: the target's x_T (B, C, h, w), standard normal.
             output_type: "pil", "np" (B, H, W, 3 in [0, 1]), "pt" (B, 3, H, W in [0, 1]) or "latent".
             callback_on_step_end: called with (pipeline, step, timestep, {"latents"}); latents that it returns are
                 where the target goes on. ``pipeline._interrupt = True`` ends the sampling.
+            callback_on_step_end_tensor_inputs: what the callback gets; there is "latents".
             all_models: every model draws to the end, and its pictures are returned too.
 
         Raises:
@@ -135,11 +142,16 @@ class AMDMPipeline(DiffusionPipeline):
         """
         if output_type not in ("pil", "np", "pt", "latent"):
             raise InputError(f"{output_type!r} is none of pil, np, pt, latent", field="output_type")
-        chosen = _layouts(prompt, layouts, interactions)
+        if unknown := [name for name in callback_on_step_end_tensor_inputs if name != "latents"]:
+            raise InputError("there is only latents", field=f"callback_on_step_end_tensor_inputs.{unknown[0]}")
+        chosen = sample_layouts(prompt, layouts, interactions, num_images_per_prompt)
         settings = self._settings(height, width, num_inference_steps, guidance_scale, negative_prompt)
         method = Method(self.preset, settings, self.models)
         styles = [ip_adapter_image] * len(chosen) if isinstance(ip_adapter_image, Image.Image) else ip_adapter_image
         self._interrupt = False
+        self._hold("unet", "encoder")
+        branches = method.branches(chosen, sample_keys(generator, len(chosen)), styles, latents)
+        self._hold("unet")
         with self.progress_bar(total=settings.steps) as progress:
 
             def step_done(step: Step) -> bool:
@@ -148,12 +160,12 @@ class AMDMPipeline(DiffusionPipeline):
                     self._call_back(callback_on_step_end, step, settings.models[0])
                 return self._interrupt
 
-            result = method.sample(
-                chosen, _keys(generator, len(chosen)), step_done, styles=styles, latents=latents, all_models=all_models
-            )
+            result = method.run(branches, step_done, all_models)
+        self._hold("vae")
         target = settings.models[0]
         shown = result.latents if all_models else {target: result.latents[target]}
         images = {name: self._decoded(found, name, output_type) for name, found in shown.items()}
+        self._hold()
         output = AMDMPipelineOutput(images[target], result.finite.tolist(), images if all_models else None)
         return output if return_dict else output.to_tuple()
 
@@ -163,6 +175,25 @@ class AMDMPipeline(DiffusionPipeline):
             module.to(*args, **kwargs)
         self.models.forget_texts()
         return self
+
+    def enable_model_cpu_offload(self, gpu_id: int | None = None, device: torch.device | str = "cuda") -> None:  # type: ignore[override]
+        """Keep on the device only what a phase needs: encoders and UNets to encode, UNets to sample, then the VAE."""
+        self._offload_to = torch.device(device if gpu_id is None else f"{torch.device(device).type}:{gpu_id}")
+        self._hold()
+
+    def _hold(self, *kinds: str) -> None:
+        """With offload on, put networks of these kinds on the device and all others in main memory."""
+        if self._offload_to is None:
+            return
+        for name, module in self.models.modules().items():
+            kind = "unet" if name.endswith(".unet") else "vae" if name.startswith("vae") else "encoder"
+            module.to(self._offload_to if kind in kinds else "cpu")
+        self.models.forget_texts()
+
+    @property
+    def interrupt(self) -> bool:
+        """Whether a callback asked for the end."""
+        return self._interrupt
 
     @property
     def device(self) -> torch.device:
@@ -204,46 +235,3 @@ class AMDMPipeline(DiffusionPipeline):
             return latents
         pictures = self.models.decode(latents, name.partition("#")[0])
         return self.image_processor.postprocess(pictures.float(), output_type=output_type)
-
-
-def _layouts(
-    prompt: str | Sequence[str] | None,
-    layouts: Layout | Sequence[Layout] | None,
-    interactions: Sequence[Interaction] | Sequence[Sequence[Interaction]] | None,
-) -> list[Layout]:
-    """One layout a sample, with the captions and interactions that were given beside them."""
-    prompts = [prompt] if isinstance(prompt, str) else None if prompt is None else list(prompt)
-    if layouts is None:
-        if prompts is None:
-            raise InputError("is needed, or layouts", field="prompt")
-        layouts = [Layout(text) for text in prompts]
-    chosen = [layouts] if isinstance(layouts, Layout) else list(layouts)
-    if not chosen:
-        raise InputError("names no sample", field="layouts")
-    if prompts is not None:
-        if len(prompts) not in (1, len(chosen)):
-            raise InputError(f"there are {len(prompts)} for {len(chosen)} layouts", field="prompt")
-        texts = prompts * len(chosen) if len(prompts) == 1 else prompts
-        chosen = [replace(one, caption=text) for one, text in zip(chosen, texts, strict=True)]
-    if interactions is not None:
-        rows = list(interactions)
-        each = [rows] * len(chosen) if all(isinstance(one, Interaction) for one in rows) else rows
-        if len(each) != len(chosen):
-            raise InputError(f"there are {len(each)} rows for {len(chosen)} layouts", field="interactions")
-        chosen = [replace(one, interactions=tuple(row)) for one, row in zip(chosen, each, strict=True)]  # type: ignore[arg-type]
-    return chosen
-
-
-def _keys(generator: torch.Generator | Sequence[torch.Generator] | None, count: int) -> list[str]:
-    """What random numbers derive from: a number that each sample's generator draws."""
-    if generator is None or isinstance(generator, torch.Generator):
-        each: list[torch.Generator | None] = [generator] * count
-    else:
-        each = list(generator)
-        if len(each) != count:
-            raise InputError(f"there are {len(each)} for {count} samples", field="generator")
-    drawn = (
-        torch.randint(2**62, (1,), generator=one, device=one.device if one is not None else "cpu").item()
-        for one in each
-    )
-    return [f"generator/{number}" for number in drawn]

@@ -87,6 +87,35 @@ def test_each_models_own_pictures(pipe: AMDMPipeline) -> None:
     assert np.array_equal(plain.images, out.images) and plain.images_by_model is None
 
 
+def test_several_pictures_of_a_layout(pipe: AMDMPipeline) -> None:
+    out = pipe(layouts=LAYOUTS, num_images_per_prompt=2, generator=generators(1, 2, 3, 4), output_type="pt").images
+    single = pipe(layouts=LAYOUTS[1], generator=generators(4), output_type="pt").images
+    torch.testing.assert_close(out[3], single[0], atol=1e-4, rtol=0)
+
+
+def test_offload_holds_only_what_a_phase_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = AMDMPipeline.from_pretrained("mini", "migc", overrides=["settings.all.num_inference_steps=2"])
+    made.set_progress_bar_config(disable=True)
+    plain = made(layouts=LAYOUTS, generator=generators(1, 2), output_type="pt").images
+    phases: list[set[str]] = []
+    names = {id(module): name for name, module in made.models.modules().items()}
+    real = torch.nn.Module.to
+
+    def to(module: torch.nn.Module, place: Any, **more: Any) -> Any:
+        if id(module) in names:
+            (phases[-1].add if str(place) == "cpu:0" else phases[-1].discard)(names[id(module)])
+        return real(module, "cpu")
+
+    hold = made._hold
+    monkeypatch.setattr(
+        made, "_hold", lambda *kinds: (phases.append(set(phases[-1:][0] if phases else ())), hold(*kinds))
+    )
+    monkeypatch.setattr(torch.nn.Module, "to", to)
+    made.enable_model_cpu_offload(device="cpu:0")
+    assert torch.equal(made(layouts=LAYOUTS, generator=generators(1, 2), output_type="pt").images, plain)
+    assert phases == [set(), {"migc.unet", "migc.text_encoder"}, {"migc.unet"}, {"vae"}, set()]
+
+
 def test_a_saved_pipeline_loads_again(pipe: AMDMPipeline, tmp_path: Path) -> None:
     pipe.save_pretrained(tmp_path)
     size = sum(path.stat().st_size for path in tmp_path.glob("*.safetensors"))
