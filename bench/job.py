@@ -35,6 +35,7 @@ CONTROL_METHODS = (
     *("interactdiffusion+migc@paper", "interactdiffusion+itself", "switch", "slerp"),
 )
 CONTROL_LIMIT = 200
+MOST_SEEDS = 1000
 DEFAULT_BATCH = {"mini": 16, "paper": 4}
 DEFAULT_LAYOUTS = {"mini": "mini", "paper": "coco-mig-amdm"}
 
@@ -70,6 +71,8 @@ class Job:
             raise InputError("names a method twice", field="methods")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise InputError("must be distinct integers of 0 or more", field="seeds")
+        if len(self.seeds) > MOST_SEEDS or max(self.seeds) >= 2**31:
+            raise InputError(f"must be at most {MOST_SEEDS}, each less than 2**31", field="seeds")
         if not 1 <= self.batch <= 1024:
             raise InputError(f"{self.batch} is not between 1 and 1024", field="batch")
 

@@ -26,15 +26,20 @@ from amdm.errors import InputError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS samples (
-  method TEXT, layout_index INTEGER, seed INTEGER, status TEXT NOT NULL, error TEXT, attempts INTEGER NOT NULL,
-  image TEXT, sha256 TEXT, batch_size INTEGER, seconds REAL, evaluations TEXT,
-  PRIMARY KEY (method, layout_index, seed)) WITHOUT ROWID;
+  method TEXT NOT NULL, layout_index INTEGER NOT NULL CHECK (layout_index >= 0),
+  seed INTEGER NOT NULL CHECK (seed BETWEEN 0 AND 2147483647), status TEXT NOT NULL CHECK (status IN ('ok', 'failed')),
+  error TEXT, attempts INTEGER NOT NULL, image TEXT, sha256 TEXT, batch_size INTEGER, seconds REAL, evaluations TEXT,
+  PRIMARY KEY (method, layout_index, seed)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS verdicts (
-  method TEXT, layout_index INTEGER, seed INTEGER, instance INTEGER, label TEXT NOT NULL, colour TEXT NOT NULL,
-  category TEXT NOT NULL, level INTEGER NOT NULL, box_area REAL NOT NULL, detected INTEGER NOT NULL, iou REAL NOT NULL,
-  success INTEGER NOT NULL, attr INTEGER NOT NULL, miou REAL NOT NULL, mask_px INTEGER, hit_px INTEGER,
-  PRIMARY KEY (method, layout_index, seed, instance)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS events (at TEXT NOT NULL, what TEXT NOT NULL);
+  method TEXT NOT NULL, layout_index INTEGER NOT NULL, seed INTEGER NOT NULL, instance INTEGER NOT NULL,
+  label TEXT NOT NULL, colour TEXT NOT NULL, category TEXT NOT NULL,
+  level INTEGER NOT NULL CHECK (level BETWEEN 1 AND 99),
+  box_area REAL NOT NULL CHECK (box_area BETWEEN 0 AND 1), detected INTEGER NOT NULL CHECK (detected IN (0, 1)),
+  iou REAL NOT NULL CHECK (iou BETWEEN 0 AND 1), success INTEGER NOT NULL CHECK (success IN (0, 1)),
+  attr INTEGER NOT NULL CHECK (attr IN (0, 1)), miou REAL NOT NULL CHECK (miou BETWEEN 0 AND 1),
+  mask_px INTEGER CHECK (mask_px BETWEEN 0 AND 4294967296), hit_px INTEGER CHECK (hit_px BETWEEN 0 AND 4294967296),
+  PRIMARY KEY (method, layout_index, seed, instance)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS events (at TEXT NOT NULL, what TEXT NOT NULL) STRICT;
 """
 SAMPLE_COLUMNS = (
     *("method", "layout_index", "seed", "status", "error", "attempts"),
@@ -44,6 +49,8 @@ VERDICT_COLUMNS = (
     *("method", "layout_index", "seed", "instance", "label", "colour", "category", "level", "box_area"),
     *("detected", "iou", "success", "attr", "miou", "mask_px", "hit_px"),
 )
+DATABASE = "run.sqlite"
+OWN_FILES = ("run.json", "run.json.partial", DATABASE, f"{DATABASE}-journal", "lock")
 PROGRESS_FIELDS = (
     *("started", "finished", "status", "command", "forced", "workers", "merged"),
     *("git", "machine", "driver"),
@@ -66,14 +73,15 @@ class RunStore:
     def __init__(self, folder: Path, settings: dict[str, Any], force: bool = False) -> None:
         self.folder = folder
         if folder.exists() and not (folder / "run.json").exists() and any(folder.iterdir()):
-            leftover = {path.name for path in folder.iterdir()} - {"lock", "run.sqlite", "run.json.partial", "images"}
+            leftover = {path.name for path in folder.iterdir()} - {*OWN_FILES, "images"}
             if leftover:
                 raise InputError("is not a run folder and not empty", file=folder)
         folder.mkdir(parents=True, exist_ok=True)
+        _refuse_links(folder)
         self._lock = _locked(folder)
         try:
             self.info = self._agreed(settings, force)
-            self._database = _database(folder / "run.sqlite")
+            self._database = _database(folder / DATABASE)
         except BaseException:
             self._lock.close()
             raise
@@ -150,6 +158,9 @@ class RunStore:
             self.update_info(status="started")
             return self.info
         info = read_run_info(self.folder)
+        earlier = info.get("forced", [])
+        if not isinstance(earlier, list):
+            raise InputError("is not a list", file=path, field="forced")
         forced: list[dict[str, str]] = []
         for field in sorted((set(settings) | set(info)) - set(PROGRESS_FIELDS)):
             if info.get(field) != settings.get(field):
@@ -160,7 +171,7 @@ class RunStore:
                 info[field] = settings.get(field)
         self.info = info
         if forced:
-            self.update_info(forced=[*info.get("forced", []), *forced])
+            self.update_info(forced=[*earlier, *forced])
         return self.info
 
 
@@ -178,29 +189,20 @@ def read_run_info(folder: Path) -> dict[str, Any]:
 
 def read_table(folder: Path, table: str) -> pd.DataFrame:
     """``samples``, ``verdicts`` or ``events`` of a run, without its lock. Raises InputError without such a database."""
-    path = folder / "run.sqlite"
-    if not path.exists():
-        raise InputError("is absent", file=path)
+    path = folder / DATABASE
     columns, order = {
         "samples": (SAMPLE_COLUMNS, "method, seed, layout_index"),
         "verdicts": (VERDICT_COLUMNS, "method, seed, layout_index, instance"),
         "events": (("at", "what"), "rowid"),
     }[table]
+    if not path.is_file():
+        raise InputError("is absent", file=path)
     try:
-        with closing(_read_only(path)) as database:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            _check_database(database, path)
             return pd.read_sql_query(f"SELECT {', '.join(columns)} FROM {table} ORDER BY {order}", database)
     except (sqlite3.DatabaseError, pd.errors.DatabaseError) as error:
         raise InputError("is not a run's database", file=path, field=table) from error
-
-
-def check_database(folder: Path) -> list[str]:
-    """What SQLite finds wrong with the database of a run, one line each."""
-    try:
-        with closing(_read_only(folder / "run.sqlite")) as database:
-            found = [str(line) for (line,) in database.execute("PRAGMA integrity_check(3)")]
-    except sqlite3.DatabaseError as error:
-        found = [str(error)]
-    return [f"run.sqlite: {line}" for line in found if line != "ok"]
 
 
 def stored_file(folder: Path, name: object) -> Path | None:
@@ -214,7 +216,8 @@ def stored_file(folder: Path, name: object) -> Path | None:
 def write_whole(path: Path, content: bytes) -> None:
     """Write so that ``path`` holds all of the content or what it held before."""
     temporary = path.with_name(path.name + ".partial")
-    with temporary.open("wb") as file:
+    temporary.unlink(missing_ok=True)
+    with temporary.open("xb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -239,22 +242,45 @@ class _transaction:
                 self.database.execute("ROLLBACK")
 
 
-def _read_only(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-
-
 def _database(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, isolation_level=None)
     try:
         database.execute("PRAGMA journal_mode = DELETE")
         database.execute("PRAGMA synchronous = FULL")
         database.executescript(_SCHEMA)
+        _check_database(database, path)
     except sqlite3.DatabaseError as error:
         database.close()
-        if isinstance(error, sqlite3.OperationalError):  # a full disk, say: nothing is wrong with the file
+        if isinstance(error, sqlite3.OperationalError) and "full" in str(error):  # nothing is wrong with the file
             raise
         raise InputError(f"is not a run's database ({error})", file=path) from error
+    except InputError:
+        database.close()
+        raise
     return database
+
+
+def _check_database(database: sqlite3.Connection, path: Path) -> None:
+    """Tables as they are made here and nothing else (a view can run for ever), no damaged page, no value out of range.
+
+    Raises:
+        InputError: naming what is wrong.
+    """
+    query = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.executescript(_SCHEMA)
+        if database.execute(query).fetchall() != fresh.execute(query).fetchall():
+            raise InputError("is not a run's database: other tables, or views or triggers", file=path)
+    found = database.execute("PRAGMA quick_check(1)").fetchone()
+    if found != ("ok",):
+        raise InputError(f"is damaged: {found[0]}", file=path)
+
+
+def _refuse_links(folder: Path) -> None:
+    """A folder that comes from somewhere else could lead what is written to it out of it."""
+    for path in (*(folder / name for name in (*OWN_FILES, "images")), *folder.glob("images/*")):
+        if path.is_symlink():
+            raise InputError("is a link; what a run writes must stay in its folder", file=path)
 
 
 def _locked(folder: Path) -> Any:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.job import Job, RunFacts, judge_revision, read_run
 from bench.layouts.layout_set import LayoutSet
-from bench.store import check_database, read_run_info, read_table, stored_file
+from bench.store import read_run_info, read_table, stored_file
 
 PROVENANCE = (
     *("python", "packages", "git", "sources", "device", "device_name", "driver", "machine", "dtype"),
@@ -35,7 +35,6 @@ def verify_run(folder: Path) -> list[str]:
         problems.append(f"layouts: {layout_set.name} is not the set that was run (hash {layout_set.hash[:12]})")
     return [
         *problems,
-        *check_database(folder),
         *_weights(job, facts),
         *_records(job, layout_set, samples),
         *_pictures(folder, samples),

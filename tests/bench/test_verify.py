@@ -75,15 +75,3 @@ def test_a_forced_run_is_pointed_out(folder: Path) -> None:
     info = read_run_info(folder)
     (folder / "run.json").write_text(json.dumps({**info, "forced": [{"field": "batch", "before": "1", "now": "2"}]}))
     assert verify_run(folder) == ["run.json: the run went on under other settings (--force); see its field forced"]
-
-
-def test_a_damaged_database_page_is_found(folder: Path) -> None:
-    path = folder / "run.sqlite"
-    with sqlite3.connect(path) as database:
-        (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'events'").fetchone()
-        database.execute("INSERT INTO events VALUES ('now', 'x')")
-    content = bytearray(path.read_bytes())
-    start = (page - 1) * 4096
-    content[start : start + 8] = b"\xff" * 8
-    path.write_bytes(content)
-    assert any(problem.startswith("run.sqlite: ") for problem in verify_run(folder))

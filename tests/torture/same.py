@@ -64,9 +64,13 @@ def _table(folder: Path) -> str:
 
 
 def _report(folder: Path, name: str) -> bytes:
-    return (folder / "reports" / "run" / name).read_bytes()
+    return (folder / "reports" / "run" / name).read_bytes().replace(b"--workers 2", b"--workers 1")
 
 
 def _settings(folder: Path) -> dict[str, str]:
     times = set(PROGRESS_FIELDS) - {"status", "command"}
-    return {k: json.dumps(v) for k, v in read_run_info(folder / "run").items() if k not in times}
+    return {
+        k: json.dumps(v).replace("--workers 2", "--workers 1")
+        for k, v in read_run_info(folder / "run").items()
+        if k not in times
+    }
