@@ -51,6 +51,8 @@ VERDICT_COLUMNS = (
 )
 DATABASE = "run.sqlite"
 OWN_FILES = ("run.json", "run.json.partial", DATABASE, f"{DATABASE}-journal", "lock")
+LARGEST_DATABASE = 512 * 2**20
+"""Bytes; a run of 800 layouts, ten methods and ten seeds has a tenth of it."""
 PROGRESS_FIELDS = (
     *("started", "finished", "status", "command", "forced", "workers", "merged"),
     *("git", "machine", "driver"),
@@ -197,10 +199,16 @@ def read_table(folder: Path, table: str) -> pd.DataFrame:
     }[table]
     if not path.is_file():
         raise InputError("is absent", file=path)
+    if path.stat().st_size > LARGEST_DATABASE:
+        raise InputError(f"has more than {LARGEST_DATABASE} bytes", file=path)
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
-            _check_database(database, path)
-            return pd.read_sql_query(f"SELECT {', '.join(columns)} FROM {table} ORDER BY {order}", database)
+        with (
+            closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as stored,
+            closing(sqlite3.connect(":memory:")) as copy,  # SQLite checks values only in what it may write
+        ):
+            stored.backup(copy)
+            _check_database(copy, path)
+            return pd.read_sql_query(f"SELECT {', '.join(columns)} FROM {table} ORDER BY {order}", copy)
     except (sqlite3.DatabaseError, pd.errors.DatabaseError) as error:
         raise InputError("is not a run's database", file=path, field=table) from error
 

@@ -203,8 +203,8 @@ def test_run_json_is_plain_json(tmp_path: Path) -> None:
         "CREATE VIEW strange AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n",
         "CREATE TRIGGER strange AFTER INSERT ON events BEGIN DELETE FROM samples; END",
         "ALTER TABLE samples ADD COLUMN strange TEXT",
-        "DROP TABLE verdicts",
-        "PRAGMA ignore_check_constraints = 1; INSERT INTO samples VALUES ('m', -1, 0, 'ok', NULL, 1, '', '', 1, 1.0, '')",
+        "PRAGMA ignore_check_constraints = 1; "
+        "INSERT INTO samples VALUES ('m', -1, 0, 'ok', NULL, 1, '', '', 1, 1.0, '');",
     ],
 )
 def test_a_database_of_another_make_is_refused(tmp_path: Path, statement: str) -> None:
