@@ -1,11 +1,14 @@
-"""``python -m tests.fuzz``: hostile and broken input for everything that reads files of strangers."""
+"""``python -m tests.fuzz``: hostile and broken input for all that reads files of strangers, in process and by command."""
 
 from __future__ import annotations
 
 import argparse
 import random
+import tempfile
 import time
+from pathlib import Path
 
+from tests.fuzz.commands import CASES, run_command
 from tests.fuzz.session import fuzz
 
 
@@ -20,6 +23,9 @@ def main() -> None:
     print(f"seed {wanted.seed}", flush=True)
     for line in fuzz(wanted.cases, wanted.seed, wanted.only):
         print(line, flush=True)
+    for case in CASES if wanted.cases >= 10_000 else ():
+        with tempfile.TemporaryDirectory(prefix="fuzz-command-") as folder:
+            print(f"{' '.join(case[1])[:60]}: {run_command(case, Path(folder))}", flush=True)
     print(f"{wanted.cases} cases and more: each ended in success or one line; {time.monotonic() - started:.0f} s")
 
 
