@@ -153,7 +153,7 @@ def main() -> None:
         _leave(f"error: {error}", 2)
     except USAGE_ERROR as error:
         text = error.format_message().strip()
-        _leave(f"error: {text}" if len(text.splitlines()) == 1 else text, 2)  # else it is the help
+        _leave(f"error: {InputError(text)}" if len(text.splitlines()) == 1 else text, 2)  # else it is the help
     except (OSError, sqlite3.Error, WorkerLostError) as error:
         _leave(f"error: {InputError(str(error))}; what was recorded is whole: the same command goes on from here", 1)
     sys.exit(status or 0)

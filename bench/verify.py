@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from amdm.errors import InputError
 from bench.job import Job, RunFacts, judge_revision, read_run
 from bench.layouts.layout_set import LayoutSet
 from bench.store import read_run_info, read_table, stored_file
@@ -33,13 +34,14 @@ def verify_run(folder: Path) -> list[str]:
     problems = _provenance(read_run_info(folder))
     if layout_set.hash != facts.layout_hash:
         problems.append(f"layouts: {layout_set.name} is not the set that was run (hash {layout_set.hash[:12]})")
-    return [
+    found = [
         *problems,
         *_weights(job, facts),
         *_records(job, layout_set, samples),
         *_pictures(folder, samples),
         *_verdicts(layout_set, samples, verdicts),
     ]
+    return [str(InputError(problem)) for problem in found]  # names in records may hold terminal escapes
 
 
 def _provenance(info: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""``python -m tests.fuzz``: hostile and broken input for all that reads files of strangers, in process and by command."""
+"""``python -m tests.fuzz``: hostile and broken input for all that reads files of strangers; ten whole commands."""
 
 from __future__ import annotations
 

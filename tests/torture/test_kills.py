@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def test_five_kills_of_a_real_run_leave_the_same_records_pictures_and_tables() -> None:
-    options = ["--kills", "5", "--fills", "0", "--limit", "5", "--seed", "1"]
+    options = ["--kills", "5", "--fills", "0", "--limit", "5", "--seed", "7"]
     found = subprocess.run(
         [sys.executable, "-m", "tests.torture", *options],
         cwd=Path(__file__).resolve().parents[2],
