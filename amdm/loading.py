@@ -106,6 +106,8 @@ def load_models(profile: str, names: Sequence[str], loading: Loading) -> ModelSe
     """The named models of a profile. Raises InputError for what is unknown, absent or not as recorded."""
     if profile == "mini":
         return _mini(names, loading)
+    if loading.random_weights:
+        return _random(names, loading)
     raise InputError("checkpoints of the full-size models cannot be loaded by this version", field="profile")
 
 
@@ -115,6 +117,8 @@ def fresh_models(profile: str, names: Sequence[str]) -> ModelSet:
         from amdm.mini.models import MiniModels
 
         return _mini_set(MiniModels().eval(), names)
+    if profile == "paper":
+        return _full_size(names)
     raise InputError(f"there is no profile {profile!r} to build", field="profile")
 
 
@@ -142,6 +146,23 @@ def _mini(names: Sequence[str], loading: Loading) -> ModelSet:
     if loading.dtype != torch.float32:
         raise InputError("the mini models run in float32", field="dtype")
     return _mini_set(MiniModels.load().to(torch.device(loading.device)), names)
+
+
+def _random(names: Sequence[str], loading: Loading) -> ModelSet:
+    from amdm.models.full_size import fill_randomly
+
+    models = _full_size(names)
+    fill_randomly(list(models.modules().values()), dtype=loading.dtype)
+    for module in models.modules().values():
+        module.to(loading.device)
+    return models
+
+
+def _full_size(names: Sequence[str]) -> ModelSet:
+    """The paper's models on the meta device."""
+    from amdm.models.full_size import LATENT_CHANNELS, LATENT_SCALE, SCALING_FACTOR, build_models, build_vae
+
+    return ModelSet(build_models(names), {"": build_vae()}, 1 / SCALING_FACTOR, LATENT_CHANNELS, LATENT_SCALE)
 
 
 def _mini_set(mini: Any, names: Sequence[str]) -> ModelSet:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import nn
 
@@ -22,3 +24,11 @@ def share_base(source: nn.Module, target: nn.Module) -> int:
             setattr(target.get_submodule(module), leaf, twin)
             saved += parameter.numel() * parameter.element_size()
     return saved
+
+
+def adopt_parameters(source: nn.Module, target: nn.Module, names: Collection[str]) -> None:
+    """Let ``target`` hold the very parameters of ``source`` under these names; for networks without values yet."""
+    ours = dict(source.named_parameters())
+    for name in names:
+        module, _, leaf = name.rpartition(".")
+        setattr(target.get_submodule(module), leaf, ours[name])

@@ -1,0 +1,188 @@
+"""Sizes of the paper's models, as in their published configurations, and how to build them without any file.
+
+Networks are built on the meta device and filled afterwards, by a checkpoint or by random numbers, so that memory is
+never held twice.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+import torch
+from accelerate import init_empty_weights  # type: ignore[import-untyped]
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from torch import nn
+from transformers import (
+    CLIPImageProcessor,
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTokenizer,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+)
+
+from amdm.errors import InputError
+from amdm.models.control import ControlModel
+from amdm.models.gligen import GLIGEN
+from amdm.models.interactdiffusion import InteractDiffusion
+from amdm.models.ip_adapter import IPAdapter
+from amdm.models.migc import MIGC
+from amdm.models.shared_base import adopt_parameters
+from amdm.models.stable_diffusion import StableDiffusion
+from amdm.models.text import PhraseEncoder
+
+LATENT_CHANNELS, LATENT_SCALE, SCALING_FACTOR = 4, 8, 0.18215
+NAMES = ("stable_diffusion", "interactdiffusion", "gligen", "migc", "ip-adapter")
+
+UNET: dict[str, Any] = {
+    "sample_size": 64,
+    "in_channels": LATENT_CHANNELS,
+    "out_channels": LATENT_CHANNELS,
+    "block_out_channels": (320, 640, 1280, 1280),
+    "layers_per_block": 2,
+    "down_block_types": ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
+    "up_block_types": ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
+    "cross_attention_dim": 768,
+    "attention_head_dim": 8,  # the number of heads, by diffusers' historical misnomer
+}
+VAE: dict[str, Any] = {
+    "block_out_channels": (128, 256, 512, 512),
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "layers_per_block": 2,
+    "latent_channels": LATENT_CHANNELS,
+    "sample_size": 512,
+    "scaling_factor": SCALING_FACTOR,
+}
+TEXT: dict[str, Any] = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "max_position_embeddings": 77,
+    "vocab_size": 49408,
+    "bos_token_id": 49406,
+    "eos_token_id": 49407,
+    "pad_token_id": 49407,
+}
+IMAGE: dict[str, Any] = {
+    "hidden_size": 1280,
+    "intermediate_size": 5120,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 16,
+    "image_size": 224,
+    "patch_size": 14,
+    "projection_dim": 1024,
+    "hidden_act": "gelu",
+}
+SCHEDULE: dict[str, Any] = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "steps_offset": 1,
+}
+
+
+def build_models(names: Sequence[str]) -> dict[str, ControlModel]:
+    """Models by name on the meta device; all but IP-Adapter hold one base, and all hold one text tower.
+
+    Raises:
+        InputError: for a name that is none of :data:`NAMES`.
+    """
+    if unknown := [name for name in names if name not in NAMES]:
+        raise InputError(f"there is no model {unknown[0]!r}; there are: {', '.join(NAMES)}", field="models")
+    with on_meta():
+        text = PhraseEncoder(CLIPTextModel(CLIPTextConfig(**TEXT)).eval(), build_tokenizer())
+        models = {name: _build(name, text) for name in dict.fromkeys(names)}
+        base_names = dict(UNet2DConditionModel(**UNET).named_parameters())
+    on_one_base = [model for model in models.values() if model.name != IPAdapter.name]
+    for model in on_one_base[1:]:
+        adopt_parameters(on_one_base[0].unet, model.unet, base_names)
+    return models
+
+
+def build_vae() -> AutoencoderKL:
+    """RGB in [−1, 1] ↔ latents of an eighth of the size, on the meta device; multiply latents by 1/0.18215 first."""
+    with on_meta():
+        return AutoencoderKL(**VAE).eval().requires_grad_(False)
+
+
+def _build(name: str, text: PhraseEncoder) -> ControlModel:
+    gated = name in ("interactdiffusion", "gligen")
+    unet = UNet2DConditionModel(**UNET, attention_type="gated" if gated else "default")
+    unet.eval().requires_grad_(False)
+    scheduler = DDIMScheduler(**SCHEDULE)
+    if name == "ip-adapter":
+        image_encoder = CLIPVisionModelWithProjection(CLIPVisionConfig(**IMAGE)).eval().requires_grad_(False)
+        return IPAdapter(unet, text, scheduler, image_encoder, CLIPImageProcessor())
+    kinds: dict[str, Any] = {
+        "stable_diffusion": StableDiffusion,
+        "interactdiffusion": InteractDiffusion,
+        "gligen": GLIGEN,
+        "migc": MIGC,
+    }
+    return kinds[name](unet, text, scheduler)
+
+
+@contextmanager
+def on_meta() -> Iterator[None]:
+    """Parameters made inside have a shape and no memory; buffers are real."""
+    with init_empty_weights(include_buffers=False):
+        yield
+
+
+def fill_randomly(modules: Sequence[nn.Module], seed: int = 0, dtype: torch.dtype = torch.float32) -> None:
+    """Give every parameter that is on the meta device random numbers of a size that keeps activations finite.
+
+    Norms become the identity, biases 0, gates 0.5, matrices normal with variance 1/fan-in. What modules share is filled
+    once and stays shared. Numbers depend on seed and order alone.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    filled: dict[int, nn.Parameter] = {}
+    for module in modules:
+        for name, parameter in list(module.named_parameters(remove_duplicate=False)):
+            if not parameter.is_meta:
+                continue
+            if id(parameter) not in filled:
+                value = _random(name, parameter, generator).to(dtype)
+                filled[id(parameter)] = nn.Parameter(value, requires_grad=False)
+                # The old parameter must live on, or another could take its place in memory and its id.
+                filled[id(parameter)].replaces = parameter  # type: ignore[attr-defined]
+            place, _, leaf = name.rpartition(".")
+            module.get_submodule(place)._parameters[leaf] = filled[id(parameter)]
+
+
+def _random(name: str, parameter: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    if parameter.dim() == 0:
+        return torch.full((), 0.5)
+    if parameter.dim() == 1:
+        return torch.ones(parameter.shape) if name.endswith("weight") else torch.zeros(parameter.shape)
+    fan_in = parameter[0].numel()
+    return torch.randn(parameter.shape, generator=generator) / math.sqrt(fan_in)
+
+
+@lru_cache
+def build_tokenizer() -> CLIPTokenizer:
+    """CLIP's byte-pair tokenizer from the vocabulary that open_clip packages, padded with 49407 as SD's is."""
+    packed = (files("open_clip") / "bpe_simple_vocab_16e6.txt.gz").read_bytes()
+    lines = gzip.decompress(packed).decode("utf-8").split("\n")
+    merges = [tuple(line.split()) for line in lines[1 : 49152 - 256 - 2 + 1]]
+    letters = _byte_letters()
+    words = [*letters, *(letter + "</w>" for letter in letters), *("".join(pair) for pair in merges)]
+    vocabulary = {word: k for k, word in enumerate([*words, "<|startoftext|>", "<|endoftext|>"])}
+    return CLIPTokenizer(vocab=vocabulary, merges=merges, pad_token="<|endoftext|>", model_max_length=77)
+
+
+def _byte_letters() -> list[str]:
+    """A printable letter for each byte, in CLIP's order: printable bytes as they are, the others from 256 up."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    return [chr(byte) for byte in plain] + [chr(256 + k) for k in range(256 - len(plain))]
