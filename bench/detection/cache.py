@@ -43,7 +43,8 @@ class CachedDetector:
 
     def __init__(self, path: Path, facts: dict[str, Any], canvas: int | None, factory: Callable[[], Detector]) -> None:
         self.name, self.revision, self.canvas = str(facts["name"]), str(facts["revision"]), canvas
-        self._path, self._factory, self._detector = path, factory, None
+        self._path, self._factory = path, factory
+        self._detector: Detector | None = None
         self._facts = hashlib.sha256(json.dumps([facts, canvas, _code()], sort_keys=True).encode()).hexdigest()
         try:
             with closing(self._open()) as database:
