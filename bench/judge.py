@@ -85,12 +85,12 @@ def failure(detected: bool, success: bool, attr: bool) -> Failure:
 class Placement(NamedTuple):
     """Where an instance was found.
 
-    target: the box asked for, float64 (4,), xyxy in pixels. index: the detection of the largest IoU, None where nothing
-    was found. iou: that IoU, else 0. success: it reaches the threshold.
+    target: the box asked for, float64 (4,), xyxy in pixels. best: index of the detection of the largest IoU, None where
+    nothing was found. iou: that IoU, else 0. success: it reaches the threshold.
     """
 
     target: np.ndarray
-    index: int | None
+    best: int | None
     iou: float
     success: bool
 
@@ -126,7 +126,7 @@ def judge_placed(image: np.ndarray, colour: str, placement: Placement, candidate
         candidates: masks (K, H, W); the one of largest score is taken, the first on ties. Needed where the place is
             right, unused elsewhere.
     """
-    detected, iou = placement.index is not None, placement.iou
+    detected, iou = placement.best is not None, placement.iou
     if not placement.success:
         return Verdict(detected, iou, False, False, iou, None, None)
     if candidates is None:

@@ -97,9 +97,9 @@ def judge_picture(image: np.ndarray, entry: Entry, found: Found) -> list[Verdict
         for label, instance in zip(entry.labels, entry.layout.instances, strict=True)
     ]
     wanted = {
-        k: Prompt(label.category, one.target, one.index)
+        k: Prompt(label.category, one.target, one.best)
         for k, (label, one) in enumerate(zip(entry.labels, placed, strict=True))
-        if one.success and one.index is not None
+        if one.success and one.best is not None
     }
     masks = dict(zip(wanted, found.segment(list(wanted.values())), strict=True)) if wanted else {}
     return [

@@ -83,7 +83,7 @@ class CachedDetector:
         self, image: np.ndarray, digest: bytes, fresh: Found | None
     ) -> Callable[[Sequence[Prompt]], list[Masks]]:
         def segment(prompts: Sequence[Prompt]) -> list[Masks]:
-            keys = [self._key(digest, one.category, one.box.tolist(), one.index) for one in prompts]
+            keys = [self._key(digest, one.category, one.box.tolist(), one.best) for one in prompts]
             known = self._read(keys, lambda answer: _masks(answer, image.shape[:2]))
             lacking = {key: one for key, one in zip(keys, prompts, strict=True) if key not in known}
             if lacking:

@@ -14,12 +14,12 @@ class Prompt(NamedTuple):
     """What a mask is wanted of. A promptable segmenter uses the box, as the official evaluator does; an
     instance-segmentation model returns the mask of the detection.
 
-    category: the detection's. box: the target, float64 (4,), xyxy in pixels. index: of the best detection.
+    category: the detection's. box: the target, float64 (4,), xyxy in pixels. best: index of the detection.
     """
 
     category: str
     box: np.ndarray
-    index: int
+    best: int
 
 
 class Found(NamedTuple):

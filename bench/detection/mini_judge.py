@@ -129,7 +129,7 @@ def _found(output: dict[str, torch.Tensor], wanted: Sequence[str]) -> Found:
 
     def segment(prompts: Sequence[Prompt]) -> list[Masks]:
         """The mask of each detection itself: one candidate."""
-        return [Masks(masks[int(own[one.category][one.index])][None], np.ones(1)) for one in prompts]
+        return [Masks(masks[int(own[one.category][one.best])][None], np.ones(1)) for one in prompts]
 
     detections = {
         name: Detections(output["boxes"][these].numpy(), output["scores"][these].numpy()) for name, these in own.items()

@@ -22,9 +22,9 @@ from transformers import (
 
 from bench.detection.grounded_sam import GroundedSam
 from bench.detection.grounding_dino import GroundingDino
+from bench.detection.registry import RANDOM_REVISION
 from bench.detection.sam import Sam
 
-RANDOM_REVISION = "random weights"
 _SPECIAL = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103, ".": 1012, "?": 1029}
 """BERT's ids, which GroundingDINO's code knows by number."""
 

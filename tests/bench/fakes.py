@@ -90,7 +90,7 @@ class BlobDetector:
         detections = Detections(np.array(boxes, np.float32).reshape(-1, 4), np.full(len(boxes), 0.9, np.float32))
 
         def segment(prompts: Sequence[Prompt]) -> list[Masks]:
-            return [Masks(masks[one.index][None], np.ones(1)) for one in prompts]
+            return [Masks(masks[one.best][None], np.ones(1)) for one in prompts]
 
         return Found(dict.fromkeys(wanted, detections), segment)
 

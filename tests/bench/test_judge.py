@@ -38,7 +38,7 @@ def judge_instance(
 ) -> Verdict:
     """One instance at a time, as the official evaluator goes."""
     placed = place_instance(image.shape[:2], box, detections, threshold)
-    masks = segment(placed.target, placed.index) if placed.success and placed.index is not None else None
+    masks = segment(placed.target, placed.best) if placed.success and placed.best is not None else None
     return judge_placed(image, colour, placed, masks)
 
 

@@ -58,9 +58,7 @@ def verdicts(path: Path, facts: dict[str, Any], factory: Callable[[], Any] = Cou
 
 def test_judging_again_builds_no_detector_and_says_the_same(tmp_path: Path) -> None:
     plain = judge_images(CountingDetector(), IMAGES, PICTURES)
-    assert any(v.attr for own in plain for v in own) and any(
-        v.failure == "wrong_place" for own in plain for v in own
-    )
+    assert any(v.attr for own in plain for v in own) and any(v.failure == "wrong_place" for own in plain for v in own)
     assert verdicts(tmp_path / "c", FACTS) == plain
     assert verdicts(tmp_path / "c", FACTS, never) == plain
 
