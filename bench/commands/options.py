@@ -27,6 +27,12 @@ SetOption = Annotated[
 DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …; auto: cuda where there is one")]
 DtypeOption = Annotated[str, typer.Option(help="of the UNets: float32, bfloat16, float16; auto: by device")]
 WeightsDirOption = Annotated[Path | None, typer.Option(help="folder of the public checkpoints")]
+DetectorOption = Annotated[
+    str | None, typer.Option(help="mini, grounded-sam or yolo; by default the one that the run names")
+]
+RandomWeightsOption = Annotated[
+    bool, typer.Option("--random-weights", help="full-size networks without checkpoints: what they say means nothing")
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="go on with a run under other settings; recorded")]
 
 

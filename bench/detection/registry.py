@@ -19,11 +19,15 @@ RANDOM_REVISION = "random weights"
 
 @dataclass(frozen=True)
 class DetectorOptions:
-    """Which detector, and how it is held. None takes the usual: AMDM_WEIGHTS_DIR, CUDA where there is one, float32."""
+    """Which detector, and how it is held.
+
+    weights_dir: None takes the folder that AMDM_WEIGHTS_DIR names. device: auto takes CUDA where there is one. dtype:
+    of the networks, None takes float32. random_weights: full-size networks from their configurations alone.
+    """
 
     name: str = "mini"
     weights_dir: Path | None = None
-    device: str | None = None
+    device: str = "auto"
     dtype: str | None = None
     random_weights: bool = False
 
@@ -55,7 +59,7 @@ def load_detector(
     Raises:
         InputError: unknown name, weights or a package that are absent, an option that this detector does not have.
     """
-    options = DetectorOptions(name, weights_dir, device, dtype, random_weights)
+    options = DetectorOptions(name, weights_dir, device or "auto", dtype, random_weights)
     return _entry(options).load(options, detector_revision(options))
 
 
@@ -135,7 +139,7 @@ def _registry() -> dict[str, _Entry]:
 def _mini(options: DetectorOptions, revision: str) -> Detector:
     from bench.detection.mini_judge import MiniJudge
 
-    if options.device not in (None, "cpu"):
+    if options.device not in ("auto", "cpu"):
         raise InputError("the mini judge runs on the CPU", field="device")
     return MiniJudge()
 
@@ -172,4 +176,4 @@ def _device(options: DetectorOptions) -> str:
     """Raises InputError for what torch does not know or this machine lacks."""
     from amdm.loading import Loading
 
-    return Loading.parse("paper", None, options.device or "auto").device
+    return Loading.parse("paper", None, options.device).device
