@@ -26,9 +26,11 @@ def plan(job: Job) -> list[str]:
         lines.append(f"layouts: {job.layouts}, {count} expected; NOT THERE: {error}")
     if job.profile != "mini":
         folder = weights_dir()
-        for one in files_of("paper"):
-            state = "there" if is_there(one, folder) else "to be fetched"
-            lines.append(f"weights: {one.name}: {state}: {one.source} @ {one.revision} ({one.licence}) -> {one.place}")
+        for file in files_of("paper"):
+            state = "there" if is_there(file, folder) else "to be fetched"
+            lines.append(
+                f"weights: {file.name}: {state}: {file.source} @ {file.revision} ({file.licence}) -> {file.place}"
+            )
     total = 0
     for name, one in settings.items():
         config = one.aggregation.config() if one.aggregation else None

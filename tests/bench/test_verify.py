@@ -57,7 +57,7 @@ def test_missing_records_and_verdicts_are_counted(folder: Path) -> None:
 
 def test_other_weights_are_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("amdm.loading.weight_digests", lambda profile: {"unet": "xyz"})
-    monkeypatch.setattr("bench.verify.judge_revision", lambda: "newer")
+    monkeypatch.setattr("bench.detection.registry.detector_revision", lambda options: "newer")
     assert verify_run(folder) == [
         "weights: judge is not the file that was used",
         "weights: unet is not the file that was used",
@@ -78,6 +78,8 @@ def test_a_forced_run_is_pointed_out(folder: Path) -> None:
 
 
 def test_terminal_escapes_in_records_are_shown_not_sent(folder: Path) -> None:
-    change(folder, "UPDATE samples SET image = 'images/' || char(27) || '[2J' WHERE method = 'migc' AND layout_index = 0")
+    change(
+        folder, "UPDATE samples SET image = 'images/' || char(27) || '[2J' WHERE method = 'migc' AND layout_index = 0"
+    )
     problems = verify_run(folder)
     assert "images/\\x1b[2J: is absent" in problems and all(problem.isprintable() for problem in problems)
