@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from amdm.errors import InputError
-from bench.commands import layouts, stored
+from bench.commands import layouts, outside, stored
 from bench.commands.choice import Choice
 from bench.commands.merge import merge
 from bench.commands.options import (
@@ -35,6 +35,7 @@ from bench.commands.options import (
     resumable,
     worker_count,
 )
+from bench.commands.results import show_results
 from bench.engines.local import WorkerLostError
 
 USAGE_ERROR: Any = typer.BadParameter.__base__
@@ -43,7 +44,9 @@ USAGE_ERROR: Any = typer.BadParameter.__base__
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(layouts.app, name="layouts")
 app.command()(merge)
-for command in (stored.score, stored.table, stored.compare, stored.verify, stored.regress, stored.baseline):
+for outsider in (outside.run, outside.score, outside.export, outside.check_authors):
+    app.command()(outsider)
+for command in (stored.table, stored.compare, stored.verify, stored.regress, stored.baseline):
     app.command()(command)
 
 
@@ -179,12 +182,7 @@ def _run(
     job = choice.job(chosen, default_methods)
     with resumable():
         folder, failures = run_job(job, out, reports, worker_count(workers), force)
-    report = reports / folder.name
-    typer.echo((report / "table1.md").read_text(encoding="utf-8"))
-    typer.echo(f"records and pictures: {folder}\ntables: {report}/table1.csv, table1.md\npictures: {report}/grid.png")
-    if failures:
-        typer.echo(f"error: {failures} samples failed; see {folder}/run.sqlite", err=True)
-        raise typer.Exit(1)
+    show_results(folder, failures, reports)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -34,6 +34,7 @@ from bench.detection.registry import (
 from bench.generation import Generator, Group, generate, groups, share
 from bench.layouts.layout_set import Label, LayoutSet
 from bench.layouts.named import load_layouts
+from bench.layouts.vocabulary import MINI
 from bench.provenance import circumstances, environment
 from bench.report.grid import balanced, picture_grid
 from bench.scoring import read_image, score
@@ -80,6 +81,9 @@ class Job:
             raise InputError("names no method", field="methods")
         for name in self.methods:
             profile.method(name, self.overrides)
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
         if len(set(self.methods)) < len(self.methods):
             raise InputError("names a method twice", field="methods")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
@@ -88,6 +92,17 @@ class Job:
             raise InputError(f"must be at most {MOST_SEEDS}, each less than 2**31", field="seeds")
         if not 1 <= self.batch <= 1024:
             raise InputError(f"{self.batch} is not between 1 and 1024", field="batch")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What tables must say of this job's pictures; lines of plain text."""
+        return ()
+
+    def weights(self) -> dict[str, str]:
+        """SHA-256 of each file of weights, as it is now."""
+        from amdm.loading import weight_digests
+
+        return weight_digests(self.profile)
 
     def layout_set(self) -> LayoutSet:
         """The layouts to be run."""
@@ -110,14 +125,12 @@ class Job:
 
     def settings(self, layout_set: LayoutSet, judge: dict[str, Any]) -> dict[str, Any]:
         """All that decides the results, as plain JSON. ``judge``: the detector's facts."""
-        from amdm.loading import weight_digests
-
         profile = load_profile(self.profile)
         return {
             **asdict(self),
             "layout_hash": layout_set.hash,
             "method_settings": {name: profile.method(name, self.overrides).describe() for name in self.methods},
-            "weights": weight_digests(self.profile),
+            "weights": self.weights(),
             "judge": judge,
             **environment(),
         }
@@ -154,8 +167,11 @@ def read_run(folder: Path) -> tuple[Job, RunFacts]:
     Raises:
         InputError: naming the field that run.json lacks, or that is not what it must be.
     """
-    text = json.dumps(read_run_info(folder))
-    return _validated(Job, text, folder / "run.json"), _validated(RunFacts, text, folder / "run.json")
+    from bench.outside import JOBS
+
+    info = read_run_info(folder)
+    text, kind = json.dumps(info), JOBS.get(str(info.get("profile")), Job)
+    return _validated(kind, text, folder / "run.json"), _validated(RunFacts, text, folder / "run.json")
 
 
 def _validated(kind: type[Kind], text: str, path: Path) -> Kind:
@@ -169,15 +185,30 @@ def _validated(kind: type[Kind], text: str, path: Path) -> Kind:
         raise InputError(first["msg"], file=path, field=".".join(map(str, first["loc"]))) from None
 
 
-def run_job(job: Job, folder: Path | None, reports: Path, workers: int, force: bool = False) -> tuple[Path, int]:
+Producer = Callable[[RunStore, Sequence[Group], int], object]
+"""(open run, what it shall hold, processes): puts pictures and records there."""
+
+
+def run_job(
+    job: Job,
+    folder: Path | None,
+    reports: Path,
+    workers: int,
+    force: bool = False,
+    detector: DetectorOptions | None = None,
+    produce: Producer | None = None,
+) -> tuple[Path, int]:
     """Do the job in ``folder`` (by default one that its settings name). Returns the folder and the number of failures.
+
+    Args:
+        detector: by default the profile's. produce: by default the methods of the profile are run.
 
     Raises:
         InputError: before anything is written, for anything that cannot be run.
         KeyboardInterrupt: after the batches in hand were recorded.
     """
     layout_set = job.layout_set()
-    detector = DetectorOptions(DEFAULT_DETECTOR[job.profile])
+    detector = detector or DetectorOptions(DEFAULT_DETECTOR[job.profile])
     judge = detector_facts(detector)
     work, settings = job.work(layout_set), job.settings(layout_set, judge)
     folder = folder or Path("runs") / _run_name(job, layout_set, settings)
@@ -190,7 +221,10 @@ def run_job(job: Job, folder: Path | None, reports: Path, workers: int, force: b
             command = shlex.join(["amdm-bench", *sys.argv[1:]])
             started = store.info.get("started") or _now()
             store.update_info(started=started, command=command, workers=workers, **circumstances())
-            generate(store, work, make_generator, (job,), workers)
+            if produce is None:
+                generate(store, work, make_generator, (job,), workers)
+            else:
+                produce(store, work, workers)
             score(store, layout_set.entries, make_cached_judge, (detector, judge, folder / CACHE_FILE), workers)
             store.update_info(finished=_now(), status="failed samples" if store.failed_samples() else "complete")
         failures = len(store.failed_samples())
@@ -234,13 +268,15 @@ def write_report(folder: Path, report: Path) -> str:
     job, facts = read_run(folder)
     verdicts, samples = read_table(folder, "verdicts"), read_table(folder, "samples")
     if verdicts.empty:
-        raise InputError("nothing is judged yet; the command that made the run goes on", file=folder)
+        failed = samples[samples["status"] == "failed"]
+        first = f"all {len(failed)} samples failed, the first with {failed['error'].iloc[0]}" if len(failed) else ""
+        raise InputError(first or "nothing is judged yet; the command that made the run goes on", file=folder)
     layout_set = job.layout_set()
     if layout_set.hash != facts.layout_hash:
         raise InputError("the layout set is not the one that was run", file=folder / "run.json", field="layout_hash")
     part = "" if job.shard is None else ", shard {} of {}".format(*job.shard)
     table_info = TableInfo(
-        title=f"Table 1{' (mini world)' if job.profile == 'mini' else ''}: {layout_set.name}{part}",
+        title=f"Table 1{' (mini world)' if layout_set.vocabulary == MINI else ''}: {layout_set.name}{part}",
         judge=str(facts.judge),
         layouts=layout_set.name,
         layout_hash=layout_set.hash,
@@ -249,6 +285,7 @@ def write_report(folder: Path, report: Path) -> str:
         methods=job.methods,
         seeds=job.seeds,
         command=facts.command,
+        notes=job.notes,
     )
     write_tables(report, verdicts, samples, table_info)
     entries = balanced(layout_set.entries)

@@ -117,13 +117,17 @@ class RunStore:
 
     def add_image(self, method: str, image_id: str, key: str, seed: int, image: np.ndarray) -> tuple[str, str]:
         """Write a picture uint8 RGB (H, W, 3); returns its path inside the folder and its SHA-256."""
-        # The key stands last, behind an underscore, where the official evaluator looks for it.
-        name = f"{_safe(image_id)}_s{seed}_{_safe(key)}.png"
-        path = Path("images") / _safe(method) / name
-        (self.folder / path.parent).mkdir(parents=True, exist_ok=True)
         encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
-        write_whole(self.folder / path, encoded)
-        return str(path), hashlib.sha256(encoded).hexdigest()
+        return self.add_file(method, image_id, key, seed, encoded, ".png")
+
+    def add_file(self, method: str, image_id: str, key: str, seed: int, content: bytes, suffix: str) -> tuple[str, str]:
+        """The same for the bytes of a picture file; ``suffix``: the ending of its name, with the dot."""
+        # The key stands last, behind an underscore, where the official evaluator looks for it.
+        name = f"{safe_name(image_id)}_s{seed}_{safe_name(key)}{suffix}"
+        path = Path("images") / safe_name(method) / name
+        (self.folder / path.parent).mkdir(parents=True, exist_ok=True)
+        write_whole(self.folder / path, content)
+        return str(path), hashlib.sha256(content).hexdigest()
 
     def record(
         self,
@@ -306,8 +310,8 @@ def _locked(folder: Path) -> Any:
     return file
 
 
-def _safe(text: str) -> str:
-    """A file name that stays in its folder: other characters become %xx; long names are cut and hashed."""
+def safe_name(text: str) -> str:
+    """A part of a file name that stays in its folder: other characters become %xx; long names are cut and hashed."""
     name = re.sub(r"[^A-Za-z0-9.+@-]", lambda match: "".join(f"%{byte:02x}" for byte in _bytes(match[0])), text)
     name = re.sub(r"^\.", "%2e", name) or "%"
     return name if len(name) <= 80 else f"{name[:60]}-{hashlib.sha256(_bytes(text)).hexdigest()[:16]}"
