@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
+from bench import cli
 from bench.job import Job, run_job
 from tests.bench.fakes import BlobDetector, painter
 
@@ -51,5 +53,37 @@ def run_fake_job(
         shutil.copytree(done_jobs[job] / "run", tmp_path / name)
         shutil.copytree(done_jobs[job] / "reports" / "run", tmp_path / "reports" / name)
         return tmp_path / name
+
+    return run
+
+
+class Answer(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line of an error."""
+        assert self.err.startswith("error: ") and self.err.count("\n") == 1, self.err
+        return self.err.removeprefix("error: ").rstrip("\n")
+
+
+Call = Callable[..., Answer]
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """The command line in this process, in an empty folder."""
+    place = tmp_path / "cwd"
+    place.mkdir()
+    monkeypatch.chdir(place)
+
+    def run(*arguments: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["amdm-bench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        shown = capsys.readouterr()
+        return Answer(left.value.code or 0, shown.out, shown.err)  # type: ignore[arg-type]
 
     return run

@@ -5,52 +5,18 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from bench import cli
 from bench.engines.local import WorkerLostError
 from bench.store import read_run_info, read_table
-from tests.bench.conftest import JobRunner
+from tests.bench.conftest import Call, JobRunner
 from tests.bench.test_regression import lose
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ("--profile", "mini", "--limit", "10", "--workers", "1", "--batch", "4")
-
-
-class Answer(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-    @property
-    def error(self) -> str:
-        """The one line of an error."""
-        assert self.err.startswith("error: ") and self.err.count("\n") == 1, self.err
-        return self.err.removeprefix("error: ").rstrip("\n")
-
-
-Call = Callable[..., Answer]
-
-
-@pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """The command line in this process, in an empty folder."""
-    place = tmp_path / "cwd"
-    place.mkdir()
-    monkeypatch.chdir(place)
-
-    def run(*arguments: object) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["amdm-bench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        shown = capsys.readouterr()
-        return Answer(left.value.code or 0, shown.out, shown.err)  # type: ignore[arg-type]
-
-    return run
 
 
 def layout_file(path: Path, **change: Any) -> Path:
