@@ -138,20 +138,22 @@ def take_in(found: Assignment) -> Callable[[RunStore, Sequence[Group], int], Non
 
 def _take_in(found: Assignment, store: RunStore, work: Sequence[Group], workers: int) -> None:
     whole = store.whole_samples()
-    for group in work:
-        for entry in group.entries:
-            if (group.method, entry.index, group.seed) in whole:
-                continue
-            paths = found.files.get((entry.index, group.seed), [])
-            state, error = state_of(paths)
-            row: dict[str, object] = {"method": group.method, "layout_index": entry.index, "seed": group.seed}
-            row |= {"status": "failed", "error": error, "attempts": 1, "evaluations": "{}"}
-            if state == "picture":
-                suffix = paths[0].suffix.lower() if paths[0].suffix.lower() in SUFFIXES else ".png"
-                name = (group.method, entry.image_id, entry.key, group.seed)
-                row["image"], row["sha256"] = store.add_file(*name, paths[0].read_bytes(), suffix)
-                row["status"] = "ok"
-            store.record(samples=[row])
+    wanted = [(group.method, entry, group.seed) for group in work for entry in group.entries]
+    rows = []
+    for method, entry, seed in wanted:
+        if (method, entry.index, seed) in whole:
+            continue
+        paths = found.files.get((entry.index, seed), [])
+        state, error = state_of(paths)
+        row: dict[str, object] = {"method": method, "layout_index": entry.index, "seed": seed}
+        row |= {"status": "failed", "error": error, "attempts": 1, "evaluations": "{}"}
+        if state == "picture":
+            suffix = paths[0].suffix.lower() if paths[0].suffix.lower() in SUFFIXES else ".png"
+            content = paths[0].read_bytes()
+            row["image"], row["sha256"] = store.add_file(method, entry.image_id, entry.key, seed, content, suffix)
+            row["status"] = "ok"
+        rows.append(row)
+    store.record(samples=rows)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -53,9 +53,10 @@ def test_the_example_of_the_docs_runs_and_its_run_is_whole(call: Call, fake_netw
     assert len(samples) == 20 and set(samples.seed) == {0, 1} and samples.sha256.nunique() == 20
     assert set(samples.batch_size) == {3, 1}
     assert verify_run(Path("run")) == []
-    assert "complete: 20 images" in call(
-        *RUN, "--generator", "user_example:my_function", "--seeds", "0,1", "--batch", "3"
-    ).out
+    assert (
+        "complete: 20 images"
+        in call(*RUN, "--generator", "user_example:my_function", "--seeds", "0,1", "--batch", "3").out
+    )
 
 
 def test_a_changed_function_is_another_run(call: Call, fake_networks: None) -> None:
