@@ -6,7 +6,7 @@ import hashlib
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -31,9 +31,11 @@ from bench.detection.registry import (
     load_detector,
     name_of,
 )
+from bench.external import callable_digest, callable_generator
 from bench.generation import Generator, Group, generate, groups, share
 from bench.layouts.layout_set import Label, LayoutSet
 from bench.layouts.named import load_layouts
+from bench.layouts.vocabulary import MINI
 from bench.provenance import circumstances, environment
 from bench.report.grid import balanced, picture_grid
 from bench.scoring import read_image, score
@@ -50,7 +52,12 @@ CONTROL_LIMIT = 200
 MOST_SEEDS = 1000
 DEFAULT_BATCH = {"mini": 16, "paper": 4}
 DEFAULT_LAYOUTS = {"mini": "mini", "paper": "coco-mig-amdm"}
-DEFAULT_DETECTOR = {"mini": "mini", "paper": "grounded-sam"}
+DEFAULT_DETECTOR = {"mini": "mini", "paper": "grounded-sam", "external": "grounded-sam"}
+EXTERNAL = "external"
+"""The profile of generators that are not ours."""
+
+IMAGES = "images"
+"""The generator of pictures that were there before."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,8 @@ class Job:
     limit: layouts in all, rounded up to a multiple of 5 and balanced over levels; None takes all.
     overrides: ``"<field>=<value>"`` for every method (see :meth:`amdm.config.Profile.method`).
     device, dtype: of the models, as :meth:`amdm.loading.Loading.parse` reads them, "auto" resolved.
+    generator: of the profile "external": ``module:function``, or "images" for pictures that were there.
+    detector: by name; None takes the profile's.
     shard: (i, n): only the i-th of n parts of the work (:func:`bench.generation.share`).
     """
 
@@ -73,13 +82,20 @@ class Job:
     device: str = "cpu"
     dtype: str = "float32"
     shard: tuple[int, int] | None = None
+    generator: str | None = None
+    detector: str | None = None
 
     def __post_init__(self) -> None:
-        profile = load_profile(self.profile)
+        if (self.profile == EXTERNAL) != (self.generator is not None):
+            raise InputError(f"goes with the profile {EXTERNAL} and no other", field="generator")
         if not self.methods:
             raise InputError("names no method", field="methods")
-        for name in self.methods:
-            profile.method(name, self.overrides)
+        if self.generator is None:
+            profile = load_profile(self.profile)
+            for name in self.methods:
+                profile.method(name, self.overrides)
+        elif CEILING in self.methods or len(self.methods) > 1:
+            raise InputError(f"must be one name, and not {CEILING!r}", field="methods")
         if len(set(self.methods)) < len(self.methods):
             raise InputError("names a method twice", field="methods")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
@@ -96,7 +112,7 @@ class Job:
 
     def work(self, layout_set: LayoutSet) -> list[Group]:
         """What is to be generated, true renderings of the mini world too. Raises InputError for an impossible shard."""
-        ceiling = [CEILING] if self.profile == "mini" else []
+        ceiling = [CEILING] if layout_set.vocabulary == MINI else []
         work = groups(layout_set, self.methods, self.seeds, self.batch) + groups(
             layout_set, ceiling, self.seeds[:1], self.batch
         )
@@ -108,16 +124,29 @@ class Job:
 
         return Loading.parse(self.profile, None, self.device, self.dtype)
 
-    def settings(self, layout_set: LayoutSet, judge: dict[str, Any]) -> dict[str, Any]:
-        """All that decides the results, as plain JSON. ``judge``: the detector's facts."""
+    def weights(self) -> dict[str, str]:
+        """SHA-256 of every file of weights; of the file that a user's function stands in."""
         from amdm.loading import weight_digests
 
-        profile = load_profile(self.profile)
+        if self.generator is None:
+            return weight_digests(self.profile)
+        return {} if self.generator == IMAGES else {self.generator: callable_digest(self.generator)}
+
+    def detector_name(self) -> str:
+        """The detector asked for, else the profile's."""
+        return self.detector or DEFAULT_DETECTOR[self.profile]
+
+    def settings(self, layout_set: LayoutSet, judge: dict[str, Any]) -> dict[str, Any]:
+        """All that decides the results, as plain JSON. ``judge``: the detector's facts."""
+        described: dict[str, Any] = {}
+        if self.generator is None:
+            profile = load_profile(self.profile)
+            described = {name: profile.method(name, self.overrides).describe() for name in self.methods}
         return {
             **asdict(self),
             "layout_hash": layout_set.hash,
-            "method_settings": {name: profile.method(name, self.overrides).describe() for name in self.methods},
-            "weights": weight_digests(self.profile),
+            "method_settings": described,
+            "weights": self.weights(),
             "judge": judge,
             **environment(),
         }
@@ -177,10 +206,10 @@ def run_job(job: Job, folder: Path | None, reports: Path, workers: int, force: b
         KeyboardInterrupt: after the batches in hand were recorded.
     """
     layout_set = job.layout_set()
-    detector = DetectorOptions(DEFAULT_DETECTOR[job.profile])
+    detector = DetectorOptions(job.detector_name())
     judge = detector_facts(detector)
     work, settings = job.work(layout_set), job.settings(layout_set, judge)
-    folder = folder or Path("runs") / _run_name(job, layout_set, settings)
+    folder = folder or Path("runs") / run_name(job, layout_set, settings)
     with RunStore(folder, settings, force) as store:
         expected = {(g.method, e.index, g.seed) for g in work for e in g.entries}
         complete = expected <= (store.whole_samples() & store.judged_samples())
@@ -188,11 +217,11 @@ def run_job(job: Job, folder: Path | None, reports: Path, workers: int, force: b
             print(f"complete: {len(expected)} images are generated and judged; nothing to do", flush=True)
         else:
             command = shlex.join(["amdm-bench", *sys.argv[1:]])
-            started = store.info.get("started") or _now()
+            started = store.info.get("started") or now()
             store.update_info(started=started, command=command, workers=workers, **circumstances())
             generate(store, work, make_generator, (job,), workers)
             score(store, layout_set.entries, make_cached_judge, (detector, judge, folder / CACHE_FILE), workers)
-            store.update_info(finished=_now(), status="failed samples" if store.failed_samples() else "complete")
+            store.update_info(finished=now(), status="failed samples" if store.failed_samples() else "complete")
         failures = len(store.failed_samples())
     write_report(folder, reports / folder.name)
     return folder, failures
@@ -240,7 +269,7 @@ def write_report(folder: Path, report: Path) -> str:
         raise InputError("the layout set is not the one that was run", file=folder / "run.json", field="layout_hash")
     part = "" if job.shard is None else ", shard {} of {}".format(*job.shard)
     table_info = TableInfo(
-        title=f"Table 1{' (mini world)' if job.profile == 'mini' else ''}: {layout_set.name}{part}",
+        title=f"Table 1{' (mini world)' if layout_set.vocabulary == MINI else ''}: {layout_set.name}{part}",
         judge=str(facts.judge),
         layouts=layout_set.name,
         layout_hash=layout_set.hash,
@@ -261,10 +290,15 @@ def make_generator(job: Job) -> Generator:
     from amdm.methods import load_methods
 
     _one_thread()
-    loaded = load_methods(job.profile, job.methods, job.overrides, job.loading())
+    if job.generator is not None:
+        own = callable_generator(job.generator)
+        by_name: dict[str, Callable[..., Any]] = {name: partial(own, name) for name in job.methods}
+    else:
+        loaded = load_methods(job.profile, job.methods, job.overrides, job.loading())
+        by_name = {name: method.generate for name, method in loaded.items()}
 
     def run(method: str, layouts: Sequence[Layout], keys: Sequence[str]) -> Any:
-        return true_renderings(layouts, keys) if method == CEILING else loaded[method].generate(layouts, keys)
+        return true_renderings(layouts, keys) if method == CEILING else by_name[method](layouts, keys)
 
     return run
 
@@ -326,11 +360,11 @@ def _pictures(folder: Path, samples: Any, job: Job, wanted: set[int]) -> dict[st
     return {name: found for name, found in shown.items() if found}
 
 
-def _run_name(job: Job, layout_set: LayoutSet, settings: dict[str, Any]) -> str:
+def run_name(job: Job, layout_set: LayoutSet, settings: dict[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps({**settings, "shard": None}, sort_keys=True).encode()).hexdigest()[:8]
     part = "" if job.shard is None else "-shard-{}-of-{}".format(*job.shard)
     return f"{job.profile}-{layout_set.name}-{len(layout_set)}-{digest}{part}"
 
 
-def _now() -> str:
+def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -54,7 +54,7 @@ OWN_FILES = ("run.json", "run.json.partial", DATABASE, f"{DATABASE}-journal", "l
 LARGEST_DATABASE = 512 * 2**20
 """Bytes; a run of 800 layouts, ten methods and ten seeds has a tenth of it."""
 PROGRESS_FIELDS = (
-    *("started", "finished", "status", "command", "forced", "workers", "merged"),
+    *("started", "finished", "status", "command", "forced", "workers", "merged", "taken_from"),
     *("git", "machine", "driver"),
 )
 """Fields of run.json that may differ when a run goes on; all others are settings."""

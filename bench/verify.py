@@ -60,9 +60,7 @@ def _provenance(info: dict[str, Any]) -> list[str]:
 
 
 def _weights(job: Job, facts: RunFacts) -> list[str]:
-    from amdm.loading import weight_digests
-
-    now, then = weight_digests(job.profile), facts.weights
+    now, then = job.weights(), facts.weights
     names = [name for name in sorted(set(now) | set(then)) if now.get(name) != then.get(name)]
     return [*_judge(facts), *(f"weights: {name} is not the file that was used" for name in names)]
 

@@ -1,0 +1,35 @@
+"""Pictures of a run under the names of the official scripts."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from amdm.errors import InputError
+from bench.job import read_run
+from bench.store import read_table, stored_file
+
+
+def export_images(run: Path, method: str, seed: int, to: Path) -> int:
+    """Copy to ``<image_id>_<key>.png``: the official evaluator reads the layout's key behind the last underscore.
+
+    Returns how many. Raises InputError where the run has none of the method and seed, or the folder is there already.
+    """
+    job, _ = read_run(run)
+    entries = {entry.index: entry for entry in job.layout_set().entries}
+    samples = read_table(run, "samples")
+    chosen = samples[(samples.method == method) & (samples.seed == seed) & (samples.status == "ok")]
+    if chosen.empty:
+        raise InputError(f"has no pictures of {method!r} with seed {seed}", file=run)
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise InputError("is there already, and is not empty", file=to)
+    to.mkdir(parents=True, exist_ok=True)
+    for row in chosen.to_dict("records"):
+        path, entry = stored_file(run, row["image"]), entries[row["layout_index"]]
+        if path is None or not path.is_file():
+            raise InputError("is absent", file=run / row["image"])
+        image_id = entry.image_id.zfill(6) if entry.image_id.isdigit() else "000000"
+        if not entry.key.isalnum():
+            raise InputError("cannot stand in a file name of the official form", field=f"key {entry.key!r}")
+        shutil.copyfile(path, to / f"{image_id}_{entry.key}.png")
+    return len(chosen)
