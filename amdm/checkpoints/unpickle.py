@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,10 @@ def _check_archive(path: Path) -> None:
 
 @contextmanager
 def _only_these(replaced: Mapping[str, Any]) -> Iterator[None]:
-    """Let torch put ``replaced`` in the place of globals, and hide what other code registered as safe."""
+    """Let torch put ``replaced`` in the place of globals, and hide what other code registered as safe.
+
+    torch keeps one table for the process: no other thread should load a checkpoint meanwhile.
+    """
     others = get_safe_globals()
     clear_safe_globals()
     add_safe_globals([(value, name) for name, value in replaced.items()])
@@ -119,7 +122,7 @@ def _only_these(replaced: Mapping[str, Any]) -> Iterator[None]:
         add_safe_globals(others)
 
 
-def _guarded(path: Path, read: Any) -> Any:
+def _guarded(path: Path, read: Callable[[], Any]) -> Any:
     """``read()``; whatever a damaged or crafted pickle makes torch raise becomes one line."""
     try:
         return read()
