@@ -164,7 +164,7 @@ def test_a_tensor_longer_than_its_file(tmp_path: Path) -> None:
 def test_state_dicts_hold_plain_tensors(tmp_path: Path) -> None:
     file = tmp_path / "some.pth"
     hidden = OrderedDict(a=TENSOR)
-    hidden.__dict__["items"] = StandIn
+    hidden.__dict__.update(keys=StandIn, items=StandIn)
     assert list(tensors_of({"model": hidden}, file=file, field="model")) == ["a"]
     for value in ("text", TENSOR.to_sparse(), TENSOR.to("meta"), {"b": TENSOR}):
         with pytest.raises(InputError, match="model: 'a' is no plain tensor"):
