@@ -16,7 +16,7 @@ OPTIONS = $(call option,limit,$(LIMIT)) $(call option,seeds,$(SEEDS)) $(call opt
 	$(call option,batch,$(BATCH)) $(call option,layouts,$(LAYOUTS)) $(call option,out,$(OUT))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench-migc smoke controls test test-reference check regress train-mini clean
+.PHONY: help setup bench-migc smoke controls test test-reference torture fuzz soak check regress train-mini clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -44,6 +44,15 @@ test: $(READY) ## All tests
 
 test-reference: $(READY) ## Only the recorded cases of the official code, with a count by file
 	$(BIN)/python scripts/reference_report.py
+
+torture: $(READY) ## 200 kills and full disks on a real mini run; all must end as if nothing had been
+	$(BIN)/python -m tests.torture
+
+fuzz: $(READY) ## 10,000 hostile and broken inputs; each must end in success or in one line
+	$(BIN)/python -m tests.fuzz
+
+soak: $(READY) ## A mini job in a loop for SOAK_SECONDS (1200); memory, file handles and time must not grow
+	$(BIN)/python -m tests.torture.soak
 
 check: $(READY) ## Style and types
 	$(BIN)/ruff check .

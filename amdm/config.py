@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from itertools import islice
 from typing import Any, Literal
 
 import yaml
@@ -13,6 +14,8 @@ from amdm.aggregation import SEMANTICS, AggregationConfig
 from amdm.errors import InputError
 
 PROFILES = ("mini", "paper")
+MOST_EVENTS = 200
+"""Of the YAML parser, in an override."""
 
 
 class _Strict(BaseModel):
@@ -110,7 +113,9 @@ class MethodSettings(_Strict):
     def _read_settings(cls, content: Any) -> Any:
         """Each model's settings by the fields that this model has."""
         if isinstance(content, dict) and isinstance(content.get("settings"), dict):
-            if strange := [name for name in content["settings"] if name not in content.get("models", ())]:
+            models = content.get("models")
+            models = models if isinstance(models, list | tuple) else ()
+            if strange := [name for name in content["settings"] if name not in models]:
                 raise InputError("is no model of this method", field=f"settings.{strange[0]}")
             read = {name: _model_settings(name, values) for name, values in content["settings"].items()}
             content = {**content, "settings": read}
@@ -156,6 +161,12 @@ class MethodSettings(_Strict):
         return {**plain, "settings": {name: one.model_dump(mode="json") for name, one in self.settings.items()}}
 
 
+class _File(_Strict):
+    common: dict[str, Any]
+    models: dict[str, dict[str, Any]]
+    methods: dict[str, dict[str, Any]]
+
+
 class Profile:
     """One file of presets: what methods have in common, the models' settings, and the methods.
 
@@ -164,9 +175,11 @@ class Profile:
     """
 
     def __init__(self, content: Mapping[str, Any], file: Any = None) -> None:
-        self.common: dict[str, Any] = dict(content["common"])
-        self.models: dict[str, dict[str, Any]] = dict(content["models"])
-        self._methods: dict[str, dict[str, Any]] = dict(content["methods"])
+        try:
+            read = _File.model_validate(content)
+        except ValidationError as error:
+            raise _first_fault(error, file, "") from None
+        self.common, self.models, self._methods = read.common, read.models, read.methods
         self._file = file
         self.methods = {name: self.method(name) for name in self._methods}
 
@@ -183,16 +196,22 @@ class Profile:
         for text in overrides:
             path, value = _override(text)
             content = _merged(content, _nested(path, value))
-        of_all, own = dict(content.pop("settings", {})), {}
-        everyone = of_all.pop("all", {})
-        for model in dict.fromkeys(content.get("models", ())):
-            own[model] = _merged(_merged(self.models.get(model, {}), everyone), of_all.pop(model, {}))
         try:
-            return MethodSettings.model_validate({**content, "settings": {**own, **of_all}})
+            return MethodSettings.model_validate({**content, "settings": self._settings(content)})
         except ValidationError as error:
             raise _first_fault(error, self._file if not overrides else None, f"methods.{name}") from None
         except InputError as error:
-            raise error.within(field=f"methods.{name}") from None
+            raise error.within(file=self._file if not overrides else None, field=f"methods.{name}") from None
+
+    def _settings(self, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Of each model of a method: the profile's, then the method's of all its models, then those of this one."""
+        own, asked = _mapping(content.get("settings", {}), "settings"), content.get("models")
+        everyone = _mapping(own.pop("all", {}), "settings.all")
+        for model in asked if isinstance(asked, list | tuple) else ():
+            if isinstance(model, str):
+                changes = _mapping(own.get(model, {}), f"settings.{model}")
+                own[model] = _merged(_merged(self.models.get(model, {}), everyone), changes)
+        return own
 
 
 def load_profile(name: str) -> Profile:
@@ -215,7 +234,9 @@ def _model_settings(name: str, values: Any) -> ModelSettings:
 def _first_fault(error: ValidationError, file: Any, prefix: str) -> InputError:
     first = error.errors()[0]
     return InputError(
-        first["msg"].removeprefix("Value error, "), file=file, field=".".join((prefix, *map(str, first["loc"])))
+        first["msg"].removeprefix("Value error, "),
+        file=file,
+        field=".".join(filter(None, (prefix, *map(str, first["loc"])))),
     )
 
 
@@ -225,9 +246,21 @@ def _override(text: str) -> tuple[list[str], Any]:
     if not sign or not all(path := name.strip().split(".")):
         raise InputError(f"{text!r} is not of the form field=value", field="set")
     try:
+        events = list(islice(yaml.parse(value, yaml.SafeLoader), MOST_EVENTS + 1))
+        if len(events) > MOST_EVENTS or any(isinstance(event, yaml.AliasEvent) for event in events):
+            raise InputError("is not a plain value or list", field=name)
         return path, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise InputError(f"{value!r} is not a value", field=name) from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{value[:80]!r} is not a value", field=name) from error
+
+
+def _mapping(value: Any, field: str) -> dict[Any, Any]:
+    """A copy. Raises InputError for anything else than a mapping."""
+    if not isinstance(value, Mapping):
+        raise InputError("must be a mapping", field=field)
+    return dict(value)
 
 
 def _nested(path: Sequence[str], value: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import typer
 from amdm.errors import InputError
 from bench.commands import layouts, stored
 from bench.commands.choice import Choice
+from bench.commands.merge import merge
 from bench.commands.options import (
     BatchOption,
     DeviceOption,
@@ -25,6 +26,7 @@ from bench.commands.options import (
     ReportsOption,
     SeedsOption,
     SetOption,
+    ShardOption,
     WeightsDirOption,
     WorkersOption,
     integers,
@@ -40,6 +42,7 @@ USAGE_ERROR: Any = typer.BadParameter.__base__
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(layouts.app, name="layouts")
+app.command()(merge)
 for command in (stored.score, stored.table, stored.compare, stored.verify, stored.regress, stored.baseline):
     app.command()(command)
 
@@ -59,6 +62,7 @@ def migc(
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
     weights_dir: WeightsDirOption = None,
+    shard: ShardOption = None,
     force: ForceOption = False,
 ) -> None:
     """The main job: generate, judge and time methods over a layout set; write Table 1.
@@ -67,7 +71,7 @@ def migc(
     """
     from bench.job import DEFAULT_METHODS
 
-    choice = Choice(profile, limit, seeds, methods, batch, layouts, change, device, dtype, weights_dir)
+    choice = Choice(profile, limit, seeds, methods, batch, layouts, change, device, dtype, weights_dir, shard)
     _run(choice, DEFAULT_METHODS, out, reports, workers, force)
 
 
@@ -86,12 +90,13 @@ def controls(
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
     weights_dir: WeightsDirOption = None,
+    shard: ShardOption = None,
     force: ForceOption = False,
 ) -> None:
     """Control experiments: the paper's letter, the target with itself, switch, slerp, category-only phrases."""
     from bench.job import CONTROL_METHODS
 
-    choice = Choice(profile, limit, seeds, methods, batch, layouts, change, device, dtype, weights_dir)
+    choice = Choice(profile, limit, seeds, methods, batch, layouts, change, device, dtype, weights_dir, shard)
     _run(choice, CONTROL_METHODS, out, reports, workers, force)
 
 
@@ -148,7 +153,7 @@ def main() -> None:
         _leave(f"error: {error}", 2)
     except USAGE_ERROR as error:
         text = error.format_message().strip()
-        _leave(f"error: {text}" if len(text.splitlines()) == 1 else text, 2)  # else it is the help
+        _leave(f"error: {InputError(text)}" if len(text.splitlines()) == 1 else text, 2)  # else it is the help
     except (OSError, sqlite3.Error, WorkerLostError) as error:
         _leave(f"error: {InputError(str(error))}; what was recorded is whole: the same command goes on from here", 1)
     sys.exit(status or 0)

@@ -12,12 +12,12 @@ from amdm.errors import InputError
 from bench.detection.registry import DetectorOptions, detector_revision
 from bench.job import chosen_profile
 from bench.layouts.named import COCO_MIG_FILES, MINI_SETS, coco_mig_dir, load_layouts
-from bench.provenance import environment
+from bench.provenance import circumstances, environment
 
 
 def report() -> list[tuple[str, str]]:
     """(what, how it is), for a person to read."""
-    found = environment()
+    found = {**environment(), **circumstances()}
     profile, why = chosen_profile("auto")
     packages = ", ".join(f"{name} {version or 'absent'}" for name, version in found["packages"].items())
     free = shutil.disk_usage(Path.cwd()).free / 2**30

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -12,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from tqdm import tqdm
 
+from amdm.errors import InputError
 from amdm.layout import Layout
 from bench.engines.local import run_tasks
 from bench.layouts.layout_set import Entry, LayoutSet
@@ -74,6 +77,21 @@ def groups(layout_set: LayoutSet, methods: Sequence[str], seeds: Sequence[int], 
     return [Group(m, seed, layout_set.hash, chunk) for seed in seeds for chunk in chunks for m in methods]
 
 
+def share(work: Sequence[Group], shard: tuple[int, int]) -> list[Group]:
+    """The i-th (from 1) of n parts of the work: groups of layouts are dealt in turn, with all methods and seeds.
+
+    Raises:
+        InputError: fewer groups of layouts than parts.
+    """
+    i, n = shard
+    turn = {first: k for k, first in enumerate(dict.fromkeys(group.entries[0].index for group in work))}
+    if not 1 <= i <= n:
+        raise InputError(f"{i}/{n} is not between 1/{n} and {n}/{n}", field="shard")
+    if n > len(turn):
+        raise InputError(f"{i}/{n}: there are only {len(turn)} groups of layouts to deal", field="shard")
+    return [group for group in work if turn[group.entries[0].index] % n == i - 1]
+
+
 def generate(
     store: RunStore, work: Sequence[Group], factory: Callable[..., Generator], arguments: tuple[Any, ...], workers: int
 ) -> int:
@@ -115,28 +133,35 @@ class GroupWorker:
         try:
             made = self.generator(group.method, [entry.layout for entry in entries], own.keys())
         except Exception as error:  # whatever it is, the other samples of the run go on
-            what = f"{type(error).__name__}: {error}"
-            events.append(f"{group.method}: {len(entries)} samples from {entries[0].index}: {what}")
-            if len(entries) > 1:
-                size = (len(entries) + 1) // 2 if _out_of_memory(error) else 1
-                parts = [entries[k : k + size] for k in range(0, len(entries), size)]
-                return [one for part in parts for one in self._attempt(group, part, attempt, events)]
-            if attempt < ATTEMPTS:
-                return self._attempt(group, entries, attempt + 1, events)
-            return [Outcome(entries[0], None, what, attempt, 1, 0.0, {})]
-        seconds = (time.perf_counter() - started) / len(entries)
-        return [
-            Outcome(
-                entry,
-                made.images[k] if made.finite[k] else None,
-                None if made.finite[k] else "NaN or infinity in the latents",
-                attempt,
-                len(entries),
-                seconds,
-                made.evaluations,
-            )
-            for k, entry in enumerate(entries)
-        ]
+            what, memory = f"{type(error).__name__}: {error}", _out_of_memory(error)
+        else:
+            return _outcomes(entries, made, attempt, time.perf_counter() - started)
+        # Only here, where the error and the tensors that its traceback holds are gone, is there memory to go on.
+        if memory:
+            _free_memory()
+        events.append(f"{group.method}: {len(entries)} samples from {entries[0].index}: {what}")
+        if len(entries) > 1:
+            size = (len(entries) + 1) // 2 if memory else 1
+            parts = [entries[k : k + size] for k in range(0, len(entries), size)]
+            return [one for part in parts for one in self._attempt(group, part, attempt, events)]
+        if attempt < ATTEMPTS:
+            return self._attempt(group, entries, attempt + 1, events)
+        return [Outcome(entries[0], None, what, attempt, 1, 0.0, {})]
+
+
+def _outcomes(entries: tuple[Entry, ...], made: Generated, attempt: int, seconds: float) -> list[Outcome]:
+    return [
+        Outcome(
+            entry,
+            made.images[k] if made.finite[k] else None,
+            None if made.finite[k] else "NaN or infinity in the latents",
+            attempt,
+            len(entries),
+            seconds / len(entries),
+            made.evaluations,
+        )
+        for k, entry in enumerate(entries)
+    ]
 
 
 def _record(store: RunStore, result: GroupResult) -> None:
@@ -159,9 +184,17 @@ def _record(store: RunStore, result: GroupResult) -> None:
             )
         rows.append(row)
     for event in result.events:
-        store.note(event)
-    store.record(samples=rows)
+        tqdm.write(str(InputError(event)), file=sys.stderr)  # on one line, without terminal escapes
+    store.record(samples=rows, events=result.events)
 
 
 def _out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or "out of memory" in str(error).lower()
+
+
+def _free_memory() -> None:
+    """Give back what torch keeps of a GPU's memory, where torch is in use at all."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -31,10 +31,10 @@ from bench.detection.registry import (
     load_detector,
     name_of,
 )
-from bench.generation import Generator, generate, groups
+from bench.generation import Generator, Group, generate, groups, share
 from bench.layouts.layout_set import Label, LayoutSet
 from bench.layouts.named import load_layouts
-from bench.provenance import environment
+from bench.provenance import circumstances, environment
 from bench.report.grid import balanced, picture_grid
 from bench.scoring import read_image, score
 from bench.store import RunStore, read_run_info, read_table, stored_file
@@ -47,6 +47,7 @@ CONTROL_METHODS = (
     *("interactdiffusion+migc@paper", "interactdiffusion+itself", "switch", "slerp"),
 )
 CONTROL_LIMIT = 200
+MOST_SEEDS = 1000
 DEFAULT_BATCH = {"mini": 16, "paper": 4}
 DEFAULT_LAYOUTS = {"mini": "mini", "paper": "coco-mig-amdm"}
 DEFAULT_DETECTOR = {"mini": "mini", "paper": "grounded-sam"}
@@ -59,6 +60,7 @@ class Job:
     limit: layouts in all, rounded up to a multiple of 5 and balanced over levels; None takes all.
     overrides: ``"<field>=<value>"`` for every method (see :meth:`amdm.config.Profile.method`).
     device, dtype: of the models, as :meth:`amdm.loading.Loading.parse` reads them, "auto" resolved.
+    shard: (i, n): only the i-th of n parts of the work (:func:`bench.generation.share`).
     """
 
     profile: str
@@ -70,6 +72,7 @@ class Job:
     overrides: tuple[str, ...] = ()
     device: str = "cpu"
     dtype: str = "float32"
+    shard: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         profile = load_profile(self.profile)
@@ -81,6 +84,8 @@ class Job:
             raise InputError("names a method twice", field="methods")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise InputError("must be distinct integers of 0 or more", field="seeds")
+        if len(self.seeds) > MOST_SEEDS or max(self.seeds) >= 2**31:
+            raise InputError(f"must be at most {MOST_SEEDS}, each less than 2**31", field="seeds")
         if not 1 <= self.batch <= 1024:
             raise InputError(f"{self.batch} is not between 1 and 1024", field="batch")
 
@@ -88,6 +93,14 @@ class Job:
         """The layouts to be run."""
         whole = load_layouts(self.layouts)
         return whole if self.limit is None else whole.subset(self.limit)
+
+    def work(self, layout_set: LayoutSet) -> list[Group]:
+        """What is to be generated, true renderings of the mini world too. Raises InputError for an impossible shard."""
+        ceiling = [CEILING] if self.profile == "mini" else []
+        work = groups(layout_set, self.methods, self.seeds, self.batch) + groups(
+            layout_set, ceiling, self.seeds[:1], self.batch
+        )
+        return work if self.shard is None else share(work, self.shard)
 
     def loading(self) -> Any:
         """How the models are held."""
@@ -166,20 +179,17 @@ def run_job(job: Job, folder: Path | None, reports: Path, workers: int, force: b
     layout_set = job.layout_set()
     detector = DetectorOptions(DEFAULT_DETECTOR[job.profile])
     judge = detector_facts(detector)
-    settings = job.settings(layout_set, judge)
+    work, settings = job.work(layout_set), job.settings(layout_set, judge)
     folder = folder or Path("runs") / _run_name(job, layout_set, settings)
     with RunStore(folder, settings, force) as store:
-        ceiling = [CEILING] if job.profile == "mini" else []
-        work = groups(layout_set, job.methods, job.seeds, job.batch) + groups(
-            layout_set, ceiling, job.seeds[:1], job.batch
-        )
         expected = {(g.method, e.index, g.seed) for g in work for e in g.entries}
         complete = expected <= (store.whole_samples() & store.judged_samples())
         if complete:
             print(f"complete: {len(expected)} images are generated and judged; nothing to do", flush=True)
         else:
             command = shlex.join(["amdm-bench", *sys.argv[1:]])
-            store.update_info(started=store.info.get("started") or _now(), command=command, workers=workers)
+            started = store.info.get("started") or _now()
+            store.update_info(started=started, command=command, workers=workers, **circumstances())
             generate(store, work, make_generator, (job,), workers)
             score(store, layout_set.entries, make_cached_judge, (detector, judge, folder / CACHE_FILE), workers)
             store.update_info(finished=_now(), status="failed samples" if store.failed_samples() else "complete")
@@ -228,8 +238,9 @@ def write_report(folder: Path, report: Path) -> str:
     layout_set = job.layout_set()
     if layout_set.hash != facts.layout_hash:
         raise InputError("the layout set is not the one that was run", file=folder / "run.json", field="layout_hash")
+    part = "" if job.shard is None else ", shard {} of {}".format(*job.shard)
     table_info = TableInfo(
-        title=f"Table 1{' (mini world)' if job.profile == 'mini' else ''}: {layout_set.name}",
+        title=f"Table 1{' (mini world)' if job.profile == 'mini' else ''}: {layout_set.name}{part}",
         judge=str(facts.judge),
         layouts=layout_set.name,
         layout_hash=layout_set.hash,
@@ -316,9 +327,9 @@ def _pictures(folder: Path, samples: Any, job: Job, wanted: set[int]) -> dict[st
 
 
 def _run_name(job: Job, layout_set: LayoutSet, settings: dict[str, Any]) -> str:
-    decisive = {key: value for key, value in settings.items() if key not in ("git",)}
-    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:8]
-    return f"{job.profile}-{layout_set.name}-{len(layout_set)}-{digest}"
+    digest = hashlib.sha256(json.dumps({**settings, "shard": None}, sort_keys=True).encode()).hexdigest()[:8]
+    part = "" if job.shard is None else "-shard-{}-of-{}".format(*job.shard)
+    return f"{job.profile}-{layout_set.name}-{len(layout_set)}-{digest}{part}"
 
 
 def _now() -> str:

@@ -39,23 +39,27 @@ def score(
     arguments: tuple[Any, ...],
     workers: int,
 ) -> None:
-    """Judge every picture of the run that has no verdicts yet."""
+    """Judge every picture of the run that has no verdicts yet.
+
+    Batches are fixed by the pictures that are there, so that a run that was stopped has the verdicts of one that was
+    not, to the last bit: a batch that is not whole is judged again.
+    """
     by_index = {entry.index: entry for entry in entries}
     samples = read_table(store.folder, "samples")
     judged = store.judged_samples()
-    todo = []
+    pictures = []
     for row in samples[samples.status == "ok"].to_dict("records"):
         entry, path = by_index.get(row["layout_index"]), stored_file(store.folder, row["image"])
         if entry is None or path is None:
             raise InputError("names a layout or a picture that is not of this run", file=store.folder, field="samples")
-        if (row["method"], row["layout_index"], row["seed"]) not in judged:
-            todo.append(Picture(row["method"], row["seed"], entry, path))
-    batches = [todo[k : k + SCORING_BATCH] for k in range(0, len(todo), SCORING_BATCH)]
+        pictures.append(Picture(row["method"], row["seed"], entry, path))
+    chunks = [pictures[k : k + SCORING_BATCH] for k in range(0, len(pictures), SCORING_BATCH)]
+    batches = [chunk for chunk in chunks if any((p.method, p.entry.index, p.seed) not in judged for p in chunk)]
     if not batches:
         return
-    done = int((samples.status == "ok").sum())
+    done = len(pictures) - sum(map(len, batches))
     with (
-        tqdm(total=done, initial=done - len(todo), desc="judge", unit="image") as progress,
+        tqdm(total=len(pictures), initial=done, desc="judge", unit="image") as progress,
         closing(run_tasks(ScoringWorker, (factory, arguments), batches, workers)) as results,
     ):
         for rows, count in results:

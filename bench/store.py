@@ -26,15 +26,20 @@ from amdm.errors import InputError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS samples (
-  method TEXT, layout_index INTEGER, seed INTEGER, status TEXT NOT NULL, error TEXT, attempts INTEGER NOT NULL,
-  image TEXT, sha256 TEXT, batch_size INTEGER, seconds REAL, evaluations TEXT,
-  PRIMARY KEY (method, layout_index, seed)) WITHOUT ROWID;
+  method TEXT NOT NULL, layout_index INTEGER NOT NULL CHECK (layout_index >= 0),
+  seed INTEGER NOT NULL CHECK (seed BETWEEN 0 AND 2147483647), status TEXT NOT NULL CHECK (status IN ('ok', 'failed')),
+  error TEXT, attempts INTEGER NOT NULL, image TEXT, sha256 TEXT, batch_size INTEGER, seconds REAL, evaluations TEXT,
+  PRIMARY KEY (method, layout_index, seed)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS verdicts (
-  method TEXT, layout_index INTEGER, seed INTEGER, instance INTEGER, label TEXT NOT NULL, colour TEXT NOT NULL,
-  category TEXT NOT NULL, level INTEGER NOT NULL, box_area REAL NOT NULL, detected INTEGER NOT NULL, iou REAL NOT NULL,
-  success INTEGER NOT NULL, attr INTEGER NOT NULL, miou REAL NOT NULL, mask_px INTEGER, hit_px INTEGER,
-  PRIMARY KEY (method, layout_index, seed, instance)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS events (at TEXT NOT NULL, what TEXT NOT NULL);
+  method TEXT NOT NULL, layout_index INTEGER NOT NULL, seed INTEGER NOT NULL, instance INTEGER NOT NULL,
+  label TEXT NOT NULL, colour TEXT NOT NULL, category TEXT NOT NULL,
+  level INTEGER NOT NULL CHECK (level BETWEEN 1 AND 99),
+  box_area REAL NOT NULL CHECK (box_area BETWEEN 0 AND 1), detected INTEGER NOT NULL CHECK (detected IN (0, 1)),
+  iou REAL NOT NULL CHECK (iou BETWEEN 0 AND 1), success INTEGER NOT NULL CHECK (success IN (0, 1)),
+  attr INTEGER NOT NULL CHECK (attr IN (0, 1)), miou REAL NOT NULL CHECK (miou BETWEEN 0 AND 1),
+  mask_px INTEGER CHECK (mask_px BETWEEN 0 AND 4294967296), hit_px INTEGER CHECK (hit_px BETWEEN 0 AND 4294967296),
+  PRIMARY KEY (method, layout_index, seed, instance)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS events (at TEXT NOT NULL, what TEXT NOT NULL) STRICT;
 """
 SAMPLE_COLUMNS = (
     *("method", "layout_index", "seed", "status", "error", "attempts"),
@@ -44,7 +49,14 @@ VERDICT_COLUMNS = (
     *("method", "layout_index", "seed", "instance", "label", "colour", "category", "level", "box_area"),
     *("detected", "iou", "success", "attr", "miou", "mask_px", "hit_px"),
 )
-PROGRESS_FIELDS = ("started", "finished", "status", "command", "forced", "git", "workers")
+DATABASE = "run.sqlite"
+OWN_FILES = ("run.json", "run.json.partial", DATABASE, f"{DATABASE}-journal", "lock")
+LARGEST_DATABASE = 512 * 2**20
+"""Bytes; a run of 800 layouts, ten methods and ten seeds has a tenth of it."""
+PROGRESS_FIELDS = (
+    *("started", "finished", "status", "command", "forced", "workers", "merged"),
+    *("git", "machine", "driver"),
+)
 """Fields of run.json that may differ when a run goes on; all others are settings."""
 
 
@@ -63,14 +75,15 @@ class RunStore:
     def __init__(self, folder: Path, settings: dict[str, Any], force: bool = False) -> None:
         self.folder = folder
         if folder.exists() and not (folder / "run.json").exists() and any(folder.iterdir()):
-            leftover = {path.name for path in folder.iterdir()} - {"lock", "run.sqlite", "run.json.partial", "images"}
+            leftover = {path.name for path in folder.iterdir()} - {*OWN_FILES, "images"}
             if leftover:
                 raise InputError("is not a run folder and not empty", file=folder)
         folder.mkdir(parents=True, exist_ok=True)
+        _refuse_links(folder)
         self._lock = _locked(folder)
         try:
             self.info = self._agreed(settings, force)
-            self._database = _database(folder / "run.sqlite")
+            self._database = _database(folder / DATABASE)
         except BaseException:
             self._lock.close()
             raise
@@ -112,8 +125,16 @@ class RunStore:
         write_whole(self.folder / path, encoded)
         return str(path), hashlib.sha256(encoded).hexdigest()
 
-    def record(self, samples: Iterable[dict[str, Any]] = (), verdicts: Iterable[Sequence[Any]] = ()) -> None:
-        """Put a batch down in one transaction. New samples lose the verdicts of the pictures that they replace."""
+    def record(
+        self,
+        samples: Iterable[dict[str, Any]] = (),
+        verdicts: Iterable[Sequence[Any]] = (),
+        events: Iterable[str] = (),
+    ) -> None:
+        """Put a batch down in one transaction. New samples lose the verdicts of the pictures that they replace.
+
+        events: what happened on the way (an out-of-memory error that halved the batch, say); kept with the time.
+        """
         samples = list(samples)
         with _transaction(self._database):
             for sample in samples:
@@ -124,16 +145,12 @@ class RunStore:
             self._database.executemany(f"INSERT OR REPLACE INTO samples VALUES ({marks})", rows)
             marks = ", ".join("?" * len(VERDICT_COLUMNS))
             self._database.executemany(f"INSERT OR REPLACE INTO verdicts VALUES ({marks})", list(verdicts))
+            self._database.executemany("INSERT INTO events VALUES (datetime('now'), ?)", [(event,) for event in events])
 
     def forget_verdicts(self) -> None:
         """Drop every verdict, so that all pictures are judged again."""
         with _transaction(self._database):
             self._database.execute("DELETE FROM verdicts")
-
-    def note(self, what: str) -> None:
-        """Record an event (an out-of-memory error that halved a batch, say) with the time."""
-        with _transaction(self._database):
-            self._database.execute("INSERT INTO events VALUES (datetime('now'), ?)", (what,))
 
     def _agreed(self, settings: dict[str, Any], force: bool) -> dict[str, Any]:
         path = self.folder / "run.json"
@@ -143,17 +160,20 @@ class RunStore:
             self.update_info(status="started")
             return self.info
         info = read_run_info(self.folder)
+        earlier = info.get("forced", [])
+        if not isinstance(earlier, list):
+            raise InputError("is not a list", file=path, field="forced")
         forced: list[dict[str, str]] = []
         for field in sorted((set(settings) | set(info)) - set(PROGRESS_FIELDS)):
             if info.get(field) != settings.get(field):
-                where, before, now = _first_difference(field, info.get(field), settings.get(field))
+                where, before, now = first_difference(field, info.get(field), settings.get(field))
                 if not force:
                     raise InputError(f"was {before}, now {now}; use another folder, or --force", file=path, field=where)
                 forced.append({"field": where, "before": before, "now": now})
                 info[field] = settings.get(field)
         self.info = info
         if forced:
-            self.update_info(forced=[*info.get("forced", []), *forced])
+            self.update_info(forced=[*earlier, *forced])
         return self.info
 
 
@@ -170,14 +190,25 @@ def read_run_info(folder: Path) -> dict[str, Any]:
 
 
 def read_table(folder: Path, table: str) -> pd.DataFrame:
-    """``samples`` or ``verdicts`` of a run, without its lock. Raises InputError where there is no such database."""
-    path = folder / "run.sqlite"
-    if not path.exists():
+    """``samples``, ``verdicts`` or ``events`` of a run, without its lock. Raises InputError without such a database."""
+    path = folder / DATABASE
+    columns, order = {
+        "samples": (SAMPLE_COLUMNS, "method, seed, layout_index"),
+        "verdicts": (VERDICT_COLUMNS, "method, seed, layout_index, instance"),
+        "events": (("at", "what"), "rowid"),
+    }[table]
+    if not path.is_file():
         raise InputError("is absent", file=path)
-    columns = {"samples": SAMPLE_COLUMNS, "verdicts": VERDICT_COLUMNS}[table]
+    if path.stat().st_size > LARGEST_DATABASE:
+        raise InputError(f"has more than {LARGEST_DATABASE} bytes", file=path)
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
-            return pd.read_sql_query(f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1, 3, 2, 4", database)
+        with (
+            closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as stored,
+            closing(sqlite3.connect(":memory:")) as copy,  # SQLite checks values only in what it may write
+        ):
+            stored.backup(copy)
+            _check_database(copy, path)
+            return pd.read_sql_query(f"SELECT {', '.join(columns)} FROM {table} ORDER BY {order}", copy)
     except (sqlite3.DatabaseError, pd.errors.DatabaseError) as error:
         raise InputError("is not a run's database", file=path, field=table) from error
 
@@ -193,7 +224,8 @@ def stored_file(folder: Path, name: object) -> Path | None:
 def write_whole(path: Path, content: bytes) -> None:
     """Write so that ``path`` holds all of the content or what it held before."""
     temporary = path.with_name(path.name + ".partial")
-    with temporary.open("wb") as file:
+    temporary.unlink(missing_ok=True)
+    with temporary.open("xb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -210,7 +242,12 @@ class _transaction:
         self.database.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: object, *_: object) -> None:
-        self.database.execute("COMMIT" if kind is None else "ROLLBACK")
+        try:
+            if kind is None:
+                self.database.execute("COMMIT")
+        finally:
+            if self.database.in_transaction:  # SQLite rolls back by itself when the disk is full
+                self.database.execute("ROLLBACK")
 
 
 def _database(path: Path) -> sqlite3.Connection:
@@ -219,12 +256,39 @@ def _database(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode = DELETE")
         database.execute("PRAGMA synchronous = FULL")
         database.executescript(_SCHEMA)
+        _check_database(database, path)
     except sqlite3.DatabaseError as error:
         database.close()
-        if isinstance(error, sqlite3.OperationalError):  # a full disk, say: nothing is wrong with the file
+        if isinstance(error, sqlite3.OperationalError) and "full" in str(error):  # nothing is wrong with the file
             raise
         raise InputError(f"is not a run's database ({error})", file=path) from error
+    except InputError:
+        database.close()
+        raise
     return database
+
+
+def _check_database(database: sqlite3.Connection, path: Path) -> None:
+    """Tables as they are made here and nothing else (a view can run for ever), no damaged page, no value out of range.
+
+    Raises:
+        InputError: naming what is wrong.
+    """
+    query = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.executescript(_SCHEMA)
+        if database.execute(query).fetchall() != fresh.execute(query).fetchall():
+            raise InputError("is not a run's database: other tables, or views or triggers", file=path)
+    found = database.execute("PRAGMA quick_check(1)").fetchone()
+    if found != ("ok",):
+        raise InputError(f"is damaged: {found[0]}", file=path)
+
+
+def _refuse_links(folder: Path) -> None:
+    """A folder that comes from somewhere else could lead what is written to it out of it."""
+    for path in (*(folder / name for name in (*OWN_FILES, "images")), *folder.glob("images/*")):
+        if path.is_symlink():
+            raise InputError("is a link; what a run writes must stay in its folder", file=path)
 
 
 def _locked(folder: Path) -> Any:
@@ -258,10 +322,10 @@ def _sha256(path: Path | None) -> str | None:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path is not None and path.is_file() else None
 
 
-def _first_difference(field: str, before: Any, now: Any) -> tuple[str, str, str]:
+def first_difference(field: str, before: Any, now: Any) -> tuple[str, str, str]:
     """The innermost differing field of two JSON values, and how they differ."""
     if isinstance(before, dict) and isinstance(now, dict):
         for key in sorted(set(before) | set(now)):
             if before.get(key) != now.get(key):
-                return _first_difference(f"{field}.{key}", before.get(key), now.get(key))
+                return first_difference(f"{field}.{key}", before.get(key), now.get(key))
     return field, json.dumps(before), json.dumps(now)

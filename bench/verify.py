@@ -1,10 +1,11 @@
-"""Whether a run folder holds what its run.json says: records, pictures and digests."""
+"""Whether a run folder holds what its run.json says: provenance, records, pictures and digests."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -12,8 +13,14 @@ from amdm.errors import InputError
 from bench.detection import registry
 from bench.job import Job, RunFacts, read_run
 from bench.layouts.layout_set import LayoutSet
-from bench.store import read_table, stored_file
-from bench.tables import CEILING
+from bench.store import read_run_info, read_table, stored_file
+
+PROVENANCE = (
+    *("python", "packages", "git", "sources", "device", "device_name", "driver", "machine", "dtype"),
+    *("profile", "method_settings", "layouts", "layout_hash", "weights", "judge", "seeds", "batch"),
+    *("started", "finished", "status", "command", "workers"),
+)
+"""What run.json must say of a run so that it can be repeated."""
 
 
 def verify_run(folder: Path) -> list[str]:
@@ -25,16 +32,31 @@ def verify_run(folder: Path) -> list[str]:
     job, facts = read_run(folder)
     samples, verdicts = read_table(folder, "samples"), read_table(folder, "verdicts")
     layout_set = job.layout_set()
-    problems = []
+    problems = _provenance(read_run_info(folder))
     if layout_set.hash != facts.layout_hash:
         problems.append(f"layouts: {layout_set.name} is not the set that was run (hash {layout_set.hash[:12]})")
-    return [
+    found = [
         *problems,
         *_weights(job, facts),
         *_records(job, layout_set, samples),
         *_pictures(folder, samples),
         *_verdicts(layout_set, samples, verdicts),
     ]
+    return [str(InputError(problem)) for problem in found]  # names in records may hold terminal escapes
+
+
+def _provenance(info: dict[str, Any]) -> list[str]:
+    """What run.json does not say."""
+    missing = [field for field in PROVENANCE if field not in info]
+    empty = [
+        field for field in ("python", "packages", "sources", "machine", "started", "command") if not info.get(field)
+    ]
+    found = [f"run.json: does not say {field}" for field in dict.fromkeys(missing + empty)]
+    if info.get("status") == "complete" and not info.get("finished"):
+        found.append("run.json: complete, without the time of its end")
+    if info.get("forced"):
+        found.append("run.json: the run went on under other settings (--force); see its field forced")
+    return found
 
 
 def _weights(job: Job, facts: RunFacts) -> list[str]:
@@ -57,9 +79,7 @@ def _judge(facts: RunFacts) -> list[str]:
 
 def _records(job: Job, layout_set: LayoutSet, samples: pd.DataFrame) -> list[str]:
     """Samples that were asked for and are not there, or the other way round."""
-    wanted = {(m, e.index, s) for m in job.methods for e in layout_set.entries for s in job.seeds}
-    if job.profile == "mini":
-        wanted |= {(CEILING, e.index, job.seeds[0]) for e in layout_set.entries}
+    wanted = {(group.method, entry.index, group.seed) for group in job.work(layout_set) for entry in group.entries}
     there = set(samples[["method", "layout_index", "seed"]].itertuples(index=False, name=None))
     failed = int((samples["status"] != "ok").sum())
     return [

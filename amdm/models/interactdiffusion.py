@@ -156,9 +156,9 @@ class InteractDiffusion(ControlModel):
     def bind(self, request: SampleRequest) -> Denoiser:
         """Captions, negative prompt and grounding, encoded once. Raises InputError as :meth:`conditions` does."""
         count = len(request.layouts)
-        conditions = self.conditions(request.layouts).for_guidance()
+        conditions = self.conditions(request.layouts).for_guidance().to(self.unet.device, self.unet.dtype)
         texts = [request.negative_prompt] * count + [layout.caption for layout in request.layouts]
-        context = self.text.encode(texts)[0]
+        context = self.text.encode(texts)[0].to(self.unet.device)
         last = int(self.fuser_beta * request.num_inference_steps)
 
         def denoise(x: torch.Tensor, t: float, i: int) -> torch.Tensor:

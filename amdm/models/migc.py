@@ -118,13 +118,13 @@ class MIGC(ControlModel):
         """Conditions encoded once, when the first latents tell their size; raises InputError at once."""
         self._check(request.layouts)
         count = len(request.layouts)
-        uncond = self.text.encode([request.negative_prompt] * count)[0]
+        uncond = self.text.encode([request.negative_prompt] * count)[0].to(self.unet.device)
         size = (request.height, request.width)
         bound: list[MIGCConditions] = []
 
         def denoise(x: torch.Tensor, t: float, i: int) -> torch.Tensor:
             if not bound:
-                bound.append(self.conditions(request.layouts, size, (x.shape[-2], x.shape[-1])))
+                bound.append(self.conditions(request.layouts, size, (x.shape[-2], x.shape[-1])).to(x.device))
             conditions = bound[0]
             permutations = {}
             if i <= self.migc_steps:

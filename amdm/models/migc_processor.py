@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Any
 
 import torch
 from diffusers.models.attention_processor import Attention
@@ -38,6 +39,11 @@ class MIGCConditions:
     masks: torch.Tensor
     scales: InstanceScales | None = None
     _by_grid: dict[tuple[int, int], LayerMasks] = field(default_factory=dict, repr=False)
+
+    def to(self, device: torch.device) -> MIGCConditions:
+        """On another device."""
+        moved: dict[str, Any] = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, torch.Tensor)}
+        return replace(self, **moved, _by_grid={})
 
     def layer_masks(self, grid: tuple[int, int]) -> LayerMasks:
         """The masks on a layer's grid (rows, columns), bilinear; made once for each grid."""

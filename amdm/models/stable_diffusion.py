@@ -22,7 +22,7 @@ class StableDiffusion(ControlModel):
     def bind(self, request: SampleRequest) -> Denoiser:
         """Captions and negative prompt, encoded once."""
         texts = [request.negative_prompt] * len(request.layouts) + [layout.caption for layout in request.layouts]
-        context = self.text.encode(texts)[0]
+        context = self.text.encode(texts)[0].to(self.unet.device)
 
         def denoise(x: torch.Tensor, t: float, i: int) -> torch.Tensor:
             timestep = torch.tensor(t, device=x.device)

@@ -28,7 +28,8 @@ class PhraseEncoder:
         """Hidden states (N, L, D) after the last norm, and pooled outputs (N, D) at the end token, no projection."""
         new = [text for text in dict.fromkeys(texts) if text not in self._known]
         if new:
-            with torch.no_grad():
+            # What is remembered may be read outside of the inference mode that it was made in.
+            with torch.inference_mode(False), torch.no_grad():
                 hidden, pooled = self.encode_fresh(new)
             self._known.update(zip(new, zip(hidden, pooled, strict=True), strict=True))
         found = [self._known[text] for text in texts]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.commands.options import integers, names
+from bench.commands.options import integers, names, shard_of
 
 if TYPE_CHECKING:
     from bench.job import Job
@@ -27,6 +27,7 @@ class Choice:
     device: str
     dtype: str
     weights_dir: Path | None
+    shard: str | None = None
 
     def job(self, profile: str, default_methods: tuple[str, ...]) -> Job:
         """The job on a profile that was chosen, every field checked."""
@@ -46,4 +47,5 @@ class Choice:
             overrides=tuple(self.change or ()),
             device=loading.device,
             dtype=str(loading.dtype).removeprefix("torch."),
+            shard=shard_of(self.shard),
         )

@@ -27,6 +27,9 @@ SetOption = Annotated[
 DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …; auto: cuda where there is one")]
 DtypeOption = Annotated[str, typer.Option(help="of the UNets: float32, bfloat16, float16; auto: by device")]
 WeightsDirOption = Annotated[Path | None, typer.Option(help="folder of the public checkpoints")]
+ShardOption = Annotated[
+    str | None, typer.Option(help="i/n: only the i-th of n parts, in a folder of its own; see merge")
+]
 DetectorOption = Annotated[
     str | None, typer.Option(help="mini, grounded-sam or yolo; by default the one that the run names")
 ]
@@ -44,6 +47,16 @@ def integers(text: str, field: str = "seeds") -> tuple[int, ...]:
 def numbers(text: str, field: str) -> tuple[float, ...]:
     """``"2,3.5"`` → (2.0, 3.5). Raises InputError for anything else."""
     return tuple(_numbers(text, float, field))
+
+
+def shard_of(text: str | None) -> tuple[int, int] | None:
+    """``"2/3"`` → (2, 3). Raises InputError for anything else."""
+    if text is None:
+        return None
+    parts = text.split("/")
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and len(part) < 6 for part in parts):
+        raise InputError(f"{text!r} is not of the form i/n, for example 1/4", field="shard")
+    return int(parts[0]), int(parts[1])
 
 
 def names(text: str) -> tuple[str, ...]:

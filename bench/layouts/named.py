@@ -39,7 +39,7 @@ def load_layouts(name_or_path: str | Path) -> LayoutSet:
             raise InputError("not there: run `amdm-bench layouts fetch`, or set AMDM_COCO_MIG_DIR", file=path)
         return read_layouts(path, name)
     path = Path(name_or_path)
-    if not path.suffix and not path.exists():
+    if not path.suffix and not os.path.exists(path):  # False too for a name that no file can have
         raise InputError(f"unknown layout set {name!r}; known: {', '.join(SET_NAMES)}; or a file", field="layouts")
     return read_layouts(path)
 

@@ -14,6 +14,8 @@ from amdm.layout import Instance, Layout, checked_box
 from bench.layouts.layout_set import Entry, Label, LayoutSet
 from bench.layouts.vocabulary import COCO, MINI, Vocabulary
 
+LARGEST_FILE = 512 * 2**20
+"""Bytes; COCO's captions and instances have less."""
 MAX_DEPTH = 8
 """Of a YAML file; MIGC's has a depth of 4."""
 
@@ -200,8 +202,14 @@ class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ign
 
 def _text(path: Path) -> str:
     try:
+        if path.exists() and not path.is_file():
+            raise InputError("is not a file", file=path)  # a pipe or a device can be read for ever
+        if path.stat().st_size > LARGEST_FILE:
+            raise InputError(f"has more than {LARGEST_FILE} bytes", file=path)
         return path.read_text(encoding="utf-8")
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(error.strerror or "cannot be read", file=path) from None
-    except UnicodeDecodeError:
+    except ValueError:  # of the content, or of a name that holds NUL
         raise InputError("not UTF-8 text", file=path) from None

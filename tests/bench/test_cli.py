@@ -174,6 +174,27 @@ def test_other_settings_on_the_same_folder_stop(call: Call, fake_networks: None)
     assert read_run_info(Path("run"))["forced"] == [{"field": "seeds", "before": "[0]", "now": "[1]"}]
 
 
+def test_shards_are_merged_by_command(call: Call, fake_networks: None) -> None:
+    for shard in ("1/2", "2/2"):
+        assert call("migc", *SMALL, "--methods", "migc", "--shard", shard).status == 0
+    parts = sorted(Path("runs").iterdir())
+    assert [part.name[-13:] for part in parts] == ["-shard-1-of-2", "-shard-2-of-2"]
+    assert call("merge", "all", parts[0], parts[0]).error.startswith(f"{parts[0]}: samples: ")
+    assert call("merge", "all", parts[0]).status == 2
+    merged = call("merge", "all", *parts)
+    assert merged.status == 0 and "20 samples of 2 runs" in merged.out
+    assert (Path("reports") / "all" / "table1.md").is_file()
+    again = call("migc", *SMALL, "--methods", "migc", "--out", "all")
+    assert again.status == 0 and "complete: 20 images" in again.out
+
+
+@pytest.mark.parametrize("shard", ["", "1", "0/2", "3/2", "1/2/3", "a/b", "-1/2", "1/99999", "1/999999", "²/2"])
+def test_a_shard_that_is_none_is_one_line(call: Call, fake_networks: None, shard: str) -> None:
+    answer = call("migc", *SMALL, f"--shard={shard}")
+    assert answer.status == 2 and answer.error.startswith("shard: ")
+    assert list(Path.cwd().iterdir()) == []
+
+
 def test_failed_samples_end_non_zero(call: Call, fake_networks: None, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.bench.test_generation import not_finite
 

@@ -195,3 +195,38 @@ def test_run_json_is_plain_json(tmp_path: Path) -> None:
     with RunStore(tmp_path / "run", {"methods": ("a", "b")}) as store:
         store.update_info(status="complete")
     assert json.loads((tmp_path / "run" / "run.json").read_text()) == {"methods": ["a", "b"], "status": "complete"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE VIEW strange AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n",
+        "CREATE TRIGGER strange AFTER INSERT ON events BEGIN DELETE FROM samples; END",
+        "ALTER TABLE samples ADD COLUMN strange TEXT",
+        "PRAGMA ignore_check_constraints = 1; "
+        "INSERT INTO samples VALUES ('m', -1, 0, 'ok', NULL, 1, '', '', 1, 1.0, '');",
+    ],
+)
+def test_a_database_of_another_make_is_refused(tmp_path: Path, statement: str) -> None:
+    RunStore(tmp_path / "run", SETTINGS).__exit__()
+    with sqlite3.connect(tmp_path / "run" / "run.sqlite") as database:
+        database.executescript(statement)
+    for use in (lambda: read_table(tmp_path / "run", "samples"), lambda: RunStore(tmp_path / "run", SETTINGS)):
+        with pytest.raises(InputError, match=r"run\.sqlite: is (not a run's database|damaged)"):
+            use()
+
+
+@pytest.mark.parametrize("name", ["run.json", "run.json.partial", "run.sqlite", "lock", "images", "images/m"])
+def test_a_link_cannot_lead_writes_out_of_the_folder(tmp_path: Path, name: str) -> None:
+    with RunStore(tmp_path / "run", SETTINGS) as store:
+        add(store)
+    own, away = tmp_path / "run" / name, tmp_path / "away"
+    if own.exists():
+        own.rename(away)
+    else:
+        away.write_bytes(b"mine")
+    own.symlink_to(away)
+    before = away.read_bytes() if away.is_file() else sorted(away.rglob("*"))
+    with pytest.raises(InputError, match=f"{name}: is a link"):
+        RunStore(tmp_path / "run", SETTINGS)
+    assert (away.read_bytes() if away.is_file() else sorted(away.rglob("*"))) == before

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 
 import pytest
 
+from bench.store import read_run_info
 from bench.verify import verify_run
 from tests.bench.conftest import JobRunner
 
@@ -60,3 +62,24 @@ def test_other_weights_are_found(folder: Path, monkeypatch: pytest.MonkeyPatch) 
         "weights: judge is not the file that was used",
         "weights: unet is not the file that was used",
     ]
+
+
+def test_missing_provenance_is_found(folder: Path) -> None:
+    info = read_run_info(folder)
+    changed = {name: value for name, value in info.items() if name not in ("driver", "git")}
+    (folder / "run.json").write_text(json.dumps({**changed, "sources": ""}))
+    assert verify_run(folder) == [f"run.json: does not say {field}" for field in ("git", "driver", "sources")]
+
+
+def test_a_forced_run_is_pointed_out(folder: Path) -> None:
+    info = read_run_info(folder)
+    (folder / "run.json").write_text(json.dumps({**info, "forced": [{"field": "batch", "before": "1", "now": "2"}]}))
+    assert verify_run(folder) == ["run.json: the run went on under other settings (--force); see its field forced"]
+
+
+def test_terminal_escapes_in_records_are_shown_not_sent(folder: Path) -> None:
+    change(
+        folder, "UPDATE samples SET image = 'images/' || char(27) || '[2J' WHERE method = 'migc' AND layout_index = 0"
+    )
+    problems = verify_run(folder)
+    assert "images/\\x1b[2J: is absent" in problems and all(problem.isprintable() for problem in problems)

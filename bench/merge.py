@@ -1,0 +1,127 @@
+"""Runs of shards joined into the run that one process would have made."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from amdm.errors import InputError
+from bench.job import read_run
+from bench.provenance import circumstances
+from bench.store import (
+    PROGRESS_FIELDS,
+    SAMPLE_COLUMNS,
+    VERDICT_COLUMNS,
+    RunStore,
+    first_difference,
+    read_run_info,
+    read_table,
+    stored_file,
+    write_whole,
+)
+
+KEY = ["method", "layout_index", "seed"]
+APART = {*PROGRESS_FIELDS, "shard"}
+"""Fields of run.json in which the parts of a run may differ."""
+
+
+def merge_runs(out: Path, parts: Sequence[Path], allow_gaps: bool = False) -> int:
+    """Make ``out`` of the runs in ``parts``; returns how many samples it holds.
+
+    Everything is checked before anything is written, the pictures' digests too; stopped, the same call goes on.
+
+    Raises:
+        InputError: settings differ (naming the field), two parts hold one sample, samples or verdicts are missing
+            (without ``allow_gaps``), a picture is not as recorded, or a folder is no run.
+    """
+    infos = [read_run_info(part) for part in parts]
+    for part, info in zip(parts[1:], infos[1:], strict=True):
+        for field in sorted((set(info) | set(infos[0])) - APART):
+            if info.get(field) != infos[0].get(field):
+                where, first, here = first_difference(field, infos[0].get(field), info.get(field))
+                raise InputError(f"is {here}, and {first} in {parts[0]}", file=part / "run.json", field=where)
+    samples = [read_table(part, "samples") for part in parts]
+    verdicts = [read_table(part, "verdicts") for part in parts]
+    _check_overlaps(parts, samples)
+    gaps = _gaps(parts[0], samples, verdicts)
+    if gaps and not allow_gaps:
+        raise InputError(f"{len(gaps)} samples are missing or not judged, the first {gaps[0]}; --allow-gaps", file=out)
+    for part, table in zip(parts, samples, strict=True):
+        for _ in _pictures(part, table):
+            pass
+    shared = {field: value for field, value in infos[0].items() if field not in APART}
+    with RunStore(out, {**shared, "shard": None}) as store:
+        store.update_info(**_progress(parts, infos), status="merging")
+        for part, own, judged in zip(parts, samples, verdicts, strict=True):
+            _take_over(store, part, own, judged)
+        store.update_info(status="gaps" if gaps else "failed samples" if store.failed_samples() else "complete")
+    return sum(map(len, samples))
+
+
+def _take_over(store: RunStore, part: Path, samples: pd.DataFrame, verdicts: pd.DataFrame) -> None:
+    """Pictures, then all records in one transaction; nothing where an earlier, stopped merge did it."""
+    keys = set(samples[KEY].itertuples(index=False, name=None))
+    if keys <= store.whole_samples() | store.failed_samples():
+        return
+    for name, content in _pictures(part, samples):
+        target = stored_file(store.folder, name)
+        assert target is not None  # it lies inside its own run folder
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, content)
+    judged = [tuple(row[column] for column in VERDICT_COLUMNS) for row in _rows(verdicts, VERDICT_COLUMNS)]
+    events = [f"{part}, {row['at']}: {row['what']}" for row in _rows(read_table(part, "events"), ("at", "what"))]
+    store.record(_rows(samples, SAMPLE_COLUMNS), judged, events)
+
+
+def _check_overlaps(parts: Sequence[Path], samples: Sequence[pd.DataFrame]) -> None:
+    owner: dict[tuple[Any, ...], Path] = {}
+    for part, table in zip(parts, samples, strict=True):
+        for key in table[KEY].itertuples(index=False, name=None):
+            if key in owner:
+                raise InputError(f"{key} is also in {owner[key]}", file=part, field="samples")
+            owner[key] = part
+
+
+def _gaps(first: Path, samples: Sequence[pd.DataFrame], verdicts: Sequence[pd.DataFrame]) -> list[tuple[Any, ...]]:
+    """Samples of the whole job that no part holds, or that are whole and not judged."""
+    job, _ = read_run(first)
+    whole = replace(job, shard=None)
+    wanted = {(g.method, e.index, g.seed) for g in whole.work(whole.layout_set()) for e in g.entries}
+    held, judged = pd.concat(samples), pd.concat(verdicts)
+    failed = set(held[held["status"] != "ok"][KEY].itertuples(index=False, name=None))
+    return sorted(wanted - failed - set(judged[KEY].itertuples(index=False, name=None)))
+
+
+def _pictures(part: Path, samples: pd.DataFrame) -> Iterator[tuple[str, bytes]]:
+    """(name in the folder, content) of each picture. Raises InputError where one is not as recorded."""
+    for row in samples[samples["status"] == "ok"].to_dict("records"):
+        path = stored_file(part, row["image"])
+        content = path.read_bytes() if path is not None and path.is_file() else b""
+        if hashlib.sha256(content).hexdigest() != row["sha256"]:
+            raise InputError("is not the picture that was recorded", file=part, field=str(row["image"]))
+        yield row["image"], content
+
+
+def _rows(table: pd.DataFrame, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """As plain values; what pandas calls NaN was NULL."""
+    plain = table[list(columns)].astype(object)
+    return [{str(k): value for k, value in row.items()} for row in plain.where(plain.notna(), None).to_dict("records")]
+
+
+def _progress(parts: Sequence[Path], infos: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    own = [{"folder": str(part), **{k: info.get(k) for k in APART}} for part, info in zip(parts, infos, strict=True)]
+    return {
+        "started": min((str(info["started"]) for info in infos if info.get("started")), default=None),
+        "finished": max((str(info["finished"]) for info in infos if info.get("finished")), default=None),
+        "command": shlex.join(["amdm-bench", *sys.argv[1:]]),
+        "workers": sum(int(info.get("workers") or 0) for info in infos),
+        "merged": own,
+        **circumstances(),
+    }

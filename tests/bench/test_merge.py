@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amdm.errors import InputError
+from bench.generation import groups, share
+from bench.job import Job, run_job
+from bench.merge import merge_runs
+from bench.store import RunStore, read_run_info, read_table
+from bench.verify import verify_run
+from tests.bench.conftest import JobRunner
+from tests.bench.fakes import METHODS, small_set
+from tests.bench.test_generation import assert_same
+
+SHARDS = [(1, 2), (2, 2)]
+
+
+@pytest.fixture
+def parts(run_fake_job: JobRunner) -> list[Path]:
+    return [run_fake_job(f"part{i}", shard=(i, n)) for i, n in SHARDS]
+
+
+def change_info(folder: Path, **fields: Any) -> None:
+    info = read_run_info(folder)
+    (folder / "run.json").write_text(json.dumps({**info, **fields}))
+
+
+def test_shards_hold_each_group_once_and_whole() -> None:
+    work = groups(small_set(), METHODS, (0, 1), 8)
+    parts = [share(work, (i, 3)) for i in (1, 2, 3)]
+    assert [len(part) for part in parts] == [4, 4, 4]
+    assert sorted(g.entries[0].index for part in parts for g in part) == sorted(g.entries[0].index for g in work)
+    assert all(group in work for part in parts for group in part)
+    assert {group.method for group in parts[0]} == set(METHODS)
+
+
+@pytest.mark.parametrize(("shard", "message"), [((0, 2), "not between"), ((3, 2), "not between"), ((1, 4), "only 3")])
+def test_an_impossible_shard_is_refused(shard: tuple[int, int], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        share(groups(small_set(), METHODS, (0,), 8), shard)
+
+
+def test_merged_shards_are_the_run_of_one_process(run_fake_job: JobRunner, parts: list[Path], tmp_path: Path) -> None:
+    whole = run_fake_job("whole")
+    assert 0 < len(read_table(parts[0], "samples")) < len(read_table(whole, "samples"))
+    assert verify_run(parts[0]) == []
+    assert merge_runs(tmp_path / "merged", parts) == len(read_table(whole, "samples"))
+    assert_same(tmp_path / "merged", whole)
+    assert verify_run(tmp_path / "merged") == []
+    info = read_run_info(tmp_path / "merged")
+    assert info["shard"] is None and info["status"] == "complete" and len(info["merged"]) == 2
+    job = Job("mini", "mini", ("interactdiffusion", "migc"), (0,), 8, 25)
+    assert run_job(job, tmp_path / "merged", tmp_path / "reports", 1)[1] == 0  # its command finds it complete
+    assert (tmp_path / "reports" / "merged" / "summary.json").is_file()
+
+
+def test_a_stopped_merge_goes_on(parts: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = RunStore.record, []
+
+    def record(self: RunStore, *arguments: Any) -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        real(self, *arguments)
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space"):
+        patched.setattr(RunStore, "record", record)
+        merge_runs(tmp_path / "merged", parts)
+    assert read_run_info(tmp_path / "merged")["status"] == "merging"
+    merge_runs(tmp_path / "merged", parts)
+    assert verify_run(tmp_path / "merged") == []
+
+
+def test_overlaps_are_refused(parts: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"part0|part1: samples: .* is also in .*part1"):
+        merge_runs(tmp_path / "merged", [parts[0], parts[1], parts[0]])
+    assert not (tmp_path / "merged").exists()
+
+
+def test_gaps_are_refused_unless_allowed(parts: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"merged: \d+ samples are missing or not judged"):
+        merge_runs(tmp_path / "merged", parts[:1])
+    assert not (tmp_path / "merged").exists()
+    merge_runs(tmp_path / "merged", parts[:1], allow_gaps=True)
+    assert read_run_info(tmp_path / "merged")["status"] == "gaps"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"weights": {"unet": "xyz"}}, 'weights.unet: is "xyz", and "abc" in'),
+        ({"sources": "other"}, "sources: is"),
+        ({"batch": 4}, "batch: is 4, and 8"),
+    ],
+)
+def test_parts_under_different_settings_are_refused(
+    parts: list[Path], tmp_path: Path, fields: dict[str, Any], message: str
+) -> None:
+    change_info(parts[1], **fields)
+    with pytest.raises(InputError, match="part2/run.json: " + message.replace(".", r"\.")):
+        merge_runs(tmp_path / "merged", parts)
+    assert not (tmp_path / "merged").exists()
+
+
+def test_a_changed_picture_is_refused(parts: list[Path], tmp_path: Path) -> None:
+    next((parts[1] / "images" / "migc").iterdir()).write_bytes(b"other")
+    with pytest.raises(InputError, match=r"part2: images/migc/.* is not the picture that was recorded"):
+        merge_runs(tmp_path / "merged", parts)
+    assert not (tmp_path / "merged").exists()
+
+
+def test_parts_on_another_machine_are_joined(parts: list[Path], tmp_path: Path) -> None:
+    change_info(parts[1], machine="elsewhere", git=None, driver="1.2")
+    shutil.move(parts[1], tmp_path / "moved")
+    merge_runs(tmp_path / "merged", [parts[0], tmp_path / "moved"])
+    assert read_run_info(tmp_path / "merged")["merged"][1]["machine"] == "elsewhere"

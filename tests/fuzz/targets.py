@@ -1,0 +1,230 @@
+"""What is fuzzed: for each kind of input a strategy of cases, and what reads one."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import yaml
+from hypothesis import strategies as st
+from PIL import Image
+
+from amdm.config import MethodSettings, Profile, load_profile
+from amdm.layout_file import read_layout
+from amdm.style_image import load_style
+from bench.commands.options import integers, numbers, shard_of
+from bench.job import Job, run_job, score_run, write_report
+from bench.layouts.readers import read_layouts
+from bench.merge import merge_runs
+from bench.verify import verify_run
+from tests.bench.fakes import BlobDetector, painter
+from tests.fuzz.hostile import changed, deep, mutated, scalars, texts, values
+
+BOXES = [
+    {"bbox": [0.1, 0.1, 0.4, 0.4], "label": "a red circle"},
+    {"bbox": [0.5, 0.5, 0.9, 0.9], "label": "a blue arch"},
+]
+LAYOUTS = {str(k): {"caption": f"a photo of {k}", "image_id": f"{k:06}", "segment": BOXES * (k + 1)} for k in range(3)}
+MIGC = {
+    f"caption {k}": {"a red bowl": [[0.1, 0.1, 0.4, 0.4]], "a blue cat": [[0, 0, 1, 1]], "coco_id": str(k)}
+    for k in range(2)
+}
+ONE_LAYOUT = {
+    "caption": "a person and a ball",
+    "segment": BOXES,
+    "interactions": [{"subject": BOXES[0], "action": "kicking", "object": BOXES[1]}],
+    "style": "style.png",
+}
+NOISE = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+TABLES = {
+    "samples": ("method", "layout_index", "seed", "status", "error", "image", "sha256", "seconds"),
+    "verdicts": ("method", "level", "iou", "attr", "label", "colour"),
+}
+
+
+OVERRIDABLE = (
+    *("aggregation.s", "aggregation.weights", "aggregation", "settings.all.num_inference_steps", "settings.migc"),
+    *("settings", "models", "height", "noise_seed", "a.b.c"),
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """cases: a strategy. read: a case and an empty folder → what uses it. share: of all cases, in parts."""
+
+    cases: st.SearchStrategy[Any]
+    read: Callable[[Any, Path], object]
+    share: int
+
+
+def as_json(value: Any) -> bytes:
+    """As JSON, with halves of surrogate pairs, NaN and infinity."""
+    return json.dumps(value, default=str).encode()
+
+
+def targets(run: Path) -> dict[str, Target]:
+    """By name; ``run`` is a whole run folder (:func:`small_job`)."""
+    presets = {name: yaml.safe_load((files("amdm.presets") / f"{name}.yaml").read_text()) for name in ("mini", "paper")}
+    info = json.loads((run / "run.json").read_text())
+    method = load_profile("mini").method("interactdiffusion+migc").describe()
+    plain = as_json(LAYOUTS)
+    return {
+        "layout sets": Target(changed(LAYOUTS).map(as_json) | mutated(plain) | deep | st.binary(), _layout_set, 16),
+        "MIGC's layout sets": Target(changed(MIGC).map(_yaml) | mutated(_yaml(MIGC)), _migc_set, 8),
+        "layouts": Target(changed(ONE_LAYOUT).map(as_json) | mutated(as_json(ONE_LAYOUT)) | deep, _layout, 16),
+        "presets": Target(st.sampled_from(sorted(presets)).flatmap(lambda name: changed(presets[name])), _preset, 12),
+        "methods": Target(changed(method), _method, 8),
+        "overrides": Target(st.lists(_overrides(), min_size=1, max_size=3), _override, 8),
+        "options": Target(texts | st.from_regex(r"[0-9a,./e+-]{1,12}", fullmatch=True), _options, 8),
+        "style images": Target(st.sampled_from(_pictures()).flatmap(mutated) | st.binary(), _style, 14),
+        "run.json": Target(st.tuples(_actions(), changed(info)), lambda case, folder: _run_info(run, case, folder), 3),
+        "run.sqlite, bytes": Target(
+            st.tuples(_actions(), mutated((run / "run.sqlite").read_bytes())),
+            lambda case, folder: _run_bytes(run, case, folder),
+            2,
+        ),
+        "run.sqlite, values": Target(
+            st.tuples(_actions(), _statements()), lambda case, folder: _run_values(run, case, folder), 2
+        ),
+    }
+
+
+@contextmanager
+def small_job(folder: Path) -> Iterator[Path]:
+    """A run on five layouts by a painter in place of the models, which stands in for them while this is open."""
+    with (
+        patch("bench.job.make_generator", lambda job: painter()),
+        patch("bench.job.make_judge", BlobDetector),
+        patch("bench.merge.circumstances", lambda: {"git": None, "machine": "m", "driver": None}),
+    ):
+        job = Job("mini", "mini", ("migc",), (0,), 8, 5)
+        yield run_job(job, folder / "run", folder / "reports", 1)[0]
+
+
+def _layout_set(content: bytes, folder: Path) -> None:
+    (folder / "set.json").write_bytes(content)
+    read_layouts(folder / "set.json").subset(5)
+
+
+def _migc_set(content: bytes, folder: Path) -> None:
+    (folder / "set.txt").write_text("\n".join(MIGC))
+    (folder / "set_anno.yaml").write_bytes(content)
+    read_layouts(folder / "set.txt")
+
+
+def _layout(content: bytes, folder: Path) -> None:
+    (folder / "layout.json").write_bytes(content)
+    layout, _ = read_layout(folder / "layout.json")
+    layout.triples()
+
+
+def _preset(content: Any, folder: Path) -> None:
+    profile = Profile(content, folder / "preset.yaml")
+    for settings in profile.methods.values():
+        _aggregation(settings)
+
+
+def _method(content: Any, _: Path) -> None:
+    _aggregation(MethodSettings.read(content))
+
+
+def _override(changes: list[str], _: Path) -> None:
+    _aggregation(load_profile("mini").method("interactdiffusion+migc", changes))
+
+
+def _aggregation(settings: MethodSettings) -> None:
+    """As a method is made of its settings."""
+    if settings.aggregation is not None:
+        config = settings.aggregation.config()
+        config.check_models(len(settings.models))
+        config.steps(settings.steps)
+
+
+def _options(text: str, _: Path) -> None:
+    for read in (integers, lambda one: numbers(one, "guidances"), shard_of):
+        read(text)
+
+
+def _style(content: bytes, folder: Path) -> None:
+    (folder / "style.png").write_bytes(content)
+    assert load_style(folder / "style.png").mode == "RGB"
+
+
+def _run_info(run: Path, case: tuple[str, Any], folder: Path) -> None:
+    shutil.copytree(run, folder / "run")
+    (folder / "run" / "run.json").write_bytes(as_json(case[1]))
+    _use(case[0], folder)
+
+
+def _run_bytes(run: Path, case: tuple[str, bytes], folder: Path) -> None:
+    shutil.copytree(run, folder / "run")
+    (folder / "run" / "run.sqlite").write_bytes(case[1])
+    _use(case[0], folder)
+
+
+def _run_values(run: Path, case: tuple[str, list[tuple[str, str, Any]]], folder: Path) -> None:
+    shutil.copytree(run, folder / "run")
+    with closing(sqlite3.connect(folder / "run" / "run.sqlite")) as database:
+        for table, column, value in case[1]:
+            try:
+                database.execute(f"UPDATE {table} SET {column} = ? WHERE layout_index = 1", (value,))
+            except (sqlite3.Error, OverflowError, UnicodeEncodeError):
+                continue  # SQLite itself refuses it
+        database.commit()
+    _use(case[0], folder)
+
+
+def _use(action: str, folder: Path) -> None:
+    if action == "verify":
+        verify_run(folder / "run")
+    elif action == "table":
+        write_report(folder / "run", folder / "reports")
+    elif action == "merge":
+        merge_runs(folder / "merged", [folder / "run"], allow_gaps=True)
+    else:
+        score_run(folder / "run", 1, again=True, force=True)
+
+
+def _actions() -> st.SearchStrategy[str]:
+    return st.sampled_from(("verify", "table", "merge", "score"))
+
+
+def _statements() -> st.SearchStrategy[list[tuple[str, str, Any]]]:
+    column = st.sampled_from([(table, name) for table, names in TABLES.items() for name in names])
+    return st.lists(st.tuples(column, scalars).map(lambda one: (*one[0], one[1])), min_size=1, max_size=3)
+
+
+def _overrides() -> st.SearchStrategy[str]:
+    names = st.sampled_from(OVERRIDABLE)
+    written = values.map(lambda value: as_json(value).decode())
+    return st.tuples(names | texts, written | texts).map("=".join)
+
+
+def _yaml(value: Any) -> bytes:
+    return yaml.safe_dump(value, allow_unicode=True).encode("utf-8", "surrogatepass")
+
+
+def _pictures() -> list[bytes]:
+    picture, found = Image.fromarray(NOISE), []
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    grey = Image.fromarray(NOISE[..., 0].astype(np.uint16) * 257)
+    for image, kind, options in (
+        *((picture, kind, {}) for kind in ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")),
+        *((grey, "PNG", {}), (picture.convert("CMYK"), "JPEG", {}), (picture, "JPEG", {"exif": exif})),
+        *((picture.convert("RGBA"), "PNG", {}), (picture.convert("P"), "PNG", {"transparency": 0})),
+    ):
+        buffer = io.BytesIO()
+        image.save(buffer, kind, **options)
+        found.append(buffer.getvalue())
+    return found

@@ -1,0 +1,76 @@
+"""Whether two working folders, each with a run under ``run`` and tables under ``reports``, hold the same."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.store import PROGRESS_FIELDS, VERDICT_COLUMNS, read_run_info
+
+TIMED = {"seconds"}
+"""Columns of the records that may differ."""
+
+
+def differences(one: Path, other: Path) -> list[str]:
+    """What differs between two complete runs besides times and dates: records, verdicts, pictures, tables, settings."""
+    found = []
+    for name, first, second in (
+        ("samples", _rows(one, "samples"), _rows(other, "samples")),
+        ("verdicts", _rows(one, "verdicts"), _rows(other, "verdicts")),
+        ("pictures", _files(one / "run" / "images"), _files(other / "run" / "images")),
+        ("table1.csv", _table(one), _table(other)),
+        ("summary.json", _report(one, "summary.json"), _report(other, "summary.json")),
+        ("grid.png", _report(one, "grid.png"), _report(other, "grid.png")),
+        ("run.json", _settings(one), _settings(other)),
+    ):
+        if first != second:
+            found.append(f"{name} differ: {_what(first, second)}")
+    return found
+
+
+def _what(first: Any, second: Any) -> str:
+    if not isinstance(first, dict) or not isinstance(second, dict):
+        return ""
+    changed = [key for key in {*first, *second} if first.get(key) != second.get(key)]
+    return f"{len(changed)} of {len(first)}, for example {min(map(str, changed))}"
+
+
+def _rows(folder: Path, table: str) -> dict[Any, dict[str, Any]]:
+    with closing(sqlite3.connect(folder / "run" / "run.sqlite")) as database:
+        database.row_factory = sqlite3.Row
+        rows = [dict(row) for row in database.execute(f"SELECT * FROM {table}")]
+    if table == "verdicts":
+        assert rows and tuple(rows[0]) == VERDICT_COLUMNS
+    key = ("method", "layout_index", "seed", "instance")
+    return {
+        tuple(row.get(name) for name in key): {name: value for name, value in row.items() if name not in TIMED}
+        for row in rows
+    }
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    """Path → content; what an interrupted write left beside the pictures is none."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.png")}
+
+
+def _table(folder: Path) -> str:
+    table = pd.read_csv(folder / "reports" / "run" / "table1.csv")
+    return str(table.drop(columns="s/image").to_csv())
+
+
+def _report(folder: Path, name: str) -> bytes:
+    return (folder / "reports" / "run" / name).read_bytes().replace(b"--workers 2", b"--workers 1")
+
+
+def _settings(folder: Path) -> dict[str, str]:
+    times = set(PROGRESS_FIELDS) - {"status", "command"}
+    return {
+        k: json.dumps(v).replace("--workers 2", "--workers 1")
+        for k, v in read_run_info(folder / "run").items()
+        if k not in times
+    }
