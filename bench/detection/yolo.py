@@ -31,7 +31,7 @@ from safetensors.torch import load_file
 
 from amdm.errors import InputError
 from bench.detection.detector import Found, Prompt
-from bench.detection.weight_files import weights_folder
+from bench.detection.weight_files import own_file
 from bench.judge import NMS_THRESHOLD, OFFICIAL_CANVAS, Detections, Masks
 
 YOLO_FOLDER = "yolo11x-seg"
@@ -96,7 +96,7 @@ def load_yolo(weights_dir: Path | None, device: str, revision: str) -> Yolo:
     Raises:
         InputError: ultralytics or the file is absent, or the file is not of that network.
     """
-    path = weights_folder(YOLO_FOLDER, weights_dir) / "model.safetensors"
+    path = own_file(YOLO_FOLDER, weights_dir)
     model = build_yolo("x")
     try:
         model.load_state_dict(load_file(path))

@@ -21,6 +21,8 @@ from transformers import (
     SwinConfig,
 )
 
+from amdm.checkpoints.catalogue import DINO, SAM
+from amdm.checkpoints.store import LOCK
 from amdm.errors import InputError
 from amdm.layout import Instance, Layout
 from bench.detection.detector import Prompt
@@ -207,9 +209,9 @@ def test_half_precision_gives_boxes_and_masks_in_float32(images: list[np.ndarray
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights")
-    tiny_dino().save_pretrained(folder / "grounding-dino-tiny")
-    letter_tokenizer().save_pretrained(folder / "grounding-dino-tiny")
-    tiny_sam().save_pretrained(folder / "sam-vit-huge")
+    tiny_dino().save_pretrained(folder / DINO)
+    letter_tokenizer().save_pretrained(folder / DINO)
+    tiny_sam().save_pretrained(folder / SAM)
     return folder
 
 
@@ -226,21 +228,19 @@ def test_revision_follows_every_weight_file(saved: Path, tmp_path: Path) -> None
     shutil.copytree(saved, tmp_path / "w")
     options = DetectorOptions("grounded-sam", tmp_path / "w")
     seen = {detector_facts(options)["revision"]}
-    for path in ("grounding-dino-tiny/model.safetensors", "sam-vit-huge/model.safetensors", "sam-vit-huge/config.json"):
+    for path in (f"{DINO}/model.safetensors", f"{SAM}/model.safetensors", f"{SAM}/config.json"):
+        (tmp_path / "w" / LOCK).unlink(missing_ok=True)
         (tmp_path / "w" / path).open("ab").write(b" ")
         seen.add(detector_facts(options)["revision"])
     assert len(seen) == 4
 
 
 def test_absent_or_wrong_weights_are_refused(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AMDM_WEIGHTS_DIR", raising=False)
-    with pytest.raises(InputError, match="amdm weights fetch --profile judge"):
+    monkeypatch.setenv("AMDM_WEIGHTS_DIR", str(tmp_path))
+    with pytest.raises(InputError, match=r"model.safetensors: is absent: run `amdm weights fetch --profile judge`"):
         load_detector("grounded-sam")
-    with pytest.raises(InputError, match=r"grounding-dino-tiny: has no safetensors file; `amdm weights fetch"):
-        load_detector("grounded-sam", weights_dir=tmp_path)
-    (tmp_path / "sam-vit-huge").symlink_to(saved / "sam-vit-huge")
-    (tmp_path / "grounding-dino-tiny").mkdir()
-    (tmp_path / "grounding-dino-tiny" / "config.json").symlink_to(saved / "grounding-dino-tiny" / "config.json")
-    (tmp_path / "grounding-dino-tiny" / "model.safetensors").symlink_to(saved / "sam-vit-huge" / "model.safetensors")
+    shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
+    (tmp_path / LOCK).unlink(missing_ok=True)
+    shutil.copy(saved / SAM / "model.safetensors", tmp_path / DINO / "model.safetensors")
     with pytest.raises(InputError, match="grounding-dino-tiny: lacks the tensor"):
         load_grounded_sam(tmp_path, "cpu", torch.float32, "x")
