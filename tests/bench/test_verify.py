@@ -78,6 +78,8 @@ def test_a_forced_run_is_pointed_out(folder: Path) -> None:
 
 
 def test_terminal_escapes_in_records_are_shown_not_sent(folder: Path) -> None:
-    change(folder, "UPDATE samples SET image = 'images/' || char(27) || '[2J' WHERE method = 'migc' AND layout_index = 0")
+    change(
+        folder, "UPDATE samples SET image = 'images/' || char(27) || '[2J' WHERE method = 'migc' AND layout_index = 0"
+    )
     problems = verify_run(folder)
     assert "images/\\x1b[2J: is absent" in problems and all(problem.isprintable() for problem in problems)
