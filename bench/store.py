@@ -292,7 +292,7 @@ def _refuse_links(folder: Path) -> None:
 
 
 def _locked(folder: Path) -> Any:
-    file = (folder / "lock").open("a+", encoding="utf-8")
+    file = (folder / "lock").open("a+", encoding="utf-8", errors="replace")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
