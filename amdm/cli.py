@@ -8,12 +8,14 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from amdm.commands import weights
 from amdm.errors import InputError
 
 USAGE_ERROR: Any = typer.BadParameter.__base__
 """click's UsageError; newer versions of typer carry a click of their own."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.add_typer(weights.app, name="weights")
 
 
 ProfileOption = Annotated[str, typer.Option(help="mini, paper, or auto: paper where it can run, else mini")]

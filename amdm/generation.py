@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
@@ -15,7 +16,7 @@ from amdm.errors import InputError
 from amdm.layout import Layout
 from amdm.layout_file import read_layout
 from amdm.loading import Loading, paper_profile_available
-from amdm.methods import load_methods
+from amdm.methods import load_methods, to_uint8
 from amdm.sampler import Step
 from amdm.style_image import load_style
 
@@ -76,12 +77,18 @@ def generate_picture(wanted: Wanted, loading: Loading, on_step: Callable[[Step],
         progress[0].update()
         return on_step(step) if on_step is not None else None
 
-    made = method.generate([layout], [f"picture/0/{wanted.seed}"], step_done, styles)
-    for bar in progress:
-        bar.close()
-    if not made.finite[0]:
-        raise InputError("the latents became NaN or infinite; no picture was written", field=wanted.method)
-    return Picture(made.images[0], layout)
+    with torch.inference_mode():
+        branches = method.branches([layout], [f"picture/0/{wanted.seed}"], styles)
+        method.models.release("text_encoder", "image_encoder")  # one picture is drawn: at full size they are 3 GB
+        result = method.run(branches, step_done)
+        for bar in progress:
+            bar.close()
+        if not result.finite[0]:
+            raise InputError("the latents became NaN or infinite; no picture was written", field=wanted.method)
+        target = method.settings.models[0]
+        method.models.release("unet")
+        image = to_uint8(method.models.decode(result.latents[target], target))[0]
+    return Picture(image, layout)
 
 
 def example_layout(profile: str, method: str) -> Path:

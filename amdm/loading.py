@@ -86,6 +86,12 @@ class ModelSet:
         }
         return {**{f"vae.{name}" if name else "vae": vae for name, vae in self.vaes.items()}, **own}
 
+    def release(self, *parts: str) -> None:
+        """Give back the memory of networks that will not run again: "text_encoder", "image_encoder", "unet", "vae"."""
+        for name, module in self.modules().items():
+            if name.rpartition(".")[2] in parts:
+                module.to("meta")
+
     def forget_texts(self) -> None:
         """After a move: what was encoded lies elsewhere, or was encoded in another dtype."""
         for model in self.models.values():
@@ -108,7 +114,7 @@ def load_models(profile: str, names: Sequence[str], loading: Loading) -> ModelSe
         return _mini(names, loading)
     if loading.random_weights:
         return _random(names, loading)
-    raise InputError("checkpoints of the full-size models cannot be loaded by this version", field="profile")
+    return _checkpoints(names, loading)
 
 
 def fresh_models(profile: str, names: Sequence[str]) -> ModelSet:
@@ -125,7 +131,14 @@ def fresh_models(profile: str, names: Sequence[str]) -> ModelSet:
 def weight_digests(profile: str) -> dict[str, str]:
     """SHA-256 of every weight file of a profile."""
     if profile != "mini":
-        raise InputError("checkpoints of the full-size models cannot be loaded by this version", field="profile")
+        from amdm.checkpoints.catalogue import files_of
+        from amdm.checkpoints.store import read_lock, require, weights_dir
+
+        folder = weights_dir()
+        for one in files_of("paper"):
+            if (folder / one.place).exists():
+                require(one, folder)
+        return {place: seen.sha256 for place, seen in read_lock(folder).items()}
     from amdm.mini.models import weight_digests as mini_digests
 
     return mini_digests()
@@ -135,7 +148,13 @@ def paper_profile_available() -> tuple[bool, str]:
     """Whether the paper's profile can run here, and why not."""
     if not torch.cuda.is_available():
         return False, "there is no CUDA device"
-    return False, "this version cannot load the public checkpoints yet"
+    from amdm.checkpoints.catalogue import files_of
+    from amdm.checkpoints.store import is_there, weights_dir
+
+    absent = [one.name for one in files_of("paper") if not is_there(one, weights_dir())]
+    if absent:
+        return False, f"{len(absent)} checkpoints are absent ({absent[0]}, …): amdm weights fetch --profile paper"
+    return True, "a CUDA device and the checkpoints are present"
 
 
 def _mini(names: Sequence[str], loading: Loading) -> ModelSet:
@@ -148,6 +167,25 @@ def _mini(names: Sequence[str], loading: Loading) -> ModelSet:
     return _mini_set(MiniModels.load().to(torch.device(loading.device)), names)
 
 
+def _checkpoints(names: Sequence[str], loading: Loading) -> ModelSet:
+    from amdm.checkpoints.assemble import Assembly
+    from amdm.checkpoints.store import weights_dir
+
+    models = _full_size(names, share=False)
+    parts = Assembly(weights_dir(loading.weights_dir), loading.dtype)
+    text_encoder = parts.text_encoder()
+    for model in models.models.values():
+        parts.fill(model)
+        model.text.text_encoder = text_encoder
+    models.vaes = {"": parts.vae("sd14-vae")}
+    if "ip-adapter" in models.models:
+        models.vaes["ip-adapter"] = parts.vae("vae-ft-mse")
+    models.saved_bytes = parts.saved_bytes
+    for module in models.modules().values():
+        module.to(loading.device)
+    return models
+
+
 def _random(names: Sequence[str], loading: Loading) -> ModelSet:
     from amdm.models.full_size import fill_randomly
 
@@ -158,11 +196,11 @@ def _random(names: Sequence[str], loading: Loading) -> ModelSet:
     return models
 
 
-def _full_size(names: Sequence[str]) -> ModelSet:
+def _full_size(names: Sequence[str], share: bool = True) -> ModelSet:
     """The paper's models on the meta device."""
     from amdm.models.full_size import LATENT_CHANNELS, LATENT_SCALE, SCALING_FACTOR, build_models, build_vae
 
-    return ModelSet(build_models(names), {"": build_vae()}, 1 / SCALING_FACTOR, LATENT_CHANNELS, LATENT_SCALE)
+    return ModelSet(build_models(names, share), {"": build_vae()}, 1 / SCALING_FACTOR, LATENT_CHANNELS, LATENT_SCALE)
 
 
 def _mini_set(mini: Any, names: Sequence[str]) -> ModelSet:

@@ -135,6 +135,12 @@ def sample(
     return SamplingResult(states, _finite(states[branches[0].name]), evaluations, stopped, tuple(recorded))
 
 
+def planned_evaluations(names: Sequence[str], num_inference_steps: int, config: AggregationConfig | None) -> list[int]:
+    """Evaluations a sample of each model, the target first: what :func:`sample` will count."""
+    window = config.steps(num_inference_steps) if config is not None else range(0)
+    return [sum(_matters(k, i, window, config) for i in range(num_inference_steps)) for k in range(len(names))]
+
+
 def _advance(branch: Branch, step: Step) -> None:
     """One guided prediction and the model's own scheduler step."""
     x, t = step.entering[branch.name], branch.scheduler.timesteps[step.index]

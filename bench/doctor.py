@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from amdm.errors import InputError
-from bench.job import chosen_profile, judge_revision
+from bench.detection.registry import DetectorOptions, detector_revision
+from bench.job import chosen_profile
 from bench.layouts.named import COCO_MIG_FILES, MINI_SETS, coco_mig_dir, load_layouts
 from bench.provenance import circumstances, environment
 
@@ -27,7 +28,7 @@ def report() -> list[tuple[str, str]]:
         ("disk", f"{free:.0f} GiB free here"),
         ("profile auto", f"{profile}: {why}"),
         ("mini models", _state(_mini_models)),
-        ("mini judge", _state(judge_revision)),
+        ("mini judge", _state(partial(detector_revision, DetectorOptions()))),
         *((f"layouts {name}", _state(partial(_layouts, name))) for name in (*MINI_SETS, *COCO_MIG_FILES)),
         ("COCO-MIG folder", str(coco_mig_dir())),
     ]

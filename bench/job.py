@@ -7,8 +7,9 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -19,6 +20,17 @@ from pydantic import TypeAdapter, ValidationError
 from amdm.config import load_profile
 from amdm.errors import InputError
 from amdm.layout import Layout
+from bench.detection.cache import CACHE_FILE, CachedDetector
+from bench.detection.detector import Detector
+from bench.detection.registry import (
+    RANDOM_REVISION,
+    DetectorOptions,
+    detector_canvas,
+    detector_facts,
+    is_heavy,
+    load_detector,
+    name_of,
+)
 from bench.generation import Generator, Group, generate, groups, share
 from bench.layouts.layout_set import Label, LayoutSet
 from bench.layouts.named import load_layouts
@@ -38,6 +50,7 @@ CONTROL_LIMIT = 200
 MOST_SEEDS = 1000
 DEFAULT_BATCH = {"mini": 16, "paper": 4}
 DEFAULT_LAYOUTS = {"mini": "mini", "paper": "coco-mig-amdm"}
+DEFAULT_DETECTOR = {"mini": "mini", "paper": "grounded-sam"}
 
 
 @dataclass(frozen=True)
@@ -95,8 +108,8 @@ class Job:
 
         return Loading.parse(self.profile, None, self.device, self.dtype)
 
-    def settings(self, layout_set: LayoutSet) -> dict[str, Any]:
-        """All that decides the results, as plain JSON."""
+    def settings(self, layout_set: LayoutSet, judge: dict[str, Any]) -> dict[str, Any]:
+        """All that decides the results, as plain JSON. ``judge``: the detector's facts."""
         from amdm.loading import weight_digests
 
         profile = load_profile(self.profile)
@@ -105,17 +118,24 @@ class Job:
             "layout_hash": layout_set.hash,
             "method_settings": {name: profile.method(name, self.overrides).describe() for name in self.methods},
             "weights": weight_digests(self.profile),
-            "judge": {"name": "mini-judge", "revision": judge_revision()},
+            "judge": judge,
             **environment(),
         }
 
 
 @dataclass(frozen=True)
 class Judge:
-    """Which detector gave the verdicts."""
+    """Which detector gave the verdicts (see :func:`bench.detection.registry.detector_facts`)."""
 
     name: str
     revision: str
+    thresholds: dict[str, float] = field(default_factory=dict)
+    dtype: str = "float32"
+
+    def __str__(self) -> str:
+        """As it stands under tables."""
+        random = self.revision == RANDOM_REVISION
+        return f"{self.name} {'with random weights, which measures nothing' if random else self.revision[:12]}"
 
 
 @dataclass(frozen=True)
@@ -157,7 +177,9 @@ def run_job(job: Job, folder: Path | None, reports: Path, workers: int, force: b
         KeyboardInterrupt: after the batches in hand were recorded.
     """
     layout_set = job.layout_set()
-    work, settings = job.work(layout_set), job.settings(layout_set)
+    detector = DetectorOptions(DEFAULT_DETECTOR[job.profile])
+    judge = detector_facts(detector)
+    work, settings = job.work(layout_set), job.settings(layout_set, judge)
     folder = folder or Path("runs") / _run_name(job, layout_set, settings)
     with RunStore(folder, settings, force) as store:
         expected = {(g.method, e.index, g.seed) for g in work for e in g.entries}
@@ -171,25 +193,41 @@ def run_job(job: Job, folder: Path | None, reports: Path, workers: int, force: b
             started = store.info.get("started") or _now()
             store.update_info(started=started, command=command, workers=workers, **circumstances())
             generate(store, work, make_generator, (job,), workers)
-            score(store, layout_set.entries, make_judge, (), workers)
+            score(store, layout_set.entries, make_cached_judge, (detector, judge, folder / CACHE_FILE), workers)
             store.update_info(finished=_now(), status="failed samples" if store.failed_samples() else "complete")
         failures = len(store.failed_samples())
     write_report(folder, reports / folder.name)
     return folder, failures
 
 
-def score_run(folder: Path, workers: int, again: bool = False, force: bool = False) -> int:
+def recorded_detector(folder: Path) -> str:
+    """The name of the detector that a run names. Raises InputError where this version has none of that name."""
+    return name_of(read_run(folder)[1].judge.name)
+
+
+def score_run(
+    folder: Path, workers: int, again: bool = False, force: bool = False, detector: DetectorOptions | None = None
+) -> int:
     """Judge the pictures of a run that have no verdicts, or all of them ``again``; returns how many have verdicts then.
 
+    A run holds the verdicts of one detector, by default the one that it names; run.json is changed with it.
+
     Raises:
-        InputError: it is no run, or was made under other settings than those of this installation (without ``force``).
+        InputError: it is no run, or was made under other settings than those of this installation (without ``force``);
+            there are verdicts of another detector (without ``again``).
     """
-    job, _ = read_run(folder)
-    layout_set = job.layout_set()
-    with RunStore(folder, job.settings(layout_set), force) as store:
+    job, facts = read_run(folder)
+    detector = detector or DetectorOptions(recorded_detector(folder))
+    judge, layout_set = detector_facts(detector), job.layout_set()
+    with RunStore(folder, job.settings(layout_set, read_run_info(folder)["judge"]), force) as store:
         if again:
             store.forget_verdicts()
-        score(store, layout_set.entries, make_judge, (), workers)
+        if store.info["judge"] != judge:
+            if store.judged_samples():
+                now = f"{Judge(**judge)}, thresholds {judge['thresholds']}, {judge['dtype']}"
+                raise InputError(f"verdicts are of {facts.judge}, not of {now}; --again drops them", file=folder)
+            store.update_info(judge=judge)
+        score(store, layout_set.entries, make_cached_judge, (detector, judge, folder / CACHE_FILE), workers)
         return len(store.judged_samples())
 
 
@@ -205,7 +243,7 @@ def write_report(folder: Path, report: Path) -> str:
     part = "" if job.shard is None else ", shard {} of {}".format(*job.shard)
     table_info = TableInfo(
         title=f"Table 1{' (mini world)' if job.profile == 'mini' else ''}: {layout_set.name}{part}",
-        judge=f"{facts.judge.name} {facts.judge.revision[:12]}",
+        judge=str(facts.judge),
         layouts=layout_set.name,
         layout_hash=layout_set.hash,
         count=len(layout_set),
@@ -249,12 +287,17 @@ def true_renderings(layouts: Sequence[Layout], keys: Sequence[str]) -> SimpleNam
     return SimpleNamespace(images=np.stack(images), finite=[True] * len(images), evaluations={})
 
 
-def make_judge() -> Any:
-    """The mini judge."""
-    from bench.detection.mini_judge import MiniJudge
+def make_judge(options: DetectorOptions | None = None) -> Detector:
+    """The detector asked for, by default the mini judge."""
+    options = options or DetectorOptions()
+    if not is_heavy(options.name):
+        _one_thread()
+    return load_detector(**vars(options))
 
-    _one_thread()
-    return MiniJudge()
+
+def make_cached_judge(options: DetectorOptions, facts: dict[str, Any], cache: Path) -> Detector:
+    """The same, built only where the cache lacks an answer. facts: the detector's."""
+    return CachedDetector(cache, facts, detector_canvas(options.name), partial(make_judge, options))
 
 
 def _one_thread() -> None:
@@ -289,16 +332,6 @@ def _run_name(job: Job, layout_set: LayoutSet, settings: dict[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps({**settings, "shard": None}, sort_keys=True).encode()).hexdigest()[:8]
     part = "" if job.shard is None else "-shard-{}-of-{}".format(*job.shard)
     return f"{job.profile}-{layout_set.name}-{len(layout_set)}-{digest}{part}"
-
-
-def judge_revision() -> str:
-    """SHA-256 of the judge's weights, as recorded beside them."""
-    from importlib.resources import files
-
-    path = files("bench.detection") / "weights" / "mini_judge.sha256"
-    if not path.is_file():
-        raise InputError("the judge's weights are absent", file=path)
-    return path.read_text(encoding="utf-8").strip()
 
 
 def _now() -> str:

@@ -6,7 +6,7 @@ official numbers are, and a rounding decides cases that lie on a threshold. Noth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -50,11 +50,6 @@ class Masks(NamedTuple):
     scores: np.ndarray
 
 
-Segment = Callable[[np.ndarray, int], Masks]
-"""(target box, float64 (4,) in pixels; index of the best detection) → masks. A promptable segmenter uses the box,
-as the official evaluator does; an instance-segmentation model returns the mask of that detection."""
-
-
 class Verdict(NamedTuple):
     """The verdict on one instance.
 
@@ -87,40 +82,58 @@ def failure(detected: bool, success: bool, attr: bool) -> Failure:
     return "none" if attr else "wrong_colour"
 
 
-def judge_instance(
-    image: np.ndarray,
-    colour: str,
-    box: Sequence[float],
-    detections: Detections,
-    segment: Segment,
-    iou_threshold: float = IOU_THRESHOLD,
-) -> Verdict:
-    """Judge one instance.
+class Placement(NamedTuple):
+    """Where an instance was found.
 
-    The best of the boxes left by NMS counts, not the most confident one, and one detection may serve several
-    instances. ``segment`` is called only where the place is right.
+    target: the box asked for, float64 (4,), xyxy in pixels. best: index of the detection of the largest IoU, None where
+    nothing was found. iou: that IoU, else 0. success: it reaches the threshold.
+    """
+
+    target: np.ndarray
+    best: int | None
+    iou: float
+    success: bool
+
+
+def place_instance(
+    size: tuple[int, int], box: Sequence[float], detections: Detections, iou_threshold: float = IOU_THRESHOLD
+) -> Placement:
+    """Is the instance in its place? The best of the boxes left by NMS counts, not the most confident one, and one
+    detection may serve several instances.
 
     Args:
-        image: uint8 RGB (H, W, 3), already on its canvas (see :func:`to_canvas`).
-        colour: the colour asked for.
+        size: height and width of the picture, on its canvas (see :func:`to_canvas`).
         box: the box asked for, xyxy in [0, 1].
-        detections: boxes for the instance's category, in pixels of ``image``.
-        segment: gives candidate masks (K, H, W); the one of largest score is taken, the first on ties.
+        detections: boxes for the instance's category, in pixels of the picture.
     """
-    height, width = image.shape[:2]
+    height, width = size
     target = np.asarray(box, np.float64) * np.array([width, height, width, height])
     kept = non_maximum_suppression(detections)
     if not len(kept):
-        return Verdict(False, 0.0, False, False, 0.0, None, None)
+        return Placement(target, None, 0.0, False)
     overlaps = intersection_over_union(target, detections.boxes[kept])
     best = int(overlaps.argmax())
     iou = float(overlaps[best])
-    if iou < iou_threshold:
-        return Verdict(True, iou, False, False, iou, None, None)
-    candidates = segment(target, int(kept[best]))
+    return Placement(target, int(kept[best]), iou, not iou < iou_threshold)
+
+
+def judge_placed(image: np.ndarray, colour: str, placement: Placement, candidates: Masks | None) -> Verdict:
+    """The verdict on an instance whose placement is known.
+
+    Args:
+        image: uint8 RGB (H, W, 3).
+        colour: the colour asked for.
+        candidates: masks (K, H, W); the one of largest score is taken, the first on ties. Needed where the place is
+            right, unused elsewhere.
+    """
+    detected, iou = placement.best is not None, placement.iou
+    if not placement.success:
+        return Verdict(detected, iou, False, False, iou, None, None)
+    if candidates is None:
+        raise InputError("no mask of an instance in its place", field="segment")
     mask = np.asarray(candidates.masks[int(np.argmax(candidates.scores))], dtype=bool)
-    if mask.shape != (height, width):
-        raise InputError(f"mask of shape {mask.shape} for a picture of {(height, width)}", field="segment")
+    if mask.shape != image.shape[:2]:
+        raise InputError(f"mask of shape {mask.shape} for a picture of {image.shape[:2]}", field="segment")
     mask_px = int(mask.sum())
     hit_px = int((colour_mask(rgb_to_hsv(image), colour) & mask).sum())
     attr = mask_px > 0 and hit_px / mask_px >= COLOUR_SHARE

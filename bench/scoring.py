@@ -13,9 +13,9 @@ import numpy as np
 from tqdm import tqdm
 
 from amdm.errors import InputError
-from bench.detection.detector import Detector
+from bench.detection.detector import Detector, Found, Prompt
 from bench.engines.local import run_tasks
-from bench.judge import Verdict, judge_instance, to_canvas
+from bench.judge import Verdict, judge_placed, place_instance, to_canvas
 from bench.layouts.layout_set import Entry
 from bench.store import RunStore, read_table, stored_file
 
@@ -84,17 +84,31 @@ class ScoringWorker:
 
 
 def judge_images(detector: Detector, images: Sequence[np.ndarray], pictures: Sequence[Picture]) -> list[list[Verdict]]:
-    """Verdicts on the instances of each picture; one detector query for each distinct category of a picture."""
+    """Verdicts on the instances of each picture (uint8 RGB, on the detector's canvas).
+
+    One detector query for each distinct category of a picture; then masks, all of a picture at once, of the instances
+    in the right place alone.
+    """
     categories = [list(dict.fromkeys(label.category for label in one.entry.labels)) for one in pictures]
-    found = detector.find(np.stack(images), categories)
+    found = detector.find(images, categories)
+    return [judge_picture(*one) for one in zip(images, (p.entry for p in pictures), found, strict=True)]
+
+
+def judge_picture(image: np.ndarray, entry: Entry, found: Found) -> list[Verdict]:
+    """Verdicts on the instances of one picture."""
+    placed = [
+        place_instance(image.shape[:2], instance.box, found.detections[label.category])
+        for label, instance in zip(entry.labels, entry.layout.instances, strict=True)
+    ]
+    wanted = {
+        k: Prompt(label.category, one.target, one.best)
+        for k, (label, one) in enumerate(zip(entry.labels, placed, strict=True))
+        if one.success and one.best is not None
+    }
+    masks = dict(zip(wanted, found.segment(list(wanted.values())), strict=True)) if wanted else {}
     return [
-        [
-            judge_instance(
-                image, label.colour, instance.box, own.detections[label.category], own.segment[label.category]
-            )
-            for label, instance in zip(one.entry.labels, one.entry.layout.instances, strict=True)
-        ]
-        for one, image, own in zip(pictures, images, found, strict=True)
+        judge_placed(image, label.colour, one, masks.get(k))
+        for k, (label, one) in enumerate(zip(entry.labels, placed, strict=True))
     ]
 
 

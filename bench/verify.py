@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from amdm.errors import InputError
-from bench.job import Job, RunFacts, judge_revision, read_run
+from bench.detection import registry
+from bench.job import Job, RunFacts, read_run
 from bench.layouts.layout_set import LayoutSet
 from bench.store import read_run_info, read_table, stored_file
 
@@ -61,10 +62,19 @@ def _provenance(info: dict[str, Any]) -> list[str]:
 def _weights(job: Job, facts: RunFacts) -> list[str]:
     from amdm.loading import weight_digests
 
-    now = {**weight_digests(job.profile), "judge": judge_revision()}
-    then = {**facts.weights, "judge": facts.judge.revision}
-    names = sorted(set(now) | set(then))
-    return [f"weights: {name} is not the file that was used" for name in names if now.get(name) != then.get(name)]
+    now, then = weight_digests(job.profile), facts.weights
+    names = [name for name in sorted(set(now) | set(then)) if now.get(name) != then.get(name)]
+    return [*_judge(facts), *(f"weights: {name} is not the file that was used" for name in names)]
+
+
+def _judge(facts: RunFacts) -> list[str]:
+    if facts.judge.revision == registry.RANDOM_REVISION:
+        return ["judge: has random weights: the verdicts measure nothing"]
+    try:
+        now = registry.detector_revision(registry.DetectorOptions(registry.name_of(facts.judge.name)))
+    except InputError as error:
+        return [f"weights: judge cannot be checked: {error}"]
+    return [] if now == facts.judge.revision else ["weights: judge is not the file that was used"]
 
 
 def _records(job: Job, layout_set: LayoutSet, samples: pd.DataFrame) -> list[str]:

@@ -92,8 +92,8 @@ SCHEDULE: dict[str, Any] = {
 }
 
 
-def build_models(names: Sequence[str]) -> dict[str, ControlModel]:
-    """Models by name on the meta device; all but IP-Adapter hold one base, and all hold one text tower.
+def build_models(names: Sequence[str], share: bool = True) -> dict[str, ControlModel]:
+    """Models by name on the meta device; all hold one text tower and, to share, all but IP-Adapter one base.
 
     Raises:
         InputError: for a name that is none of :data:`NAMES`.
@@ -103,11 +103,17 @@ def build_models(names: Sequence[str]) -> dict[str, ControlModel]:
     with on_meta():
         text = PhraseEncoder(CLIPTextModel(CLIPTextConfig(**TEXT)).eval(), build_tokenizer())
         models = {name: _build(name, text) for name in dict.fromkeys(names)}
-        base_names = dict(UNet2DConditionModel(**UNET).named_parameters())
     on_one_base = [model for model in models.values() if model.name != IPAdapter.name]
-    for model in on_one_base[1:]:
-        adopt_parameters(on_one_base[0].unet, model.unet, base_names)
+    for model in on_one_base[1:] if share else ():
+        adopt_parameters(on_one_base[0].unet, model.unet, base_names())
     return models
+
+
+@lru_cache
+def base_names() -> frozenset[str]:
+    """The parameters of SD 1.x's UNet, by name."""
+    with on_meta():
+        return frozenset(name for name, _ in UNet2DConditionModel(**UNET).named_parameters())
 
 
 def build_vae() -> AutoencoderKL:

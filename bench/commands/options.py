@@ -30,6 +30,12 @@ WeightsDirOption = Annotated[Path | None, typer.Option(help="folder of the publi
 ShardOption = Annotated[
     str | None, typer.Option(help="i/n: only the i-th of n parts, in a folder of its own; see merge")
 ]
+DetectorOption = Annotated[
+    str | None, typer.Option(help="mini, grounded-sam or yolo; by default the one that the run names")
+]
+RandomWeightsOption = Annotated[
+    bool, typer.Option("--random-weights", help="full-size networks without checkpoints: what they say means nothing")
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="go on with a run under other settings; recorded")]
 
 

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.options import ForceOption, ReportsOption, WorkersOption, resumable, worker_count
+from bench.commands.options import (
+    DetectorOption,
+    DeviceOption,
+    ForceOption,
+    RandomWeightsOption,
+    ReportsOption,
+    WeightsDirOption,
+    WorkersOption,
+    resumable,
+    worker_count,
+)
 
 RunArgument = Annotated[Path, typer.Argument(help="the run folder")]
 BASELINE = Path("reports/baselines/mini.json")
@@ -16,15 +26,23 @@ BASELINE = Path("reports/baselines/mini.json")
 def score(
     run: RunArgument,
     again: Annotated[bool, typer.Option("--again", help="forget the verdicts that are there first")] = False,
+    detector: DetectorOption = None,
+    random_weights: RandomWeightsOption = False,
+    weights_dir: WeightsDirOption = None,
+    device: DeviceOption = "auto",
+    dtype: Annotated[str | None, typer.Option(help="of the detector: float32 (default), bfloat16, float16")] = None,
     workers: WorkersOption = None,
     force: ForceOption = False,
 ) -> None:
     """Judge the pictures of a run that have no verdicts yet."""
-    from bench.job import score_run
+    from bench.detection.registry import DetectorOptions, is_heavy
+    from bench.job import recorded_detector, score_run
 
+    options = DetectorOptions(detector or recorded_detector(run), weights_dir, device, dtype, random_weights)
+    count = 1 if workers is None and is_heavy(options.name) else worker_count(workers)
     with resumable():
-        count = score_run(run, worker_count(workers), again, force)
-    typer.echo(f"{count} pictures have verdicts")
+        judged = score_run(run, count, again, force, options)
+    typer.echo(f"{judged} pictures have verdicts")
 
 
 def table(run: RunArgument, reports: ReportsOption = Path("reports")) -> None:

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from bench.judge import Detections, Segment
+from bench.judge import Detections, Masks
+
+
+class Prompt(NamedTuple):
+    """What a mask is wanted of. A promptable segmenter uses the box, as the official evaluator does; an
+    instance-segmentation model returns the mask of the detection.
+
+    category: the detection's. box: the target, float64 (4,), xyxy in pixels. best: index of the detection.
+    """
+
+    category: str
+    box: np.ndarray
+    best: int
 
 
 class Found(NamedTuple):
-    """What was found in one picture: detections by category, and how to get masks of them (see bench.judge.Segment)."""
+    """What was found in one picture.
+
+    detections: by category. segment: prompts → candidate masks of each; all prompts of a picture are asked at once, and
+    nothing is segmented before, because a picture's encoding costs more than all else.
+    """
 
     detections: dict[str, Detections]
-    segment: dict[str, Segment]
+    segment: Callable[[Sequence[Prompt]], list[Masks]]
 
 
 class Detector(Protocol):
@@ -28,6 +44,10 @@ class Detector(Protocol):
     revision: str
     canvas: int | None
 
-    def find(self, images: np.ndarray, categories: Sequence[Sequence[str]]) -> list[Found]:
-        """Pictures uint8 RGB (B, H, W, 3) and, for each, the distinct categories to look for → what was found."""
+    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[Found]:
+        """Pictures uint8 RGB (H, W, 3) and, for each, the distinct categories to look for → what was found.
+
+        Raises:
+            InputError: a picture's size or a category that this detector cannot judge.
+        """
         ...

@@ -22,8 +22,8 @@ from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 from amdm.errors import InputError
 from amdm.mini.renderer import SIZE
 from amdm.mini.vocabulary import CATEGORIES
-from bench.detection.detector import Found
-from bench.judge import Detections, Masks, Segment
+from bench.detection.detector import Found, Prompt
+from bench.judge import Detections, Masks
 
 SCORE_THRESHOLD = 0.25
 """GroundingDINO's box threshold in the official protocol; here on the score of each class."""
@@ -105,11 +105,12 @@ class MiniJudge:
         self.model.load_state_dict({name: value.float() for name, value in load_file(path).items()})
 
     @torch.inference_mode()
-    def find(self, images: np.ndarray, categories: Sequence[Sequence[str]]) -> list[Found]:
-        """uint8 RGB (B, 64, 64, 3); every class is looked for in one pass, each answers for itself alone."""
-        if images.shape[1:] != (SIZE, SIZE, 3) or images.dtype != np.uint8:
-            raise InputError(f"pictures of {images.shape[1:]}, {images.dtype}; the judge needs {SIZE}×{SIZE}×3 uint8")
-        batch = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[Found]:
+        """uint8 RGB (64, 64, 3) each; every class is looked for in one pass, each answers for itself alone."""
+        for image in images:
+            if image.shape != (SIZE, SIZE, 3) or image.dtype != np.uint8:
+                raise InputError(f"picture of {image.shape}, {image.dtype}; the judge needs {SIZE}×{SIZE}×3 uint8")
+        batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
         outputs = self.model(list(batch))
         return [_found(output, wanted) for output, wanted in zip(outputs, categories, strict=True)]
 
@@ -123,22 +124,17 @@ def save_judge(model: MaskRCNN, path: Path) -> None:
 
 
 def _found(output: dict[str, torch.Tensor], wanted: Sequence[str]) -> Found:
-    detections: dict[str, Detections] = {}
-    segment: dict[str, Segment] = {}
-    for category in dict.fromkeys(wanted):
-        own = (output["labels"] == 1 + CATEGORIES.index(category)).nonzero().flatten()
-        detections[category] = Detections(output["boxes"][own].numpy(), output["scores"][own].numpy())
-        segment[category] = _mask_of(output["masks"][own, 0])
+    own = {name: (output["labels"] == 1 + CATEGORIES.index(name)).nonzero().flatten() for name in wanted}
+    masks = (output["masks"][:, 0] > 0.5).numpy()
+
+    def segment(prompts: Sequence[Prompt]) -> list[Masks]:
+        """The mask of each detection itself: one candidate."""
+        return [Masks(masks[int(own[one.category][one.best])][None], np.ones(1)) for one in prompts]
+
+    detections = {
+        name: Detections(output["boxes"][these].numpy(), output["scores"][these].numpy()) for name, these in own.items()
+    }
     return Found(detections, segment)
-
-
-def _mask_of(probabilities: torch.Tensor) -> Segment:
-    """The mask of the detection itself: one candidate."""
-
-    def segment(box: np.ndarray, index: int) -> Masks:
-        return Masks((probabilities[index : index + 1] > 0.5).numpy(), np.ones(1))
-
-    return segment
 
 
 def _convolution(before: int, after: int, stride: int) -> nn.Sequential:

@@ -12,7 +12,7 @@ from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteS
 
 from amdm.aggregation import AggregationConfig, official, paper
 from amdm.errors import InputError
-from amdm.sampler import Branch, Step, sample
+from amdm.sampler import Branch, Step, planned_evaluations, sample
 
 SCHEDULE = {
     "beta_start": 0.00085,
@@ -301,6 +301,13 @@ def test_euler_with_fractional_timesteps_equals_the_plain_loop() -> None:
         x = plain.step(Counted(0.3)(plain.scale_model_input(x, t), float(t), 0), t, x).prev_sample
     torch.testing.assert_close(ours, x, atol=1e-6, rtol=1e-6)
     assert any(t != int(t) for t, _ in denoiser.calls)
+
+
+@pytest.mark.parametrize("config", [paper(3, [0.5], [4, 5]), official(3, [0.5], [4, 5]), SWITCH])
+def test_what_is_planned_is_what_is_counted(config: AggregationConfig) -> None:
+    made = branches(2)
+    counted = sample(made, 20, config).evaluations
+    assert planned_evaluations(list(counted), 20, config) == list(counted.values())
 
 
 def test_every_model_to_its_end_on_request() -> None:

@@ -17,9 +17,8 @@ JobRunner = Callable[..., Path]
 def fake_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The main job with a painter in place of the models, and blobs in place of the judge; works in one process."""
     monkeypatch.setattr("bench.job.make_generator", lambda job: painter())
-    monkeypatch.setattr("bench.job.make_judge", BlobDetector)
-    monkeypatch.setattr("bench.job.judge_revision", lambda: "blobs")
-    monkeypatch.setattr("bench.verify.judge_revision", lambda: "blobs")
+    monkeypatch.setattr("bench.job.make_judge", lambda options: BlobDetector())
+    monkeypatch.setattr("bench.detection.registry.detector_revision", lambda options: "blobs")
     monkeypatch.setattr("amdm.loading.weight_digests", lambda profile: {"unet": "abc"})
 
 

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 
 from amdm.layout import Layout
-from bench.detection.detector import Found
+from bench.detection.detector import Found, Prompt
 from bench.generation import generate, groups
-from bench.judge import Detections, Masks, Segment
+from bench.judge import Detections, Masks
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.named import load_layouts
 from bench.scoring import score
@@ -76,7 +76,7 @@ class BlobDetector:
     canvas: int | None = None
     sizes: list[int] = field(default_factory=list)
 
-    def find(self, images: np.ndarray, categories: Sequence[Sequence[str]]) -> list[Found]:
+    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[Found]:
         """See bench.detection.detector.Detector."""
         self.sizes.append(len(images))
         return [self._find(image, wanted) for image, wanted in zip(images, categories, strict=True)]
@@ -89,11 +89,10 @@ class BlobDetector:
         boxes = [(xs.min(), ys.min(), xs.max() + 1, ys.max() + 1) for ys, xs in map(np.nonzero, masks)]
         detections = Detections(np.array(boxes, np.float32).reshape(-1, 4), np.full(len(boxes), 0.9, np.float32))
 
-        def segment(box: np.ndarray, index: int) -> Masks:
-            return Masks(masks[index][None], np.ones(1))
+        def segment(prompts: Sequence[Prompt]) -> list[Masks]:
+            return [Masks(masks[one.best][None], np.ones(1)) for one in prompts]
 
-        found: Segment = segment
-        return Found(dict.fromkeys(wanted, detections), dict.fromkeys(wanted, found))
+        return Found(dict.fromkeys(wanted, detections), segment)
 
 
 def small_run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,27 @@ from bench.judge import (
     Masks,
     Verdict,
     intersection_over_union,
-    judge_instance,
+    judge_placed,
     non_maximum_suppression,
+    place_instance,
     to_canvas,
 )
 
 RED, GRAY = (200, 20, 20), (127, 127, 127)
+
+
+def judge_instance(
+    image: np.ndarray,
+    colour: str,
+    box: Sequence[float],
+    detections: Detections,
+    segment: Callable[[np.ndarray, int], Masks],
+    threshold: float = 0.5,
+) -> Verdict:
+    """One instance at a time, as the official evaluator goes."""
+    placed = place_instance(image.shape[:2], box, detections, threshold)
+    masks = segment(placed.target, placed.best) if placed.success and placed.best is not None else None
+    return judge_placed(image, colour, placed, masks)
 
 
 def draw(recipe: dict[str, Any]) -> np.ndarray:

@@ -57,7 +57,7 @@ def test_missing_records_and_verdicts_are_counted(folder: Path) -> None:
 
 def test_other_weights_are_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("amdm.loading.weight_digests", lambda profile: {"unet": "xyz"})
-    monkeypatch.setattr("bench.verify.judge_revision", lambda: "newer")
+    monkeypatch.setattr("bench.detection.registry.detector_revision", lambda options: "newer")
     assert verify_run(folder) == [
         "weights: judge is not the file that was used",
         "weights: unet is not the file that was used",

@@ -1,0 +1,123 @@
+"""The public files that the profiles need: where they come from, their licences, and where they lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from amdm.errors import InputError
+
+PROFILES = ("paper", "gligen", "interactdiffusion-v1.2", "judge")
+
+OPENRAIL = "CreativeML OpenRAIL-M"
+NON_COMMERCIAL = "non-commercial or none stated"
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """One public file.
+
+    name: short, unique. repository: on the Hugging Face Hub, or "" for a file of Google Drive. path: inside it.
+    revision: a commit; "main" where none is known to us: the commit is then recorded at the first fetch and kept.
+    drive_id: of Google Drive. size: bytes, None where not known to us. licence: as its authors state it.
+    """
+
+    name: str
+    repository: str
+    path: str
+    revision: str
+    licence: str
+    profiles: tuple[str, ...]
+    size: int | None = None
+    drive_id: str = ""
+
+    @property
+    def place(self) -> PurePosixPath:
+        """Where it lies under the weights folder."""
+        return PurePosixPath(self.repository or "drive") / self.path
+
+    @property
+    def source(self) -> str:
+        """For a person to read."""
+        return f"Google Drive {self.drive_id}" if self.drive_id else f"{self.repository}:{self.path}"
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the revision is a commit."""
+        return self.revision != "main"
+
+
+SD14 = ("CompVis/stable-diffusion-v1-4", "133a221b8aa7292a167afc5127cb63fb5005638b")
+SD15 = ("stable-diffusion-v1-5/stable-diffusion-v1-5", "451f4fe16113bff5a5d2269ed5ad43b0592e9a14")
+IP_ADAPTER = ("h94/IP-Adapter", "018e402774aeeddd60609b4ecdb7e298259dc729")
+VAE_MSE = ("stabilityai/sd-vae-ft-mse", "31f26fdeee1355a5c34592e401dd41e45d25a493")
+CLIP = ("openai/clip-vit-large-patch14", "32bd64288804d66eefd0ccbe215aa642df71cc41")
+INTERACT = "jiuntian/interactiondiffusion-weight"
+INTERACT_V12 = "interactdiffusion/diffusers-v1-2"
+GLIGEN = "masterful/gligen-1-4-generation-text-box"
+DINO, SAM = "IDEA-Research/grounding-dino-tiny", "facebook/sam-vit-huge"
+UNET, TEXT, VAE = (
+    "unet/diffusion_pytorch_model.safetensors",
+    "text_encoder/model.safetensors",
+    "vae/diffusion_pytorch_model.safetensors",
+)
+
+CATALOGUE: tuple[WeightFile, ...] = (
+    WeightFile("sd14-unet", SD14[0], UNET, SD14[1], OPENRAIL, ("paper",)),
+    WeightFile("sd14-text-encoder", SD14[0], TEXT, SD14[1], OPENRAIL, ("paper", "gligen", "interactdiffusion-v1.2")),
+    WeightFile("sd14-vae", SD14[0], VAE, SD14[1], OPENRAIL, ("paper", "gligen", "interactdiffusion-v1.2")),
+    WeightFile("interactdiffusion", INTERACT, "interact-diffusion-v1.pth", "main", NON_COMMERCIAL, ("paper",)),
+    WeightFile(
+        "migc",
+        "",
+        "MIGC_SD14.ckpt",
+        "main",
+        NON_COMMERCIAL,
+        ("paper",),
+        drive_id="107fnQ9Fpu5K0UtqnHlKja7hqe-GwjAmz",
+    ),
+    WeightFile(
+        "ip-adapter", IP_ADAPTER[0], "models/ip-adapter_sd15.safetensors", IP_ADAPTER[1], "Apache-2.0", ("paper",)
+    ),
+    WeightFile(
+        "ip-adapter-image-encoder",
+        IP_ADAPTER[0],
+        "models/image_encoder/model.safetensors",
+        IP_ADAPTER[1],
+        "Apache-2.0",
+        ("paper",),
+    ),
+    WeightFile("sd15-unet", SD15[0], UNET, SD15[1], OPENRAIL, ("paper",)),
+    WeightFile(
+        "vae-ft-mse", VAE_MSE[0], "diffusion_pytorch_model.safetensors", VAE_MSE[1], "MIT", ("paper",), 334_643_276
+    ),
+    WeightFile("gligen-unet", GLIGEN, UNET, "main", "see the repository", ("gligen",)),
+    WeightFile("interactdiffusion-v1.2", INTERACT_V12, UNET, "main", NON_COMMERCIAL, ("interactdiffusion-v1.2",)),
+    *(
+        WeightFile(f"grounding-dino-tiny-{name}", DINO, name, "main", "Apache-2.0", ("judge",))
+        for name in ("model.safetensors", "config.json", "preprocessor_config.json", "tokenizer.json", "vocab.txt")
+    ),
+    *(
+        WeightFile(f"sam-vit-huge-{name}", SAM, name, "main", "Apache-2.0", ("judge",))
+        for name in ("model.safetensors", "config.json", "preprocessor_config.json")
+    ),
+    *(
+        WeightFile(f"clip-vit-large-{name}", CLIP[0], name, CLIP[1], "MIT", ("judge",))
+        for name in ("model.safetensors", "config.json")
+    ),
+)
+
+
+def files_of(profile: str) -> list[WeightFile]:
+    """The files of a profile. Raises InputError for an unknown one."""
+    if profile not in PROFILES:
+        raise InputError(f"unknown profile {profile!r}; there are: {', '.join(PROFILES)}", field="profile")
+    return [one for one in CATALOGUE if profile in one.profiles]
+
+
+def file_named(name: str) -> WeightFile:
+    """One file by its short name. Raises InputError for an unknown one."""
+    found = {one.name: one for one in CATALOGUE}
+    if name not in found:
+        raise InputError(f"unknown file {name!r}; there are: {', '.join(found)}", field="name")
+    return found[name]

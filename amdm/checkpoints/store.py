@@ -1,0 +1,102 @@
+"""The folder of public weights: where files lie, and what they were when first seen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from amdm.checkpoints.catalogue import WeightFile
+from amdm.errors import InputError
+
+LOCK = "weights.lock.json"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was recorded of a file: SHA-256, bytes and time of last change then, the Hub's commit, when."""
+
+    sha256: str
+    size: int
+    mtime_ns: int
+    commit: str
+    first_seen: str
+
+
+def weights_dir(chosen: Path | None = None) -> Path:
+    """The folder: as chosen, else AMDM_WEIGHTS_DIR, else ``amdm/weights`` in the user's cache."""
+    if chosen is not None:
+        return chosen
+    if folder := os.environ.get("AMDM_WEIGHTS_DIR"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "amdm" / "weights"
+
+
+def read_lock(folder: Path) -> dict[str, Seen]:
+    """What was recorded, by the file's place. Raises InputError for a lock file that cannot be read."""
+    path = folder / LOCK
+    if not path.exists():
+        return {}
+    try:
+        return TypeAdapter(dict[str, Seen]).validate_json(path.read_bytes(), strict=True)
+    except (OSError, ValidationError) as error:
+        raise InputError("cannot be read; delete it to record all files anew", file=path) from error
+
+
+def record(folder: Path, place: str, commit: str) -> Seen:
+    """Hash a file that has come, and write it into the lock file, whole or not at all.
+
+    Raises:
+        InputError: another digest was recorded for it before.
+    """
+    path, lock = folder / place, read_lock(folder)
+    digest = sha256(path)
+    if place in lock and lock[place].sha256 != digest:
+        what = f"its SHA-256 is {digest[:12]}…, not {lock[place].sha256[:12]}… as first seen"
+        raise InputError(f"{what} on {lock[place].first_seen}", file=path)
+    state = path.stat()
+    first = lock[place].first_seen if place in lock else datetime.now(UTC).date().isoformat()
+    lock[place] = Seen(digest, state.st_size, state.st_mtime_ns, commit, first)
+    content = json.dumps({name: asdict(one) for name, one in sorted(lock.items())}, indent=1) + "\n"
+    with tempfile.NamedTemporaryFile("w", dir=folder, prefix=LOCK, delete=False, encoding="utf-8") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(file.name, folder / LOCK)
+    return lock[place]
+
+
+def require(wanted: WeightFile, folder: Path) -> Path:
+    """The path of a file that is there and is what was recorded; one that nobody recorded is recorded now.
+
+    A file is hashed again only where its size or time of change is not the recorded one.
+
+    Raises:
+        InputError: it is absent (the command that brings it is named), or is not the file first seen.
+    """
+    path, place = folder / wanted.place, str(wanted.place)
+    if not path.is_file():
+        raise InputError(f"is absent: run `amdm weights fetch --profile {wanted.profiles[0]}`", file=path)
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise InputError("is a link out of the weights folder", file=path)
+    seen, state = read_lock(folder).get(place), path.stat()
+    if seen is None or (seen.size, seen.mtime_ns) != (state.st_size, state.st_mtime_ns):
+        record(folder, place, seen.commit if seen else "")
+    return path
+
+
+def is_there(wanted: WeightFile, folder: Path) -> bool:
+    """Whether the file lies where it should; nothing is hashed."""
+    return (folder / wanted.place).is_file()
+
+
+def sha256(path: Path) -> str:
+    """Of a file of any size."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

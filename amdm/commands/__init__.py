@@ -1,0 +1,1 @@
+"""Commands of ``amdm`` that have parts of their own."""

@@ -1,0 +1,172 @@
+"""Detections and masks on disk, so that judging again loads no model.
+
+The key is everything that an answer depends on: the picture's pixels, the category, for a mask the prompt, and the
+detector down to weights, thresholds, dtype and code. Several processes may share one file: SQLite serialises the short
+transactions, and two processes that answer the same question write the same row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco
+
+from amdm.errors import InputError
+from bench.detection.detector import Detector, Found, Prompt
+from bench.judge import Detections, Masks
+
+CACHE_FILE = "detections.sqlite"
+_SCHEMA = "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer TEXT, sha256 TEXT) WITHOUT ROWID"
+_BUSY_SECONDS = 120
+
+
+class CachedDetector:
+    """A detector that is built only where an answer is not in the cache.
+
+    Args:
+        path: the cache, an SQLite file, made where it is absent.
+        facts: name, revision and all settings of the detector, as plain JSON; part of every key.
+        canvas: see :class:`bench.detection.detector.Detector`.
+        factory: builds the detector.
+
+    Raises:
+        InputError: ``path`` is no such file.
+    """
+
+    def __init__(self, path: Path, facts: dict[str, Any], canvas: int | None, factory: Callable[[], Detector]) -> None:
+        self.name, self.revision, self.canvas = str(facts["name"]), str(facts["revision"]), canvas
+        self._path, self._factory = path, factory
+        self._detector: Detector | None = None
+        self._facts = hashlib.sha256(json.dumps([facts, canvas, _code()], sort_keys=True).encode()).hexdigest()
+        try:
+            with closing(self._open()) as database:
+                database.execute(_SCHEMA)
+        except sqlite3.OperationalError:  # a full disk or a lock: nothing is wrong with the file
+            raise
+        except sqlite3.DatabaseError as error:
+            raise InputError(f"is no cache of detections ({error}); remove it", file=path) from error
+
+    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[Found]:
+        """See :class:`bench.detection.detector.Detector`; asks the detector only for what the cache lacks."""
+        digests = [_digest(image) for image in images]
+        keys = [[self._key(digest, name) for name in own] for digest, own in zip(digests, categories, strict=True)]
+        known = self._read([key for own in keys for key in own], _detections)
+        lacking = [
+            [name for name, key in zip(names, own, strict=True) if key not in known]
+            for names, own in zip(categories, keys, strict=True)
+        ]
+        asked = [k for k, names in enumerate(lacking) if names]
+        fresh: dict[int, Found] = {}
+        if asked:
+            answers = self._load().find([images[k] for k in asked], [lacking[k] for k in asked])
+            fresh = dict(zip(asked, answers, strict=True))
+            found = {keys[k][list(categories[k]).index(n)]: d for k in asked for n, d in fresh[k].detections.items()}
+            known |= found
+            self._write({key: [one.boxes.tolist(), one.scores.tolist()] for key, one in found.items()})
+        return [
+            Found(
+                {name: known[key] for name, key in zip(categories[k], keys[k], strict=True)},
+                self._segmenter(images[k], digests[k], fresh.get(k)),
+            )
+            for k in range(len(images))
+        ]
+
+    def _segmenter(
+        self, image: np.ndarray, digest: bytes, fresh: Found | None
+    ) -> Callable[[Sequence[Prompt]], list[Masks]]:
+        def segment(prompts: Sequence[Prompt]) -> list[Masks]:
+            keys = [self._key(digest, one.category, one.box.tolist(), one.best) for one in prompts]
+            known = self._read(keys, lambda answer: _masks(answer, image.shape[:2]))
+            lacking = {key: one for key, one in zip(keys, prompts, strict=True) if key not in known}
+            if lacking:
+                wanted = list(dict.fromkeys(one.category for one in lacking.values()))
+                source = fresh
+                if source is None or not set(wanted) <= set(source.detections):
+                    (source,) = self._load().find([image], [wanted])
+                made = dict(zip(lacking, source.segment(list(lacking.values())), strict=True))
+                known |= made
+                self._write({key: _encoded(one) for key, one in made.items()})
+            return [known[key] for key in keys]
+
+        return segment
+
+    def _load(self) -> Detector:
+        if self._detector is None:
+            self._detector = self._factory()
+        return self._detector
+
+    def _key(self, *parts: Any) -> bytes:
+        text = json.dumps([self._facts, *(p.hex() if isinstance(p, bytes) else p for p in parts)])
+        return hashlib.sha256(text.encode()).digest()
+
+    def _open(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
+        database.execute("PRAGMA synchronous = OFF")  # what a power failure takes is computed again
+        return database
+
+    def _read(self, keys: Sequence[bytes], decode: Callable[[Any], Any]) -> dict[bytes, Any]:
+        """Answers that are there; one that is not as it was written counts as absent, and is written anew."""
+        known = {}
+        with closing(self._open()) as database:
+            for key in dict.fromkeys(keys):
+                row = database.execute("SELECT answer, sha256 FROM answers WHERE key = ?", (key,)).fetchone()
+                if row is not None and row[1] == _sha256(row[0]):
+                    try:
+                        known[key] = decode(json.loads(row[0]))
+                    except (ValueError, TypeError, LookupError, RecursionError):
+                        continue
+        return known
+
+    def _write(self, answers: dict[bytes, Any]) -> None:
+        texts = {key: json.dumps(answer) for key, answer in answers.items()}
+        rows = [(key, text, _sha256(text)) for key, text in texts.items()]
+        with closing(self._open()) as database:
+            database.execute("BEGIN IMMEDIATE")
+            database.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", rows)
+            database.execute("COMMIT")
+
+
+def _encoded(masks: Masks) -> dict[str, Any]:
+    """Masks as COCO's run lengths."""
+    runs = [coco.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"].decode("ascii") for mask in masks.masks]
+    return {"size": list(masks.masks.shape[1:]), "counts": runs, "scores": np.asarray(masks.scores, float).tolist()}
+
+
+def _masks(answer: Any, size: tuple[int, ...]) -> Masks:
+    """Raises ValueError, TypeError or LookupError for what is no such answer."""
+    scores = np.asarray(answer["scores"], np.float64)
+    if tuple(answer["size"]) != size or not len(scores) or len(scores) != len(answer["counts"]):
+        raise ValueError("not masks of this picture")
+    masks = [coco.decode({"size": list(size), "counts": counts.encode("ascii")}) for counts in answer["counts"]]
+    return Masks(np.stack(masks).astype(bool), scores)
+
+
+def _detections(answer: Any) -> Detections:
+    boxes, scores = (np.asarray(part, np.float32) for part in answer)
+    if len(scores) != len(boxes) or not np.isfinite(boxes).all():
+        raise ValueError("not detections")
+    return Detections(boxes, scores)
+
+
+def _digest(image: np.ndarray) -> bytes:
+    """SHA-256 of shape and pixels, uint8 RGB, as the detector sees them."""
+    return hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).digest()
+
+
+def _sha256(text: object) -> str:
+    return hashlib.sha256(str(text).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _code() -> str:
+    """SHA-256 of this package's sources: another version may answer otherwise with the same weights."""
+    root = Path(str(files("bench.detection")))
+    content = b"".join(path.name.encode() + b"\0" + path.read_bytes() for path in sorted(root.glob("*.py")))
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,115 @@
+"""The cache of detections: same verdicts, no detector where all is known, nothing taken from other circumstances."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from amdm.errors import InputError
+from bench.detection.cache import CachedDetector
+from bench.detection.detector import Found, Prompt
+from bench.judge import Masks, Verdict
+from bench.scoring import Picture, judge_images
+from tests.bench.fakes import BlobDetector, paint, small_set
+
+FACTS = {"name": "blobs", "revision": "1", "thresholds": {"box": 0.25}, "dtype": "float32"}
+SET = small_set(5)
+PICTURES = [Picture("first", 0, entry, Path()) for entry in SET.entries]
+IMAGES = list(paint("first", [e.layout for e in SET.entries], [str(e.index) for e in SET.entries]).images)
+
+
+class CountingDetector(BlobDetector):
+    """Counts pictures looked at and masks made; the masks are three, the second of the largest score."""
+
+    looks = 0
+    asked: list[int]
+
+    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[Found]:
+        type(self).looks += len(images)
+        return [Found(one.detections, self._counted(one.segment)) for one in super().find(images, categories)]
+
+    def _counted(self, segment: Callable[[Sequence[Prompt]], list[Masks]]) -> Callable[[Sequence[Prompt]], list[Masks]]:
+        def counted(prompts: Sequence[Prompt]) -> list[Masks]:
+            type(self).asked.append(len(prompts))
+            one = [masks.masks[0] for masks in segment(prompts)]
+            return [Masks(np.stack([~m, m, ~m]), np.array([0.1, 0.7, 0.3], np.float32)) for m in one]
+
+        return counted
+
+
+@pytest.fixture(autouse=True)
+def nothing_counted() -> None:
+    CountingDetector.looks, CountingDetector.asked = 0, []
+
+
+def never() -> Any:
+    raise AssertionError("the detector was built although every answer was known")
+
+
+def verdicts(path: Path, facts: dict[str, Any], factory: Callable[[], Any] = CountingDetector) -> list[list[Verdict]]:
+    return judge_images(CachedDetector(path, facts, None, factory), IMAGES, PICTURES)
+
+
+def test_judging_again_builds_no_detector_and_says_the_same(tmp_path: Path) -> None:
+    plain = judge_images(CountingDetector(), IMAGES, PICTURES)
+    assert any(v.attr for own in plain for v in own) and any(v.failure == "wrong_place" for own in plain for v in own)
+    assert verdicts(tmp_path / "c", FACTS) == plain
+    assert verdicts(tmp_path / "c", FACTS, never) == plain
+
+
+def test_masks_of_a_picture_are_asked_at_once_and_only_where_the_place_is_right(tmp_path: Path) -> None:
+    found = verdicts(tmp_path / "c", FACTS)
+    assert CountingDetector.looks == len(IMAGES)
+    assert CountingDetector.asked == [count for own in found if (count := sum(v.success for v in own))]
+
+
+@pytest.mark.parametrize(
+    "changed", [{"revision": "2"}, {"thresholds": {"box": 0.3}}, {"dtype": "bfloat16"}, {"name": "other"}]
+)
+def test_other_circumstances_are_judged_anew(tmp_path: Path, changed: dict[str, Any]) -> None:
+    verdicts(tmp_path / "c", FACTS)
+    verdicts(tmp_path / "c", FACTS | changed)
+    assert CountingDetector.looks == 2 * len(IMAGES)
+
+
+def test_another_picture_or_prompt_is_another_question(tmp_path: Path) -> None:
+    cached = CachedDetector(tmp_path / "c", FACTS, None, CountingDetector)
+    (found,) = cached.find(IMAGES[:1], [["circle"]])
+    box = np.array([0.0, 0.0, 9.0, 9.0])
+    (first,) = found.segment([Prompt("circle", box, 0)])
+    found.segment([Prompt("circle", box + 0.5, 0), Prompt("circle", box, 1), Prompt("circle", box, 0)])
+    assert CountingDetector.asked == [1, 2]
+    np.testing.assert_array_equal(found.segment([Prompt("circle", box, 0)])[0].masks, first.masks)
+    changed = IMAGES[0].copy()
+    changed[0, 0, 0] ^= 1
+    cached.find([changed], [["circle"]])
+    assert CountingDetector.looks == 2
+
+
+@pytest.mark.parametrize("answer", ["{}", "[[[1, 2, 3, 4]], []]", "null", "[", '{"size": [64, 64], "counts": ["j0"]}'])
+def test_a_damaged_answer_is_computed_again(tmp_path: Path, answer: str) -> None:
+    expected = verdicts(tmp_path / "c", FACTS)
+    with sqlite3.connect(tmp_path / "c") as database:
+        database.execute("UPDATE answers SET answer = ?", (answer,))
+    assert verdicts(tmp_path / "c", FACTS) == expected
+    assert CountingDetector.looks > len(IMAGES)
+    assert verdicts(tmp_path / "c", FACTS, never) == expected
+
+
+def test_a_file_that_is_no_cache_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "c").write_bytes(b"not a database" * 100)
+    with pytest.raises(InputError, match="is no cache of detections"):
+        verdicts(tmp_path / "c", FACTS)
+
+
+def test_several_writers_share_one_cache(tmp_path: Path) -> None:
+    expected = judge_images(CountingDetector(), IMAGES, PICTURES)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: verdicts(tmp_path / "c", FACTS), range(12)))
+    assert found == [expected] * 12
