@@ -209,7 +209,7 @@ def read_table(folder: Path, table: str) -> pd.DataFrame:
             stored.backup(copy)
             _check_database(copy, path)
             return pd.read_sql_query(f"SELECT {', '.join(columns)} FROM {table} ORDER BY {order}", copy)
-    except (sqlite3.DatabaseError, pd.errors.DatabaseError) as error:
+    except (sqlite3.DatabaseError, pd.errors.DatabaseError, UnicodeDecodeError) as error:
         raise InputError("is not a run's database", file=path, field=table) from error
 
 
@@ -257,7 +257,7 @@ def _database(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA synchronous = FULL")
         database.executescript(_SCHEMA)
         _check_database(database, path)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         database.close()
         if isinstance(error, sqlite3.OperationalError) and "full" in str(error):  # nothing is wrong with the file
             raise
@@ -292,7 +292,7 @@ def _refuse_links(folder: Path) -> None:
 
 
 def _locked(folder: Path) -> Any:
-    file = (folder / "lock").open("a+", encoding="utf-8")
+    file = (folder / "lock").open("a+", encoding="utf-8", errors="replace")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

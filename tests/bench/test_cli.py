@@ -174,6 +174,14 @@ def test_other_settings_on_the_same_folder_stop(call: Call, fake_networks: None)
     assert read_run_info(Path("run"))["forced"] == [{"field": "seeds", "before": "[0]", "now": "[1]"}]
 
 
+def test_a_run_that_was_stopped_after_its_last_record_becomes_complete(call: Call, run_fake_job: JobRunner) -> None:
+    run = run_fake_job(limit=10, methods=("migc",), batch=4)
+    info = {name: value for name, value in read_run_info(run).items() if name != "finished"}
+    (run / "run.json").write_text(json.dumps({**info, "status": "started"}))
+    assert call("migc", *SMALL, "--methods", "migc", "--out", run).status == 0
+    assert read_run_info(run)["status"] == "complete" and read_run_info(run)["finished"]
+
+
 def test_shards_are_merged_by_command(call: Call, fake_networks: None) -> None:
     for shard in ("1/2", "2/2"):
         assert call("migc", *SMALL, "--methods", "migc", "--shard", shard).status == 0
