@@ -13,7 +13,7 @@ from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from amdm.checkpoints.catalogue import file_named
-from amdm.checkpoints.convert import converted_file
+from amdm.checkpoints.converted import require_converted
 from amdm.checkpoints.matching import require_match
 from amdm.checkpoints.store import require
 from amdm.errors import InputError
@@ -82,7 +82,7 @@ class Assembly:
         return self._read(path), path
 
     def _converted(self, name: str) -> tuple[dict[str, torch.Tensor], Path]:
-        path = converted_file(name, self.folder)
+        path = require_converted(name, self.folder)
         return self._read(path), path
 
     def _read(self, path: Path) -> dict[str, torch.Tensor]:
