@@ -216,7 +216,7 @@ def run_job(job: Job, folder: Path | None, reports: Path, workers: int, force: b
         if complete:
             print(f"complete: {len(expected)} images are generated and judged; nothing to do", flush=True)
             if store.info.get("status") != "complete":  # it was stopped after the last record
-                store.update_info(finished=_now(), status="complete")
+                store.update_info(finished=now(), status="complete")
         else:
             command = shlex.join(["amdm-bench", *sys.argv[1:]])
             started = store.info.get("started") or now()
