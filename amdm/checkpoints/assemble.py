@@ -51,7 +51,7 @@ class Assembly:
             self._put(model.unet, *self._public("gligen-unet"))
         elif name == "ip-adapter":
             adapter, path = self._public("ip-adapter")
-            self._put(model.unet, *self._public("sd15-unet"), others=_rest(model))
+            self._put(model.unet, *self._public("sd15-unet"), others=_rest(model), share=False)
             _load(lambda: model.load_control_state_dict(adapter), path)  # type: ignore[attr-defined]
             model.image_encoder = self.image_encoder()  # type: ignore[attr-defined]
         else:
