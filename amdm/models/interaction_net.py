@@ -147,7 +147,7 @@ def between(subject_boxes: torch.Tensor, object_boxes: torch.Tensor) -> torch.Te
 
 
 def cell_coverage(boxes: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
-    """Share of each cell of a grid (rows, columns) inside each box: (B, K, 4) → (B, cells, K), in [0, 1], row by row."""
+    """Share of each cell of a grid (rows, columns) in each box: (B, K, 4) → (B, cells, K), in [0, 1], row by row."""
 
     def covered(first: torch.Tensor, last: torch.Tensor, cells: int) -> torch.Tensor:
         edges = torch.arange(cells + 1, device=boxes.device, dtype=torch.float32) / cells
