@@ -51,6 +51,7 @@ app.add_typer(layouts.app, name="layouts")
 app.command()(merge)
 for command in (
     stored.score,
+    stored.check_authors,
     stored.export,
     stored.table,
     stored.compare,

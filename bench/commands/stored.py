@@ -75,6 +75,28 @@ def score(
             typer.echo(f"{kind}: {', '.join(map(ascii, names[:5]))}{', …' if len(names) > 5 else ''}")
 
 
+def check_authors(
+    images: Annotated[Path | None, typer.Option(help="the authors' pictures; by default they are fetched")] = None,
+    out: Annotated[Path, typer.Option(help="run folder")] = Path("runs/check-authors"),
+    reports: ReportsOption = Path("reports"),
+    weights_dir: WeightsDirOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Score MIGC's 800 released pictures and compare with the published figures; exit 1 where they differ.
+
+    Needs the layout set coco-mig-migc, the judge's weights and, to end soon, a GPU.
+    """
+    from bench.check_authors import check_pictures, fetch_pictures
+    from bench.detection.registry import DetectorOptions
+
+    with resumable():
+        folder = fetch_pictures(out.parent / "migc-released-pictures") if images is None else images
+        result = check_pictures(folder, out, reports, DetectorOptions("grounded-sam", weights_dir, device))
+    typer.echo(result.report)
+    if not result.passed:
+        raise typer.Exit(1)
+
+
 def export(
     run: RunArgument,
     method: Annotated[str, typer.Option(help="whose pictures")],
