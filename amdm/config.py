@@ -14,8 +14,9 @@ from amdm.aggregation import SEMANTICS, AggregationConfig
 from amdm.errors import InputError
 
 PROFILES = ("mini", "paper")
+LONGEST_VALUE = 10_000
 MOST_EVENTS = 200
-"""Of the YAML parser, in an override."""
+"""Of an override: characters, and events of the YAML parser."""
 
 
 class _Strict(BaseModel):
@@ -245,6 +246,8 @@ def _override(text: str) -> tuple[list[str], Any]:
     name, sign, value = text.partition("=")
     if not sign or not all(path := name.strip().split(".")):
         raise InputError(f"{text!r} is not of the form field=value", field="set")
+    if len(value) > LONGEST_VALUE:
+        raise InputError(f"has more than {LONGEST_VALUE} characters", field=name)
     try:
         events = list(islice(yaml.parse(value, yaml.SafeLoader), MOST_EVENTS + 1))
         if len(events) > MOST_EVENTS or any(isinstance(event, yaml.AliasEvent) for event in events):

@@ -10,8 +10,7 @@ import pandas as pd
 
 from amdm.errors import InputError
 from bench.detection.registry import DetectorOptions
-from bench.images import images_job, take_in
-from bench.job import run_job
+from bench.external_job import images_job, score_images
 from bench.metrics import AVERAGE, metric_table
 from bench.store import read_table
 
@@ -62,9 +61,10 @@ def fetch_pictures(folder: Path) -> Path:
 
 def check_pictures(folder: Path, out: Path, reports: Path, detector: DetectorOptions) -> Check:
     """Judge the pictures in ``folder`` in the run folder ``out``, and compare."""
-    job, found = images_job(folder, LAYOUTS, None, METHOD, SEED)
-    run_job(job, out, reports, 1, detector=detector, produce=take_in(found))
-    return compare_with_published(read_table(out, "verdicts"), f"Pictures given: {job.given}.")
+    job = images_job(LAYOUTS, METHOD, SEED, detector)
+    _, found = score_images(folder, job, None, out, reports, detector, 1)
+    counted = ", ".join(f"{count} {what}" for what, count in found.counts().items())
+    return compare_with_published(read_table(out, "verdicts"), f"Pictures: {counted}.")
 
 
 def compare_with_published(verdicts: pd.DataFrame, note: str = "") -> Check:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import sqlite3
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from amdm.errors import InputError
-from bench.commands import layouts, outside, stored
+from bench.commands import layouts, stored
 from bench.commands.choice import Choice
 from bench.commands.merge import merge
 from bench.commands.options import (
     BatchOption,
+    DetectorOption,
     DeviceOption,
+    DryRunOption,
     DtypeOption,
     ForceOption,
     LayoutsOption,
@@ -33,10 +35,13 @@ from bench.commands.options import (
     names,
     numbers,
     resumable,
+    shard_of,
     worker_count,
 )
-from bench.commands.results import show_results
 from bench.engines.local import WorkerLostError
+
+if TYPE_CHECKING:
+    from bench.job import Job
 
 USAGE_ERROR: Any = typer.BadParameter.__base__
 """click's UsageError; newer versions of typer carry a click of their own."""
@@ -44,9 +49,16 @@ USAGE_ERROR: Any = typer.BadParameter.__base__
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(layouts.app, name="layouts")
 app.command()(merge)
-for outsider in (outside.run, outside.score, outside.export, outside.check_authors):
-    app.command()(outsider)
-for command in (stored.table, stored.compare, stored.verify, stored.regress, stored.baseline):
+for command in (
+    stored.score,
+    stored.check_authors,
+    stored.export,
+    stored.table,
+    stored.compare,
+    stored.verify,
+    stored.regress,
+    stored.baseline,
+):
     app.command()(command)
 
 
@@ -66,6 +78,7 @@ def migc(
     dtype: DtypeOption = "auto",
     weights_dir: WeightsDirOption = None,
     shard: ShardOption = None,
+    dry_run: DryRunOption = False,
     force: ForceOption = False,
 ) -> None:
     """The main job: generate, judge and time methods over a layout set; write Table 1.
@@ -75,7 +88,7 @@ def migc(
     from bench.job import DEFAULT_METHODS
 
     choice = Choice(profile, limit, seeds, methods, batch, layouts, change, device, dtype, weights_dir, shard)
-    _run(choice, DEFAULT_METHODS, out, reports, workers, force)
+    _run(choice, DEFAULT_METHODS, out, reports, workers, force, dry_run)
 
 
 @app.command()
@@ -94,13 +107,49 @@ def controls(
     dtype: DtypeOption = "auto",
     weights_dir: WeightsDirOption = None,
     shard: ShardOption = None,
+    dry_run: DryRunOption = False,
     force: ForceOption = False,
 ) -> None:
     """Control experiments: the paper's letter, the target with itself, switch, slerp, category-only phrases."""
     from bench.job import CONTROL_METHODS
 
     choice = Choice(profile, limit, seeds, methods, batch, layouts, change, device, dtype, weights_dir, shard)
-    _run(choice, CONTROL_METHODS, out, reports, workers, force)
+    _run(choice, CONTROL_METHODS, out, reports, workers, force, dry_run)
+
+
+@app.command()
+def run(
+    generator: Annotated[str, typer.Option(help="module:function, from (layouts, seeds) to pictures")],
+    layouts: Annotated[str, typer.Option(help="a layout set by name, or a file")] = "coco-mig-amdm",
+    name: Annotated[str | None, typer.Option(help="what tables call it; default: the function's name")] = None,
+    detector: DetectorOption = None,
+    limit: LimitOption = None,
+    seeds: SeedsOption = "0",
+    batch: BatchOption = 4,
+    out: OutOption = None,
+    reports: ReportsOption = Path("reports"),
+    workers: Annotated[int, typer.Option(help="processes; each imports the function")] = 1,
+    shard: ShardOption = None,
+    force: ForceOption = False,
+) -> None:
+    """Measure any Python function from layouts to pictures, as the main job measures ours; run again, it goes on.
+
+    Example: amdm-bench run --generator my_module:my_function --layouts mini --detector mini --limit 25
+    """
+    from bench.job import Job
+
+    job = Job(
+        profile="external",
+        layouts=layouts,
+        methods=(name or generator.rpartition(":")[2],),
+        seeds=integers(seeds),
+        batch=batch or 4,
+        limit=limit,
+        generator=generator,
+        detector=detector,
+        shard=shard_of(shard),
+    )
+    _measure(job, out, reports, workers, force)
 
 
 @app.command()
@@ -174,15 +223,32 @@ def _run(
     reports: Path,
     workers: int | None,
     force: bool,
+    dry_run: bool,
 ) -> None:
-    from bench.job import chosen_profile, run_job
+    from bench.job import chosen_profile
 
     chosen, why = chosen_profile(choice.profile)
     typer.echo(f"profile {chosen}: {why}")
     job = choice.job(chosen, default_methods)
+    if dry_run:
+        from bench.plan import plan
+
+        typer.echo("\n".join(plan(job)))
+        return
+    _measure(job, out, reports, worker_count(workers), force)
+
+
+def _measure(job: Job, out: Path | None, reports: Path, workers: int, force: bool) -> None:
+    from bench.job import run_job
+
     with resumable():
-        folder, failures = run_job(job, out, reports, worker_count(workers), force)
-    show_results(folder, failures, reports)
+        folder, failures = run_job(job, out, reports, workers, force)
+    report = reports / folder.name
+    typer.echo((report / "table1.md").read_text(encoding="utf-8"))
+    typer.echo(f"records and pictures: {folder}\ntables: {report}/table1.csv, table1.md\npictures: {report}/grid.png")
+    if failures:
+        typer.echo(f"error: {failures} samples failed; see {folder}/run.sqlite", err=True)
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

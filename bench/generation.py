@@ -26,7 +26,7 @@ ATTEMPTS = 3
 class Generated(Protocol):
     """What a generator returns: uint8 RGB (B, H, W, 3), and whether each sample's latents were finite."""
 
-    images: np.ndarray
+    images: Sequence[np.ndarray] | np.ndarray
     finite: Sequence[bool]
     evaluations: dict[str, int]
 
@@ -58,7 +58,7 @@ class Outcome:
     error: str | None
     attempts: int
     batch_size: int
-    seconds: float
+    seconds: float | None
     evaluations: dict[str, int]
 
 
@@ -110,7 +110,7 @@ def generate(
         closing(run_tasks(GroupWorker, (factory, arguments), todo, workers)) as results,
     ):
         for result in results:
-            _record(store, result)
+            record_group(store, result)
             progress.update(len(result.outcomes))
     return len(store.failed_samples())
 
@@ -164,7 +164,8 @@ def _outcomes(entries: tuple[Entry, ...], made: Generated, attempt: int, seconds
     ]
 
 
-def _record(store: RunStore, result: GroupResult) -> None:
+def record_group(store: RunStore, result: GroupResult) -> None:
+    """Write a group's pictures and records."""
     group, rows = result.group, []
     for one in result.outcomes:
         row: dict[str, Any] = {

@@ -31,6 +31,7 @@ from bench.detection.registry import (
     load_detector,
     name_of,
 )
+from bench.external import callable_digest, callable_generator
 from bench.generation import Generator, Group, generate, groups, share
 from bench.layouts.layout_set import Label, LayoutSet
 from bench.layouts.named import load_layouts
@@ -51,7 +52,12 @@ CONTROL_LIMIT = 200
 MOST_SEEDS = 1000
 DEFAULT_BATCH = {"mini": 16, "paper": 4}
 DEFAULT_LAYOUTS = {"mini": "mini", "paper": "coco-mig-amdm"}
-DEFAULT_DETECTOR = {"mini": "mini", "paper": "grounded-sam"}
+DEFAULT_DETECTOR = {"mini": "mini", "paper": "grounded-sam", "external": "grounded-sam"}
+EXTERNAL = "external"
+"""The profile of generators that are not ours."""
+
+IMAGES = "images"
+"""The generator of pictures that were there before."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,8 @@ class Job:
     limit: layouts in all, rounded up to a multiple of 5 and balanced over levels; None takes all.
     overrides: ``"<field>=<value>"`` for every method (see :meth:`amdm.config.Profile.method`).
     device, dtype: of the models, as :meth:`amdm.loading.Loading.parse` reads them, "auto" resolved.
+    generator: of the profile "external": ``module:function``, or "images" for pictures that were there.
+    detector: by name; None takes the profile's.
     shard: (i, n): only the i-th of n parts of the work (:func:`bench.generation.share`).
     """
 
@@ -74,16 +82,20 @@ class Job:
     device: str = "cpu"
     dtype: str = "float32"
     shard: tuple[int, int] | None = None
+    generator: str | None = None
+    detector: str | None = None
 
     def __post_init__(self) -> None:
-        profile = load_profile(self.profile)
+        if (self.profile == EXTERNAL) != (self.generator is not None):
+            raise InputError(f"goes with the profile {EXTERNAL} and no other", field="generator")
         if not self.methods:
             raise InputError("names no method", field="methods")
-        for name in self.methods:
-            profile.method(name, self.overrides)
-        self._check_numbers()
-
-    def _check_numbers(self) -> None:
+        if self.generator is None:
+            profile = load_profile(self.profile)
+            for name in self.methods:
+                profile.method(name, self.overrides)
+        elif CEILING in self.methods or len(self.methods) > 1:
+            raise InputError(f"must be one name, and not {CEILING!r}", field="methods")
         if len(set(self.methods)) < len(self.methods):
             raise InputError("names a method twice", field="methods")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
@@ -93,17 +105,6 @@ class Job:
         if not 1 <= self.batch <= 1024:
             raise InputError(f"{self.batch} is not between 1 and 1024", field="batch")
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What tables must say of this job's pictures; lines of plain text."""
-        return ()
-
-    def weights(self) -> dict[str, str]:
-        """SHA-256 of each file of weights, as it is now."""
-        from amdm.loading import weight_digests
-
-        return weight_digests(self.profile)
-
     def layout_set(self) -> LayoutSet:
         """The layouts to be run."""
         whole = load_layouts(self.layouts)
@@ -111,7 +112,7 @@ class Job:
 
     def work(self, layout_set: LayoutSet) -> list[Group]:
         """What is to be generated, true renderings of the mini world too. Raises InputError for an impossible shard."""
-        ceiling = [CEILING] if self.profile == "mini" else []
+        ceiling = [CEILING] if layout_set.vocabulary == MINI else []
         work = groups(layout_set, self.methods, self.seeds, self.batch) + groups(
             layout_set, ceiling, self.seeds[:1], self.batch
         )
@@ -123,13 +124,28 @@ class Job:
 
         return Loading.parse(self.profile, None, self.device, self.dtype)
 
+    def weights(self) -> dict[str, str]:
+        """SHA-256 of every file of weights; of the file that a user's function stands in."""
+        from amdm.loading import weight_digests
+
+        if self.generator is None:
+            return weight_digests(self.profile)
+        return {} if self.generator == IMAGES else {self.generator: callable_digest(self.generator)}
+
+    def detector_name(self) -> str:
+        """The detector asked for, else the profile's."""
+        return self.detector or DEFAULT_DETECTOR[self.profile]
+
     def settings(self, layout_set: LayoutSet, judge: dict[str, Any]) -> dict[str, Any]:
         """All that decides the results, as plain JSON. ``judge``: the detector's facts."""
-        profile = load_profile(self.profile)
+        described: dict[str, Any] = {}
+        if self.generator is None:
+            profile = load_profile(self.profile)
+            described = {name: profile.method(name, self.overrides).describe() for name in self.methods}
         return {
             **asdict(self),
             "layout_hash": layout_set.hash,
-            "method_settings": {name: profile.method(name, self.overrides).describe() for name in self.methods},
+            "method_settings": described,
             "weights": self.weights(),
             "judge": judge,
             **environment(),
@@ -167,11 +183,8 @@ def read_run(folder: Path) -> tuple[Job, RunFacts]:
     Raises:
         InputError: naming the field that run.json lacks, or that is not what it must be.
     """
-    from bench.outside import JOBS
-
-    info = read_run_info(folder)
-    text, kind = json.dumps(info), JOBS.get(str(info.get("profile")), Job)
-    return _validated(kind, text, folder / "run.json"), _validated(RunFacts, text, folder / "run.json")
+    text = json.dumps(read_run_info(folder))
+    return _validated(Job, text, folder / "run.json"), _validated(RunFacts, text, folder / "run.json")
 
 
 def _validated(kind: type[Kind], text: str, path: Path) -> Kind:
@@ -185,48 +198,32 @@ def _validated(kind: type[Kind], text: str, path: Path) -> Kind:
         raise InputError(first["msg"], file=path, field=".".join(map(str, first["loc"]))) from None
 
 
-Producer = Callable[[RunStore, Sequence[Group], int], object]
-"""(open run, what it shall hold, processes): puts pictures and records there."""
-
-
-def run_job(
-    job: Job,
-    folder: Path | None,
-    reports: Path,
-    workers: int,
-    force: bool = False,
-    detector: DetectorOptions | None = None,
-    produce: Producer | None = None,
-) -> tuple[Path, int]:
+def run_job(job: Job, folder: Path | None, reports: Path, workers: int, force: bool = False) -> tuple[Path, int]:
     """Do the job in ``folder`` (by default one that its settings name). Returns the folder and the number of failures.
-
-    Args:
-        detector: by default the profile's. produce: by default the methods of the profile are run.
 
     Raises:
         InputError: before anything is written, for anything that cannot be run.
         KeyboardInterrupt: after the batches in hand were recorded.
     """
     layout_set = job.layout_set()
-    detector = detector or DetectorOptions(DEFAULT_DETECTOR[job.profile])
+    detector = DetectorOptions(job.detector_name())
     judge = detector_facts(detector)
     work, settings = job.work(layout_set), job.settings(layout_set, judge)
-    folder = folder or Path("runs") / _run_name(job, layout_set, settings)
+    folder = folder or Path("runs") / run_name(job, layout_set, settings)
     with RunStore(folder, settings, force) as store:
         expected = {(g.method, e.index, g.seed) for g in work for e in g.entries}
         complete = expected <= (store.whole_samples() & store.judged_samples())
         if complete:
             print(f"complete: {len(expected)} images are generated and judged; nothing to do", flush=True)
+            if store.info.get("status") != "complete":  # it was stopped after the last record
+                store.update_info(finished=now(), status="complete")
         else:
             command = shlex.join(["amdm-bench", *sys.argv[1:]])
-            started = store.info.get("started") or _now()
+            started = store.info.get("started") or now()
             store.update_info(started=started, command=command, workers=workers, **circumstances())
-            if produce is None:
-                generate(store, work, make_generator, (job,), workers)
-            else:
-                produce(store, work, workers)
+            generate(store, work, make_generator, (job,), workers)
             score(store, layout_set.entries, make_cached_judge, (detector, judge, folder / CACHE_FILE), workers)
-            store.update_info(finished=_now(), status="failed samples" if store.failed_samples() else "complete")
+            store.update_info(finished=now(), status="failed samples" if store.failed_samples() else "complete")
         failures = len(store.failed_samples())
     write_report(folder, reports / folder.name)
     return folder, failures
@@ -268,9 +265,7 @@ def write_report(folder: Path, report: Path) -> str:
     job, facts = read_run(folder)
     verdicts, samples = read_table(folder, "verdicts"), read_table(folder, "samples")
     if verdicts.empty:
-        failed = samples[samples["status"] == "failed"]
-        first = f"all {len(failed)} samples failed, the first with {failed['error'].iloc[0]}" if len(failed) else ""
-        raise InputError(first or "nothing is judged yet; the command that made the run goes on", file=folder)
+        raise InputError("nothing is judged yet; the command that made the run goes on", file=folder)
     layout_set = job.layout_set()
     if layout_set.hash != facts.layout_hash:
         raise InputError("the layout set is not the one that was run", file=folder / "run.json", field="layout_hash")
@@ -285,7 +280,6 @@ def write_report(folder: Path, report: Path) -> str:
         methods=job.methods,
         seeds=job.seeds,
         command=facts.command,
-        notes=job.notes,
     )
     write_tables(report, verdicts, samples, table_info)
     entries = balanced(layout_set.entries)
@@ -298,10 +292,15 @@ def make_generator(job: Job) -> Generator:
     from amdm.methods import load_methods
 
     _one_thread()
-    loaded = load_methods(job.profile, job.methods, job.overrides, job.loading())
+    if job.generator is not None:
+        own = callable_generator(job.generator)
+        by_name: dict[str, Callable[..., Any]] = {name: partial(own, name) for name in job.methods}
+    else:
+        loaded = load_methods(job.profile, job.methods, job.overrides, job.loading())
+        by_name = {name: method.generate for name, method in loaded.items()}
 
     def run(method: str, layouts: Sequence[Layout], keys: Sequence[str]) -> Any:
-        return true_renderings(layouts, keys) if method == CEILING else loaded[method].generate(layouts, keys)
+        return true_renderings(layouts, keys) if method == CEILING else by_name[method](layouts, keys)
 
     return run
 
@@ -363,11 +362,11 @@ def _pictures(folder: Path, samples: Any, job: Job, wanted: set[int]) -> dict[st
     return {name: found for name, found in shown.items() if found}
 
 
-def _run_name(job: Job, layout_set: LayoutSet, settings: dict[str, Any]) -> str:
+def run_name(job: Job, layout_set: LayoutSet, settings: dict[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps({**settings, "shard": None}, sort_keys=True).encode()).hexdigest()[:8]
     part = "" if job.shard is None else "-shard-{}-of-{}".format(*job.shard)
     return f"{job.profile}-{layout_set.name}-{len(layout_set)}-{digest}{part}"
 
 
-def _now() -> str:
+def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -54,7 +54,7 @@ OWN_FILES = ("run.json", "run.json.partial", DATABASE, f"{DATABASE}-journal", "l
 LARGEST_DATABASE = 512 * 2**20
 """Bytes; a run of 800 layouts, ten methods and ten seeds has a tenth of it."""
 PROGRESS_FIELDS = (
-    *("started", "finished", "status", "command", "forced", "workers", "merged"),
+    *("started", "finished", "status", "command", "forced", "workers", "merged", "taken_from"),
     *("git", "machine", "driver"),
 )
 """Fields of run.json that may differ when a run goes on; all others are settings."""
@@ -117,17 +117,13 @@ class RunStore:
 
     def add_image(self, method: str, image_id: str, key: str, seed: int, image: np.ndarray) -> tuple[str, str]:
         """Write a picture uint8 RGB (H, W, 3); returns its path inside the folder and its SHA-256."""
-        encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
-        return self.add_file(method, image_id, key, seed, encoded, ".png")
-
-    def add_file(self, method: str, image_id: str, key: str, seed: int, content: bytes, suffix: str) -> tuple[str, str]:
-        """The same for the bytes of a picture file; ``suffix``: the ending of its name, with the dot."""
         # The key stands last, behind an underscore, where the official evaluator looks for it.
-        name = f"{safe_name(image_id)}_s{seed}_{safe_name(key)}{suffix}"
-        path = Path("images") / safe_name(method) / name
+        name = f"{_safe(image_id)}_s{seed}_{_safe(key)}.png"
+        path = Path("images") / _safe(method) / name
         (self.folder / path.parent).mkdir(parents=True, exist_ok=True)
-        write_whole(self.folder / path, content)
-        return str(path), hashlib.sha256(content).hexdigest()
+        encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
+        write_whole(self.folder / path, encoded)
+        return str(path), hashlib.sha256(encoded).hexdigest()
 
     def record(
         self,
@@ -213,7 +209,7 @@ def read_table(folder: Path, table: str) -> pd.DataFrame:
             stored.backup(copy)
             _check_database(copy, path)
             return pd.read_sql_query(f"SELECT {', '.join(columns)} FROM {table} ORDER BY {order}", copy)
-    except (sqlite3.DatabaseError, pd.errors.DatabaseError) as error:
+    except (sqlite3.DatabaseError, pd.errors.DatabaseError, UnicodeDecodeError) as error:
         raise InputError("is not a run's database", file=path, field=table) from error
 
 
@@ -261,7 +257,7 @@ def _database(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA synchronous = FULL")
         database.executescript(_SCHEMA)
         _check_database(database, path)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         database.close()
         if isinstance(error, sqlite3.OperationalError) and "full" in str(error):  # nothing is wrong with the file
             raise
@@ -296,7 +292,7 @@ def _refuse_links(folder: Path) -> None:
 
 
 def _locked(folder: Path) -> Any:
-    file = (folder / "lock").open("a+", encoding="utf-8")
+    file = (folder / "lock").open("a+", encoding="utf-8", errors="replace")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -310,8 +306,8 @@ def _locked(folder: Path) -> Any:
     return file
 
 
-def safe_name(text: str) -> str:
-    """A part of a file name that stays in its folder: other characters become %xx; long names are cut and hashed."""
+def _safe(text: str) -> str:
+    """A file name that stays in its folder: other characters become %xx; long names are cut and hashed."""
     name = re.sub(r"[^A-Za-z0-9.+@-]", lambda match: "".join(f"%{byte:02x}" for byte in _bytes(match[0])), text)
     name = re.sub(r"^\.", "%2e", name) or "%"
     return name if len(name) <= 80 else f"{name[:60]}-{hashlib.sha256(_bytes(text)).hexdigest()[:16]}"

@@ -27,7 +27,7 @@ class TableInfo:
     """What a table says of its run.
 
     title: first line. judge: detector. layouts: name of the set, layouts: how many, of how many. methods: in order, the
-    target first. seeds: of the run. command: regenerates the table. notes: on where the pictures come from.
+    target first. seeds: of the run. command: regenerates the table.
     """
 
     title: str
@@ -39,7 +39,6 @@ class TableInfo:
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
     command: str
-    notes: tuple[str, ...] = ()
 
 
 def table1(verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> pd.DataFrame:
@@ -111,7 +110,6 @@ def markdown(verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> 
         _markdown(failure_split(verdicts, info.methods)),
         _seeds(verdicts, info),
         _missing(results, samples),
-        "\n".join(f"- {note}" for note in info.notes),
         f"Made by `{info.command}`.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

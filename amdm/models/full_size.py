@@ -173,7 +173,7 @@ def _random(name: str, parameter: torch.Tensor, generator: torch.Generator) -> t
     if parameter.dim() == 1:
         return torch.ones(parameter.shape) if name.endswith("weight") else torch.zeros(parameter.shape)
     fan_in = parameter[0].numel()
-    return torch.randn(parameter.shape, generator=generator) / math.sqrt(fan_in)
+    return torch.randn(parameter.shape, generator=generator).div_(math.sqrt(fan_in))
 
 
 @lru_cache

@@ -27,6 +27,7 @@ SetOption = Annotated[
 DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …; auto: cuda where there is one")]
 DtypeOption = Annotated[str, typer.Option(help="of the UNets: float32, bfloat16, float16; auto: by device")]
 WeightsDirOption = Annotated[Path | None, typer.Option(help="folder of the public checkpoints")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="print all that would be fetched and run; do nothing")]
 ShardOption = Annotated[
     str | None, typer.Option(help="i/n: only the i-th of n parts, in a folder of its own; see merge")
 ]

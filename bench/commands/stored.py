@@ -7,10 +7,109 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.options import ReportsOption
+from amdm.errors import InputError
+from bench.commands.options import (
+    DetectorOption,
+    DeviceOption,
+    ForceOption,
+    RandomWeightsOption,
+    ReportsOption,
+    WeightsDirOption,
+    WorkersOption,
+    resumable,
+    worker_count,
+)
 
 RunArgument = Annotated[Path, typer.Argument(help="the run folder")]
 BASELINE = Path("reports/baselines/mini.json")
+
+
+def score(
+    run: Annotated[Path | None, typer.Argument(help="a run folder; or use --images")] = None,
+    images: Annotated[Path | None, typer.Option(help="a folder of pictures from any model")] = None,
+    layouts: Annotated[str | None, typer.Option(help="of --images: a layout set by name, or a file")] = None,
+    mapping: Annotated[Path | None, typer.Option(help="of --images: CSV with the columns file and key")] = None,
+    method: Annotated[str, typer.Option(help="of --images: what tables call it")] = "images",
+    seed: Annotated[int, typer.Option(help="of --images: their seed", min=0)] = 0,
+    out: Annotated[Path | None, typer.Option(help="of --images: the run folder to make")] = None,
+    reports: ReportsOption = Path("reports"),
+    again: Annotated[bool, typer.Option("--again", help="forget the verdicts that are there first")] = False,
+    detector: DetectorOption = None,
+    random_weights: RandomWeightsOption = False,
+    weights_dir: WeightsDirOption = None,
+    device: DeviceOption = "auto",
+    dtype: Annotated[str | None, typer.Option(help="of the detector: float32 (default), bfloat16, float16")] = None,
+    workers: WorkersOption = None,
+    force: ForceOption = False,
+) -> None:
+    """Judge the pictures of a run that have no verdicts yet, or a folder of pictures from any model.
+
+    Examples: amdm-bench score runs/NAME --detector grounded-sam
+
+    amdm-bench score --images DIR --layouts coco-mig-amdm --detector grounded-sam --method my-model
+
+    Pictures are named ..._<key>.png, as the official scripts and ours name them, or mapped by a CSV.
+    """
+    from bench.detection.registry import DetectorOptions, is_heavy
+    from bench.job import recorded_detector, score_run
+
+    if (run is None) == (images is None):
+        raise InputError("give a run folder, or --images, and not both", field="run")
+    if images is not None and layouts is None:
+        raise InputError("is needed with --images", field="layouts")
+    known = recorded_detector(run) if run is not None else "grounded-sam"
+    options = DetectorOptions(detector or known, weights_dir, device, dtype, random_weights)
+    count = 1 if workers is None and is_heavy(options.name) else worker_count(workers)
+    with resumable():
+        if run is not None:
+            typer.echo(f"{score_run(run, count, again, force, options)} pictures have verdicts")
+            return
+        assert images is not None and layouts is not None
+        from bench.external_job import images_job, score_images
+
+        job = images_job(layouts, method, seed, options)
+        folder, found = score_images(images, job, mapping, out, reports, options, count, typer.echo)
+    typer.echo((reports / folder.name / "table1.md").read_text(encoding="utf-8"))
+    for kind, names in (("duplicate", found.duplicate), ("stray", found.stray)):
+        if names:
+            typer.echo(f"{kind}: {', '.join(map(ascii, names[:5]))}{', …' if len(names) > 5 else ''}")
+
+
+def check_authors(
+    images: Annotated[Path | None, typer.Option(help="the authors' pictures; by default they are fetched")] = None,
+    out: Annotated[Path, typer.Option(help="run folder")] = Path("runs/check-authors"),
+    reports: ReportsOption = Path("reports"),
+    weights_dir: WeightsDirOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Score MIGC's 800 released pictures and compare with the published figures; exit 1 where they differ.
+
+    Needs the layout set coco-mig-migc, the judge's weights and, to end soon, a GPU.
+    """
+    from bench.check_authors import check_pictures, fetch_pictures
+    from bench.detection.registry import DetectorOptions
+
+    with resumable():
+        folder = fetch_pictures(out.parent / "migc-released-pictures") if images is None else images
+        result = check_pictures(folder, out, reports, DetectorOptions("grounded-sam", weights_dir, device))
+    typer.echo(result.report)
+    if not result.passed:
+        raise typer.Exit(1)
+
+
+def export(
+    run: RunArgument,
+    method: Annotated[str, typer.Option(help="whose pictures")],
+    to: Annotated[Path, typer.Option(help="the folder to make")],
+    seed: Annotated[int, typer.Option(help="of which seed", min=0)] = 0,
+) -> None:
+    """Copy a method's pictures under the names that the official evaluator reads, so that it can score them.
+
+    Example: amdm-bench export runs/NAME --method interactdiffusion+migc --to official/
+    """
+    from bench.export import export_images
+
+    typer.echo(f"wrote {export_images(run, method, seed, to)} pictures to {to}")
 
 
 def table(run: RunArgument, reports: ReportsOption = Path("reports")) -> None:

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from amdm.checkpoints.catalogue import DINO, SAM
 from amdm.errors import InputError
 from bench.detection.detector import Found, Prompt
 from bench.detection.grounding_dino import GroundingDino
 from bench.detection.sam import Sam
-from bench.detection.weight_files import weights_folder
+from bench.detection.weight_files import repository_folder
 from bench.judge import OFFICIAL_CANVAS, Masks
-
-DINO_FOLDER, SAM_FOLDER = "grounding-dino-tiny", "sam-vit-huge"
 
 
 class GroundedSam:
@@ -46,11 +45,9 @@ def load_grounded_sam(weights_dir: Path | None, device: str, dtype: torch.dtype,
     """
     from transformers import BertTokenizerFast, GroundingDinoForObjectDetection, SamModel
 
-    dino_folder, sam_folder = weights_folder(DINO_FOLDER, weights_dir), weights_folder(SAM_FOLDER, weights_dir)
+    dino_folder, sam_folder = repository_folder(DINO, weights_dir), repository_folder(SAM, weights_dir)
     dino = _network(GroundingDinoForObjectDetection, dino_folder, device, dtype)
     sam = _network(SamModel, sam_folder, device, dtype)
-    if not (dino_folder / "vocab.txt").is_file() and not (dino_folder / "tokenizer.json").is_file():
-        raise InputError("has neither vocab.txt nor tokenizer.json", file=dino_folder)
     tokenizer = BertTokenizerFast.from_pretrained(dino_folder, local_files_only=True)
     return GroundedSam(GroundingDino(dino, tokenizer), Sam(sam), revision)
 

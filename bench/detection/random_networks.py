@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
@@ -20,6 +22,7 @@ from transformers import (
     SwinConfig,
 )
 
+from bench.detection.detector import Found
 from bench.detection.grounded_sam import GroundedSam
 from bench.detection.grounding_dino import GroundingDino
 from bench.detection.registry import RANDOM_REVISION
@@ -29,12 +32,24 @@ _SPECIAL = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103,
 """BERT's ids, which GroundingDINO's code knows by number."""
 
 
+class RandomGroundedSam(GroundedSam):
+    """Random boxes are seldom where a layout wants them, and SAM would never be asked; so it segments every picture's
+    whole frame too, and the answer is dropped."""
+
+    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[Found]:
+        """See :class:`bench.detection.detector.Detector`."""
+        for image in images:
+            height, width = image.shape[:2]
+            self.sam.segment(image, [np.array([0.0, 0.0, width, height])])
+        return super().find(images, categories)
+
+
 def random_grounded_sam(device: str, dtype: torch.dtype, seed: int = 0) -> GroundedSam:
     """GroundingDINO SwinT-OGC and SAM ViT-H from their configurations alone."""
     torch.manual_seed(seed)
     dino = GroundingDinoForObjectDetection(dino_config()).to(device, dtype)
     sam = SamModel(sam_config()).to(device, dtype)
-    return GroundedSam(GroundingDino(dino, letter_tokenizer()), Sam(sam), RANDOM_REVISION)
+    return RandomGroundedSam(GroundingDino(dino, letter_tokenizer()), Sam(sam), RANDOM_REVISION)
 
 
 def dino_config() -> Any:

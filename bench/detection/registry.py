@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from amdm.checkpoints.catalogue import DINO, SAM
 from amdm.errors import InputError
 from bench.detection.detector import Detector
 from bench.judge import OFFICIAL_CANVAS
@@ -21,7 +22,7 @@ RANDOM_REVISION = "random weights"
 class DetectorOptions:
     """Which detector, and how it is held.
 
-    weights_dir: None takes the folder that AMDM_WEIGHTS_DIR names. device: auto takes CUDA where there is one. dtype:
+    weights_dir: None takes the usual place. device: auto takes CUDA where there is one. dtype:
     of the networks, None takes float32. random_weights: full-size networks from their configurations alone.
     """
 
@@ -34,13 +35,13 @@ class DetectorOptions:
 
 @dataclass(frozen=True)
 class _Entry:
-    """label: the name in records. folders: of its weights. heavy: one process uses all cores, or the accelerator."""
+    """label: the name in records. random: whether it has random weights. heavy: one process uses all cores,
+    or the accelerator."""
 
     label: str
     thresholds: dict[str, float]
     canvas: int | None
     dtypes: tuple[str, ...]
-    folders: tuple[str, ...]
     random: bool
     heavy: bool
     load: Callable[[DetectorOptions, str], Detector]
@@ -64,15 +65,21 @@ def load_detector(
 
 
 def detector_revision(options: DetectorOptions) -> str:
-    """SHA-256 over the weights, without loading them; or that they are random."""
-    from bench.detection.weight_files import folder_digest, weights_folder
+    """SHA-256 over the weights, without loading them; or that they are random.
 
-    entry = _entry(options)
+    Raises:
+        InputError: as :func:`load_detector`, but for what shows only when the weights are read.
+    """
+    from bench.detection.weight_files import own_digest, repository_digest
+
+    _entry(options)  # refuses what cannot be
     if options.random_weights:
         return RANDOM_REVISION
-    if not entry.folders:
+    if options.name == "mini":
         return _mini_revision()
-    digests = [folder_digest(weights_folder(folder, options.weights_dir)) for folder in entry.folders]
+    if options.name == "yolo":
+        return own_digest("yolo11x-seg", options.weights_dir)
+    digests = [repository_digest(repository, options.weights_dir) for repository in (DINO, SAM)]
     return hashlib.sha256(" ".join(digests).encode()).hexdigest()
 
 
@@ -119,20 +126,17 @@ def _entry(options: DetectorOptions) -> _Entry:
 
 def _registry() -> dict[str, _Entry]:
     return {
-        "mini": _Entry("mini-judge", {"score": 0.25}, None, ("float32",), (), False, False, _mini),
+        "mini": _Entry("mini-judge", {"score": 0.25}, None, ("float32",), False, False, _mini),
         "grounded-sam": _Entry(
             "grounded-sam",
             {"box": 0.25, "text": 0.25, "mask": 0.0},
             OFFICIAL_CANVAS,
             DTYPES,
-            ("grounding-dino-tiny", "sam-vit-huge"),
             True,
             True,
             _grounded_sam,
         ),
-        "yolo": _Entry(
-            "yolo", {"score": 0.25, "nms": 0.8}, OFFICIAL_CANVAS, ("float32",), ("yolo11x-seg",), False, True, _yolo
-        ),
+        "yolo": _Entry("yolo", {"score": 0.25, "nms": 0.8}, OFFICIAL_CANVAS, ("float32",), False, True, _yolo),
     }
 
 

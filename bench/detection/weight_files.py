@@ -3,34 +3,48 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
+from amdm.checkpoints.catalogue import WeightFile, files_of
+from amdm.checkpoints.store import read_lock, require, sha256, weights_dir
 from amdm.errors import InputError
 
-FETCH = "amdm weights fetch --profile judge"
-_DECISIVE = ("*.safetensors", "*.json", "vocab.txt")
+NEEDED = ("model.safetensors", "config.json", "tokenizer.json")
+"""Of a repository's files. The numbers of the protocol stand in the code, not in preprocessor_config.json."""
 
 
-def weights_folder(name: str, weights_dir: Path | None) -> Path:
-    """The folder of one network: ``weights_dir`` (or the folder that AMDM_WEIGHTS_DIR names) / ``name``.
+def repository_folder(repository: str, chosen: Path | None) -> Path:
+    """The folder of one network of the profile "judge", its files there and as first seen.
 
     Raises:
-        InputError: no folder is named, or it holds no safetensors file.
+        InputError: a file is absent (the command that brings it is named), or is not the one first seen.
     """
-    place = weights_dir or os.environ.get("AMDM_WEIGHTS_DIR")
-    if not place:
-        raise InputError(f"name the folder of weights, which `{FETCH}` fills", field="weights-dir")
-    folder = Path(place) / name
-    if not any(folder.glob("*.safetensors")):
-        raise InputError(f"has no safetensors file; `{FETCH}` brings the judge's weights", file=folder)
-    return folder
+    root = weights_dir(chosen)
+    for wanted in _files(repository):
+        require(wanted, root)
+    return root / repository
 
 
-def folder_digest(folder: Path) -> str:
-    """SHA-256 over names and contents of the weights, the configuration and the vocabulary in a folder."""
-    digest = hashlib.sha256()
-    for path in sorted({path for pattern in _DECISIVE for path in folder.glob(pattern)}):
-        with path.open("rb") as file:
-            digest.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    return digest.hexdigest()
+def repository_digest(repository: str, chosen: Path | None) -> str:
+    """SHA-256 over the digests of its files, which are hashed only where they changed since they were recorded."""
+    repository_folder(repository, chosen)
+    lock = read_lock(weights_dir(chosen))
+    places = [str(wanted.place) for wanted in _files(repository)]
+    return hashlib.sha256("\n".join(f"{place} {lock[place].sha256}" for place in places).encode()).hexdigest()
+
+
+def own_file(name: str, chosen: Path | None) -> Path:
+    """``<weights>/<name>/model.safetensors``, which the user puts there. Raises InputError where it is absent."""
+    path = weights_dir(chosen) / name / "model.safetensors"
+    if not path.is_file():
+        raise InputError("is absent; docs/judging.md says how to make it", file=path)
+    return path
+
+
+def own_digest(name: str, chosen: Path | None) -> str:
+    """SHA-256 of such a file."""
+    return sha256(own_file(name, chosen))
+
+
+def _files(repository: str) -> list[WeightFile]:
+    return [one for one in files_of("judge") if one.repository == repository and one.path in NEEDED]

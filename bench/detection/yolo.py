@@ -14,9 +14,13 @@ and puts the result at ``<weights>/yolo11x-seg/model.safetensors``.
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import sys
 import tempfile
 from collections.abc import Sequence
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,7 +31,7 @@ from safetensors.torch import load_file
 
 from amdm.errors import InputError
 from bench.detection.detector import Found, Prompt
-from bench.detection.weight_files import weights_folder
+from bench.detection.weight_files import own_file
 from bench.judge import NMS_THRESHOLD, OFFICIAL_CANVAS, Detections, Masks
 
 YOLO_FOLDER = "yolo11x-seg"
@@ -92,7 +96,7 @@ def load_yolo(weights_dir: Path | None, device: str, revision: str) -> Yolo:
     Raises:
         InputError: ultralytics or the file is absent, or the file is not of that network.
     """
-    path = weights_folder(YOLO_FOLDER, weights_dir) / "model.safetensors"
+    path = own_file(YOLO_FOLDER, weights_dir)
     model = build_yolo("x")
     try:
         model.load_state_dict(load_file(path))
@@ -113,20 +117,24 @@ def build_yolo(scale: str) -> Any:
     return model
 
 
+@cache
 def _prepared_package() -> Path:
-    """Where ultralytics lies, imported with telemetry, downloads and installations off and settings of its own.
+    """Where ultralytics lies, imported with telemetry, downloads and installations off and a settings file of its own.
 
     Raises:
-        InputError: it is not installed, or was imported before with these on.
+        InputError: it is not installed, or was imported before, with these on.
     """
     spec = find_spec("ultralytics")
     if spec is None or spec.origin is None:
         raise InputError("needs ultralytics (AGPL-3.0): pip install 'amdm[yolo]'", field="detector yolo")
-    os.environ.update(_SWITCHES)
-    os.environ.setdefault("YOLO_CONFIG_DIR", tempfile.mkdtemp(prefix="amdm-yolo-"))
-    from ultralytics.utils import AUTOINSTALL, ONLINE, SETTINGS
+    if "ultralytics" in sys.modules:
+        raise InputError(
+            "ultralytics was imported before its use of the network was switched off", field="detector yolo"
+        )
+    folder = tempfile.mkdtemp(prefix="amdm-yolo-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ.update(_SWITCHES, YOLO_CONFIG_DIR=folder)
+    from ultralytics.utils import SETTINGS
 
     SETTINGS.update(dict.fromkeys(_OFF, False))
-    if ONLINE or AUTOINSTALL or SETTINGS["sync"]:
-        raise InputError("ultralytics was imported before its network use was switched off", field="detector yolo")
     return Path(spec.origin).parent

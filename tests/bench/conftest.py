@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from bench import cli
 from bench.job import Job, run_job
 from tests.bench.fakes import BlobDetector, painter
 
@@ -16,11 +14,16 @@ JobRunner = Callable[..., Path]
 
 
 @pytest.fixture
-def fake_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The main job with a painter in place of the models, and blobs in place of the judge; works in one process."""
-    monkeypatch.setattr("bench.job.make_generator", lambda job: painter())
+def fake_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blobs in place of the judge; works in one process."""
     monkeypatch.setattr("bench.job.make_judge", lambda options: BlobDetector())
     monkeypatch.setattr("bench.detection.registry.detector_revision", lambda options: "blobs")
+
+
+@pytest.fixture
+def fake_networks(fake_judge: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The main job with a painter in place of the models, and blobs in place of the judge; works in one process."""
+    monkeypatch.setattr("bench.job.make_generator", lambda job: painter())
     monkeypatch.setattr("amdm.loading.weight_digests", lambda profile: {"unet": "abc"})
 
 
@@ -53,37 +56,5 @@ def run_fake_job(
         shutil.copytree(done_jobs[job] / "run", tmp_path / name)
         shutil.copytree(done_jobs[job] / "reports" / "run", tmp_path / "reports" / name)
         return tmp_path / name
-
-    return run
-
-
-class Answer(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-    @property
-    def error(self) -> str:
-        """The one line of an error."""
-        assert self.err.startswith("error: ") and self.err.count("\n") == 1, self.err
-        return self.err.removeprefix("error: ").rstrip("\n")
-
-
-Call = Callable[..., Answer]
-
-
-@pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """The command line in this process, in an empty folder."""
-    place = tmp_path / "cwd"
-    place.mkdir()
-    monkeypatch.chdir(place)
-
-    def run(*arguments: object) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["amdm-bench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        shown = capsys.readouterr()
-        return Answer(left.value.code or 0, shown.out, shown.err)  # type: ignore[arg-type]
 
     return run

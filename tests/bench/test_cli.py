@@ -5,18 +5,52 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
+from bench import cli
 from bench.engines.local import WorkerLostError
 from bench.store import read_run_info, read_table
-from tests.bench.conftest import Call, JobRunner
+from tests.bench.conftest import JobRunner
 from tests.bench.test_regression import lose
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ("--profile", "mini", "--limit", "10", "--workers", "1", "--batch", "4")
+
+
+class Answer(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line of an error."""
+        assert self.err.startswith("error: ") and self.err.count("\n") == 1, self.err
+        return self.err.removeprefix("error: ").rstrip("\n")
+
+
+Call = Callable[..., Answer]
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """The command line in this process, in an empty folder."""
+    place = tmp_path / "cwd"
+    place.mkdir()
+    monkeypatch.chdir(place)
+
+    def run(*arguments: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["amdm-bench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        shown = capsys.readouterr()
+        return Answer(left.value.code or 0, shown.out, shown.err)  # type: ignore[arg-type]
+
+    return run
 
 
 def layout_file(path: Path, **change: Any) -> Path:
@@ -138,6 +172,14 @@ def test_other_settings_on_the_same_folder_stop(call: Call, fake_networks: None)
     assert changed.status == 2 and "run/run.json: seeds: was [0], now [1]" in changed.error
     assert call("migc", *SMALL, "--methods", "migc", "--seeds", "1", "--out", "run", "--force").status == 0
     assert read_run_info(Path("run"))["forced"] == [{"field": "seeds", "before": "[0]", "now": "[1]"}]
+
+
+def test_a_run_that_was_stopped_after_its_last_record_becomes_complete(call: Call, run_fake_job: JobRunner) -> None:
+    run = run_fake_job(limit=10, methods=("migc",), batch=4)
+    info = {name: value for name, value in read_run_info(run).items() if name != "finished"}
+    (run / "run.json").write_text(json.dumps({**info, "status": "started"}))
+    assert call("migc", *SMALL, "--methods", "migc", "--out", run).status == 0
+    assert read_run_info(run)["status"] == "complete" and read_run_info(run)["finished"]
 
 
 def test_shards_are_merged_by_command(call: Call, fake_networks: None) -> None:

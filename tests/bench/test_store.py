@@ -230,3 +230,12 @@ def test_a_link_cannot_lead_writes_out_of_the_folder(tmp_path: Path, name: str) 
     with pytest.raises(InputError, match=f"{name}: is a link"):
         RunStore(tmp_path / "run", SETTINGS)
     assert (away.read_bytes() if away.is_file() else sorted(away.rglob("*"))) == before
+
+
+def test_names_in_the_schema_that_are_no_text_are_one_line(tmp_path: Path) -> None:
+    RunStore(tmp_path / "run", SETTINGS).__exit__()
+    path = tmp_path / "run" / "run.sqlite"
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE events", b"CREATE TABLE \xffvents"))
+    for use in (lambda: read_table(tmp_path / "run", "samples"), lambda: RunStore(tmp_path / "run", SETTINGS)):
+        with pytest.raises(InputError, match=r"run\.sqlite"):
+            use()

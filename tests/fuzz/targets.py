@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,9 @@ OVERRIDABLE = (
     *("aggregation.s", "aggregation.weights", "aggregation", "settings.all.num_inference_steps", "settings.migc"),
     *("settings", "models", "height", "noise_seed", "a.b.c"),
 )
+OVERRIDES = ("aggregation.s=2", "aggregation.weights=[0.4]", "settings.all.num_inference_steps=5", "noise_seed=null")
+OPTIONS: tuple[Callable[[str], object], ...] = (integers, partial(numbers, field="guidances"), shard_of)
+OPTION_TEXTS = st.from_regex(r"[0-9]{1,3}([,./e+-]{1,2}[0-9a]{1,3}){0,3}", fullmatch=True)
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,9 @@ def targets(run: Path) -> dict[str, Target]:
         "presets": Target(st.sampled_from(sorted(presets)).flatmap(lambda name: changed(presets[name])), _preset, 12),
         "methods": Target(changed(method), _method, 8),
         "overrides": Target(st.lists(_overrides(), min_size=1, max_size=3), _override, 8),
-        "options": Target(texts | st.from_regex(r"[0-9a,./e+-]{1,12}", fullmatch=True), _options, 8),
+        "options": Target(
+            st.tuples(st.sampled_from(OPTIONS), texts | OPTION_TEXTS), lambda case, _: case[0](case[1]), 8
+        ),
         "style images": Target(st.sampled_from(_pictures()).flatmap(mutated) | st.binary(), _style, 14),
         "run.json": Target(st.tuples(_actions(), changed(info)), lambda case, folder: _run_info(run, case, folder), 3),
         "run.sqlite, bytes": Target(
@@ -150,11 +156,6 @@ def _aggregation(settings: MethodSettings) -> None:
         config.steps(settings.steps)
 
 
-def _options(text: str, _: Path) -> None:
-    for read in (integers, lambda one: numbers(one, "guidances"), shard_of):
-        read(text)
-
-
 def _style(content: bytes, folder: Path) -> None:
     (folder / "style.png").write_bytes(content)
     assert load_style(folder / "style.png").mode == "RGB"
@@ -207,7 +208,8 @@ def _statements() -> st.SearchStrategy[list[tuple[str, str, Any]]]:
 def _overrides() -> st.SearchStrategy[str]:
     names = st.sampled_from(OVERRIDABLE)
     written = values.map(lambda value: as_json(value).decode())
-    return st.tuples(names | texts, written | texts).map("=".join)
+    near = st.sampled_from(OVERRIDES).flatmap(lambda one: mutated(one.encode())).map(lambda one: one.decode("latin-1"))
+    return st.tuples(names | texts, written | texts).map("=".join) | st.sampled_from(OVERRIDES) | near
 
 
 def _yaml(value: Any) -> bytes:

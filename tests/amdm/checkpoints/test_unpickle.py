@@ -1,0 +1,199 @@
+"""Checkpoints are read, and whatever else a pickle asks for is not done."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import typing
+import zipfile
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from amdm.checkpoints.unpickle import StandIn, read_checkpoint, tensors_of
+from amdm.errors import InputError
+
+TENSOR = torch.arange(6.0).reshape(2, 3)
+
+
+def test_tensors_come_back_and_configuration_objects_do_not(tmp_path: Path) -> None:
+    path = tmp_path / "trained.pth"
+    layer = torch.nn.Linear(2, 2)  # a class of torch's that weights-only reading refuses
+    settings = {"kind": typing.Any, "type": dict, "cache": defaultdict(dict, {"a": {1: 2}}), "layer": layer}
+    state = OrderedDict(a=TENSOR, b=torch.nn.Parameter(TENSOR.half()))
+    state._metadata = {"version": 1}  # type: ignore[attr-defined]
+    torch.save({"model": state, "config_dict": settings}, path)
+    content = read_checkpoint(path, stand_ins=True)
+    tensors = tensors_of(content, file=path, field="model")
+    assert list(tensors) == ["a", "b"]
+    assert torch.equal(tensors["a"], TENSOR)
+    assert tensors["b"].dtype == torch.float16 and not tensors["b"].requires_grad
+    assert content["config_dict"]["cache"] == {"a": {1: 2}}
+    assert type(content["config_dict"]["layer"]) is StandIn
+    with pytest.raises(InputError, match=r"trained\.pth: names .*torch\.nn\.modules\.linear\.Linear"):
+        read_checkpoint(path)
+
+
+def test_omegaconf_need_not_be_installed(tmp_path: Path) -> None:
+    path = tmp_path / "trained.pth"
+    config = b"comegaconf.dictconfig\nDictConfig\n)\x81}X\x08\x00\x00\x00_contentK\x01sb"
+    _write(path, b"\x80\x02}X\x01\x00\x00\x00c" + config + b"s.")
+    assert type(read_checkpoint(path, stand_ins=True)["c"]) is StandIn
+
+
+@pytest.mark.parametrize("stand_ins", [False, True])
+@pytest.mark.parametrize("function", [os.system, eval, exec, os.popen, open, getattr, __import__, pickle.loads])
+def test_no_function_is_called(tmp_path: Path, function: Callable[..., Any], stand_ins: bool) -> None:
+    marker = tmp_path / "executed"
+    first = f"touch {marker}" if function in (os.system, os.popen) else f"open({str(marker)!r}, 'w')"
+    arguments = (str(marker), "w") if function is open else (first,)
+    torch.save({"model": _Calls(function, arguments)}, tmp_path / "bad.pth")
+    with pytest.raises(InputError, match=rf"bad\.pth: names \S*{function.__name__}: refused"):
+        read_checkpoint(tmp_path / "bad.pth", stand_ins=stand_ins)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"torch.serialization\nload",
+        b"torch.hub\nload_state_dict_from_url",
+        b"torch._dynamo.utils\nos.system",
+        b"torch\nos.system",
+        b"collections\n_sys.modules.os.system",
+        b"typing\nsys.modules.os.system",
+        b"omegaconf\nos.system",
+    ],
+)
+@pytest.mark.parametrize("call", [b"R", b"\x81"], ids=["reduce", "newobj"])
+def test_what_bears_a_replaceable_name_does_nothing(tmp_path: Path, name: bytes, call: bytes) -> None:
+    marker = tmp_path / "executed"
+    command = f"touch {marker}".encode()
+    argument = b"X" + len(command).to_bytes(4, "little") + command + b"\x85"
+    _write(tmp_path / "bad.pth", b"\x80\x02}X\x01\x00\x00\x00ac" + name + b"\n" + argument + call + argument + b"bs.")
+    content = read_checkpoint(tmp_path / "bad.pth", stand_ins=True)
+    assert type(content["a"]) is StandIn
+    assert not marker.exists()
+    with pytest.raises(InputError, match="refused"):
+        read_checkpoint(tmp_path / "bad.pth")
+
+
+def test_classes_that_other_code_registered_as_safe_are_not_made(tmp_path: Path) -> None:
+    torch.save({"a": _Registered()}, tmp_path / "bad.pth")
+    before = set(torch.serialization.get_safe_globals())
+    with torch.serialization.safe_globals([_Registered]):
+        assert torch.load(tmp_path / "bad.pth", weights_only=True)["a"].built  # what would happen
+        with pytest.raises(InputError, match="_Registered: refused"):
+            read_checkpoint(tmp_path / "bad.pth", stand_ins=True)
+        assert _Registered in torch.serialization.get_safe_globals()
+    assert set(torch.serialization.get_safe_globals()) == before
+
+
+@pytest.mark.parametrize(
+    "pickled",
+    {
+        "protocol 4, global from the stack": b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x02id\x85R.",
+        "INST": b"\x80\x02(X\x02\x00\x00\x00idios\nsystem\n.",
+        "OBJ": b"\x80\x02(cos\nsystem\nX\x02\x00\x00\x00ido.",
+        "extension registry": b"\x80\x02\x82\x01.",
+        "persistent id of another kind": b"\x80\x02X\x04\x00\x00\x00evilX\x01\x00\x00\x000\x86Q.",
+        "text persistent id": b"\x80\x02Pstorage\n.",
+        "calls an object": b"\x80\x02comegaconf\nA\n)R)R.",
+        "items put into an object": b"\x80\x02comegaconf\nA\n)RK\x01K\x02s.",
+        "memo far away": b"\x80\x02h\xff.",
+        "string longer than the file": b"\x80\x02X\xff\xff\xff\x7fa.",
+        "8-byte length": b"\x80\x04\x96\xff\xff\xff\xff\xff\xff\xff\x7f.",
+        "huge array": b"\x80\x02c__builtin__\nbytearray\n\x8a\x08\x00\x00\x00\x00\x00\x00\x00\x40\x85R.",
+        "no end": b"\x80\x02}",
+        "nothing": b"",
+        "no mapping": b"\x80\x02]K\x01a.",
+    }.items(),
+    ids=lambda item: item[0],
+)
+def test_other_pickles_are_one_line_errors(tmp_path: Path, pickled: tuple[str, bytes]) -> None:
+    _write(tmp_path / "bad.pth", pickled[1])
+    with pytest.raises(InputError) as error:
+        read_checkpoint(tmp_path / "bad.pth", stand_ins=True)
+    assert str(error.value).startswith(f"{tmp_path}/bad.pth: ") and "\n" not in str(error.value)
+
+
+def test_a_far_memo_place_takes_no_memory(tmp_path: Path) -> None:
+    _write(tmp_path / "odd.pth", b"\x80\x02}r\xff\xff\xff\xff.")
+    assert read_checkpoint(tmp_path / "odd.pth") == {}
+
+
+@pytest.mark.parametrize("kept", [0, 1, 100, 0.5, 0.99])
+def test_cut_off_files(tmp_path: Path, kept: float) -> None:
+    path = tmp_path / "cut.pth"
+    torch.save({"a": torch.zeros(1000)}, path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: kept if isinstance(kept, int) else int(kept * len(whole))])
+    with pytest.raises(InputError, match=r"cut\.pth: is cut off"):
+        read_checkpoint(path)
+
+
+def test_forms_that_are_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "old.pth"
+    with pytest.raises(InputError, match="no such file"):
+        read_checkpoint(path)
+    torch.save({"a": TENSOR}, path, _use_new_zipfile_serialization=False)
+    with pytest.raises(InputError, match="no checkpoint in PyTorch's zip form"):
+        read_checkpoint(path)
+    _write(path, b"\x80\x02}.", zipfile.ZIP_DEFLATED)
+    with pytest.raises(InputError, match="compressed"):
+        read_checkpoint(path)
+
+
+def test_a_tensor_longer_than_its_file(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.pth", tmp_path / "bad.pth"
+    torch.save({"a": TENSOR}, good)
+    with zipfile.ZipFile(good) as source, zipfile.ZipFile(bad, "w") as target:
+        for record in source.infolist():
+            numel_and_rows = source.read(record).replace(b"K\x06tq", b"J\xff\xff\xff\x7ftq")
+            longer = numel_and_rows.replace(b"QK\x00K\x02", b"QK\x00J\xff\xff\xff\x7f")
+            target.writestr(record.filename, longer)
+    assert torch.equal(read_checkpoint(good)["a"], TENSOR)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_checkpoint(bad)
+
+
+def test_state_dicts_hold_plain_tensors(tmp_path: Path) -> None:
+    file = tmp_path / "some.pth"
+    hidden = OrderedDict(a=TENSOR)
+    hidden.__dict__.update(keys=StandIn, items=StandIn)
+    assert list(tensors_of({"model": hidden}, file=file, field="model")) == ["a"]
+    for value in ("text", TENSOR.to_sparse(), TENSOR.to("meta"), {"b": TENSOR}):
+        with pytest.raises(InputError, match="model: 'a' is no plain tensor"):
+            tensors_of({"model": {"a": value}}, file=file, field="model")
+    with pytest.raises(InputError, match="ema: is absent"):
+        tensors_of({"model": {}}, file=file, field="ema")
+
+
+class _Calls:
+    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        self._reduced = function, arguments
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return self._reduced
+
+
+class _Registered:
+    built = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"any": 1}
+
+    def __setstate__(self, _: object) -> None:
+        self.built = True
+
+
+def _write(path: Path, pickled: bytes, compression: int = zipfile.ZIP_STORED) -> None:
+    """A checkpoint with this data.pkl, laid out as torch.save does."""
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("archive/data.pkl", pickled)
+        archive.writestr("archive/byteorder", b"little")
+        archive.writestr("archive/version", b"3\n")

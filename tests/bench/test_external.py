@@ -1,0 +1,140 @@
+"""Generators that are not ours: the example of the documents is measured; no picture of a folder is lost."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from amdm.errors import InputError
+from bench import cli
+from bench.external import find_images
+from bench.layouts.named import load_layouts
+from bench.store import read_table
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "any-generator.md"
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["amdm-bench", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    return int(stopped.value.code or 0)
+
+
+@pytest.fixture
+def generator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The example of the documents, as a module in the current folder."""
+    code = re.search(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    assert code is not None
+    (tmp_path / "my_generator.py").write_text(code[1], encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "my_generator", raising=False)
+    return "my_generator:boxes"
+
+
+@pytest.mark.usefixtures("fake_judge")
+def test_the_documents_example(generator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "run"
+    options = ("--layouts", "mini", "--detector", "mini", "--limit", 5, "--out", out)
+    assert run(monkeypatch, "run", "--generator", generator, *options) == 0
+    samples = read_table(out, "samples")
+    assert (samples[samples.method == "boxes"].status == "ok").sum() == 5
+    info = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    assert set(info["weights"]) == {generator} and info["generator"] == generator
+    assert "boxes" in (tmp_path / "reports" / "run" / "table1.md").read_text(encoding="utf-8")
+
+    pictures = tmp_path / "official"
+    assert run(monkeypatch, "export", out, "--method", "boxes", "--to", pictures) == 0
+    again = tmp_path / "again"
+    options = ("--layouts", "mini", "--detector", "mini", "--method", "taken", "--out", again)
+    assert run(monkeypatch, "score", "--images", pictures, *options) == 0
+    first, second = (read_table(folder, "verdicts") for folder in (out, again))
+    own = first[first.method == "boxes"].drop(columns="method").reset_index(drop=True)
+    taken = second[second.method == "taken"].drop(columns="method").reset_index(drop=True)
+    assert own.equals(taken) and len(own) > 10
+
+
+@pytest.mark.parametrize("name", ["no_such_module:f", "my_generator:nothing", "my_generator:COLOURS", "my_generator"])
+def test_what_cannot_be_called_is_one_line(
+    name: str,
+    generator: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+) -> None:
+    assert run(monkeypatch, "run", "--generator", name, "--layouts", "mini", "--detector", "mini") == 2
+    shown = capsys.readouterr().err.strip()
+    assert shown.startswith("error: generator: ") and "\n" not in shown
+    assert not (tmp_path / "runs").exists()
+
+
+def test_files_are_found_by_name_and_accounted_for(tmp_path: Path) -> None:
+    layouts = load_layouts("mini").subset(10)
+    keys = [entry.key for entry in layouts.entries]
+    picture = np.full((64, 64, 3), 128, np.uint8)
+    names = [
+        f"000001_{keys[0]}.png",
+        f"a caption_420_{keys[1]}.png",
+        f"x_{keys[2]}.png",
+        f"y_{keys[2]}.jpg",
+        "stray.png",
+    ]
+    for name in [*names, f"anno_x_{keys[3]}.png"]:
+        cv2.imwrite(str(tmp_path / name), picture)
+    (tmp_path / "notes.txt").write_text("not a picture")
+    found = find_images(tmp_path, layouts)
+    index = [entry.index for entry in layouts.entries]
+    assert {k: path.name for k, path in found.paths.items()} == {index[0]: names[0], index[1]: names[1]}
+    assert found.duplicate == [names[2], names[3]] and found.stray == ["stray.png"]
+    assert found.missing == sorted(index[3:])
+
+
+def test_files_are_found_by_a_mapping(tmp_path: Path) -> None:
+    layouts = load_layouts("mini").subset(5)
+    folder, table = tmp_path / "pictures", tmp_path / "files.csv"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "one.png"), np.zeros((8, 8, 3), np.uint8))
+    key = layouts.entries[2].key
+    table.write_text(f"file,key\none.png,{key}\n")
+    assert list(find_images(folder, layouts, table).paths) == [layouts.entries[2].index]
+    for content, what in (
+        ("file,key\nnone.png,1\n", "not in the folder"),
+        ("name,key\none.png,1\n", "needs the columns"),
+        ("file,key\none.png,1\none.png,2\n", "stands twice"),
+    ):
+        table.write_text(content)
+        with pytest.raises(InputError, match=what):
+            find_images(folder, layouts, table)
+
+
+@pytest.mark.usefixtures("fake_judge")
+def test_unreadable_pictures_fail_and_missing_ones_are_counted(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    layouts = load_layouts("mini").subset(5)
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for entry in layouts.entries[:3]:
+        cv2.imwrite(str(folder / f"p_{entry.key}.png"), np.full((64, 64, 3), 128, np.uint8))
+    (folder / f"p_{layouts.entries[3].key}.png").write_bytes(b"\x89PNG torn")
+    options = ("--layouts", "mini", "--detector", "mini", "--out", tmp_path / "run")
+    assert run(monkeypatch, "score", "--images", folder, *options) == 0
+    samples = read_table(tmp_path / "run", "samples")
+    assert sorted(samples.status) == ["failed", "ok", "ok", "ok"]
+    shown = capsys.readouterr().out
+    assert "4 found, 796 missing, 0 duplicate, 0 stray" in shown
+    shutil.rmtree(folder)
+    folder.mkdir()
+    assert run(monkeypatch, "score", "--images", folder, *options) == 2
+    assert "no picture" in capsys.readouterr().err
