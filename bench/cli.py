@@ -54,6 +54,7 @@ for command in (
     stored.check_authors,
     stored.export,
     stored.table,
+    stored.clip,
     stored.compare,
     stored.verify,
     stored.regress,
