@@ -31,7 +31,7 @@ from bench.detection.registry import (
     load_detector,
     name_of,
 )
-from bench.external import callable_digest, callable_generator
+from bench.external import callable_generator
 from bench.generation import Generator, Group, generate, groups, share
 from bench.layouts.layout_set import Label, LayoutSet
 from bench.layouts.named import load_layouts
@@ -68,6 +68,8 @@ class Job:
     overrides: ``"<field>=<value>"`` for every method (see :meth:`amdm.config.Profile.method`).
     device, dtype: of the models, as :meth:`amdm.loading.Loading.parse` reads them, "auto" resolved.
     generator: of the profile "external": ``module:function``, or "images" for pictures that were there.
+    digest: SHA-256 of the file that the function stands in, or of the pictures. It is taken when a command names them,
+        and never from what a run folder names: reading a stranger's run must not import anything.
     detector: by name; None takes the profile's.
     shard: (i, n): only the i-th of n parts of the work (:func:`bench.generation.share`).
     """
@@ -83,11 +85,13 @@ class Job:
     dtype: str = "float32"
     shard: tuple[int, int] | None = None
     generator: str | None = None
+    digest: str | None = None
     detector: str | None = None
 
     def __post_init__(self) -> None:
-        if (self.profile == EXTERNAL) != (self.generator is not None):
-            raise InputError(f"goes with the profile {EXTERNAL} and no other", field="generator")
+        for name in ("generator", "digest"):
+            if (self.profile == EXTERNAL) != (getattr(self, name) is not None):
+                raise InputError(f"goes with the profile {EXTERNAL} and no other", field=name)
         if not self.methods:
             raise InputError("names no method", field="methods")
         if self.generator is None:
@@ -112,7 +116,7 @@ class Job:
 
     def work(self, layout_set: LayoutSet) -> list[Group]:
         """What is to be generated, true renderings of the mini world too. Raises InputError for an impossible shard."""
-        ceiling = [CEILING] if layout_set.vocabulary == MINI else []
+        ceiling = [CEILING] if layout_set.vocabulary == MINI and self.generator != IMAGES else []
         work = groups(layout_set, self.methods, self.seeds, self.batch) + groups(
             layout_set, ceiling, self.seeds[:1], self.batch
         )
@@ -125,12 +129,12 @@ class Job:
         return Loading.parse(self.profile, None, self.device, self.dtype)
 
     def weights(self) -> dict[str, str]:
-        """SHA-256 of every file of weights; of the file that a user's function stands in."""
+        """SHA-256 of every file of weights as it is now; for what is not ours the recorded digest."""
         from amdm.loading import weight_digests
 
-        if self.generator is None:
+        if self.generator is None or self.digest is None:
             return weight_digests(self.profile)
-        return {} if self.generator == IMAGES else {self.generator: callable_digest(self.generator)}
+        return {self.generator: self.digest}
 
     def detector_name(self) -> str:
         """The detector asked for, else the profile's."""
@@ -265,7 +269,9 @@ def write_report(folder: Path, report: Path) -> str:
     job, facts = read_run(folder)
     verdicts, samples = read_table(folder, "verdicts"), read_table(folder, "samples")
     if verdicts.empty:
-        raise InputError("nothing is judged yet; the command that made the run goes on", file=folder)
+        failed = samples[samples["status"] == "failed"]
+        first = f"all {len(failed)} samples failed, the first with {failed['error'].iloc[0]}" if len(failed) else ""
+        raise InputError(first or "nothing is judged yet; the command that made the run goes on", file=folder)
     layout_set = job.layout_set()
     if layout_set.hash != facts.layout_hash:
         raise InputError("the layout set is not the one that was run", file=folder / "run.json", field="layout_hash")
