@@ -13,7 +13,7 @@ from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from amdm.checkpoints.catalogue import file_named
-from amdm.checkpoints.convert import converted_file
+from amdm.checkpoints.converted import require_converted
 from amdm.checkpoints.matching import require_match
 from amdm.checkpoints.store import require
 from amdm.errors import InputError
@@ -51,7 +51,7 @@ class Assembly:
             self._put(model.unet, *self._public("gligen-unet"))
         elif name == "ip-adapter":
             adapter, path = self._public("ip-adapter")
-            self._put(model.unet, *self._public("sd15-unet"), others=_rest(model))
+            self._put(model.unet, *self._public("sd15-unet"), others=_rest(model), share=False)
             _load(lambda: model.load_control_state_dict(adapter), path)  # type: ignore[attr-defined]
             model.image_encoder = self.image_encoder()  # type: ignore[attr-defined]
         else:
@@ -82,7 +82,7 @@ class Assembly:
         return self._read(path), path
 
     def _converted(self, name: str) -> tuple[dict[str, torch.Tensor], Path]:
-        path = converted_file(name, self.folder)
+        path = require_converted(name, self.folder)
         return self._read(path), path
 
     def _read(self, path: Path) -> dict[str, torch.Tensor]:
@@ -112,7 +112,8 @@ class Assembly:
             place, _, leaf = name.rpartition(".")
             module.get_submodule(place)._parameters[leaf] = held[name] = parameter
         if share:
-            self._bases.append(held)
+            base = full_size.base_names()
+            self._bases.append({name: parameter for name, parameter in held.items() if name in base})
 
     def _twin(self, name: str, value: torch.Tensor) -> nn.Parameter | None:
         for base in self._bases:

@@ -44,16 +44,16 @@ def fetch(files: Sequence[WeightFile], folder: Path, report: Callable[[str], Non
 
 def _from_hub(one: WeightFile, folder: Path, commit: str) -> str:
     """Download one file; returns the commit that it is of."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    if constants.HF_HUB_OFFLINE:
+        raise FetchError(f"{one.name}: offline mode is on (HF_HUB_OFFLINE), and the file is not there")
     try:
         if not one.pinned and commit == "main":
             known = get_hf_file_metadata(hf_hub_url(one.repository, one.path, revision=commit))
             commit = known.commit_hash or commit
         hf_hub_download(one.repository, one.path, revision=commit, local_dir=folder / one.repository)
-    except OfflineModeIsEnabled as error:
-        raise FetchError(f"{one.name}: offline mode is on (HF_HUB_OFFLINE), and the file is not there") from error
     except (HfHubHTTPError, LocalEntryNotFoundError, ValueError) as error:
         raise FetchError(f"{one.name}: {one.source}: {_reason(error)}") from error
     except OSError as error:

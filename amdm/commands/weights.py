@@ -63,3 +63,15 @@ def fetch(
             typer.echo(f"{one.name}: {state}: {one.source} @ {one.revision} -> {folder / one.place} ({one.licence})")
         return
     bring(files, folder, typer.echo)
+
+
+@app.command()
+def convert(weights_dir: FolderOption = None) -> None:
+    """Turn PyTorch checkpoints into safetensors, once, without executing what is pickled in them.
+
+    A key that is left over, missing or of another shape is an error that names it.
+    """
+    from amdm.checkpoints.converted import convert_all
+    from amdm.checkpoints.store import weights_dir as place
+
+    convert_all(place(weights_dir), typer.echo)

@@ -1,0 +1,188 @@
+"""The paper profile from a folder of public files, small: every model, one base in memory, misfits named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from amdm.checkpoints.catalogue import file_named
+from amdm.checkpoints.converted import convert_all
+from amdm.checkpoints.interactdiffusion import ldm_name
+from amdm.errors import InputError
+from amdm.layout import Instance, Layout
+from amdm.loading import Loading, ModelSet, load_models
+from amdm.models import full_size
+from amdm.models.control import SampleRequest
+from amdm.pipeline import AMDMPipeline
+
+NAMES = ("interactdiffusion", "migc", "ip-adapter", "stable_diffusion", "gligen")
+LAYOUT = Layout("a caption", (Instance("a red bowl", (0.1, 0.1, 0.5, 0.6)),))
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same code at a size that fits a test."""
+    unet = {"block_out_channels": (32, 32, 64, 64), "cross_attention_dim": 32, "attention_head_dim": 4}
+    tower = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    monkeypatch.setattr(full_size, "UNET", {**full_size.UNET, **unet})
+    monkeypatch.setattr(full_size, "TEXT", {**full_size.TEXT, **tower})
+    monkeypatch.setattr(full_size, "VAE", {**full_size.VAE, "block_out_channels": (32,) * 4})
+    monkeypatch.setattr(full_size, "IMAGE", {**full_size.IMAGE, **tower, "patch_size": 112, "projection_dim": 24})
+    full_size.base_names.cache_clear()
+    yield
+    full_size.base_names.cache_clear()
+
+
+@pytest.fixture
+def random(small: None) -> ModelSet:
+    return load_models("paper", NAMES, Loading(random_weights=True))
+
+
+@pytest.fixture
+def folder(random: ModelSet, tmp_path: Path) -> Path:
+    """Public files that hold the random models, under the public names."""
+    models = random.models
+    base = {n: p for n, p in models["stable_diffusion"].unet.state_dict().items()}
+    ip = models["ip-adapter"]
+    own_base = {n: ip.unet.state_dict()[n] for n in base}
+    text = models["migc"].text.text_encoder.state_dict()
+    vae = {_old(name): value for name, value in random.vaes[""].state_dict().items()}
+    migc = {_migc_key(name): value for name, value in models["migc"].migc_state_dict().items()}  # type: ignore[attr-defined]
+    gated = models["interactdiffusion"].unet.state_dict()
+    interact = {ldm_name(name, full_size.UNET): value for name, value in gated.items()}
+    put: dict[str, Callable[[Path], None]] = {
+        "sd14-unet": _tensors(base),
+        "sd14-text-encoder": _tensors(
+            {f"text_model.{n}": v for n, v in text.items()} | {"text_model.embeddings.position_ids": torch.arange(77)}
+        ),
+        "sd14-vae": _tensors(vae),
+        "interactdiffusion": lambda path: torch.save({"model": interact}, path),
+        "migc": lambda path: torch.save({"state_dict": migc}, path),
+        "gligen-unet": _tensors(models["gligen"].unet.state_dict()),
+        "sd15-unet": _tensors(own_base),
+        "ip-adapter": _tensors(ip.control_state_dict()),  # type: ignore[attr-defined]
+        "ip-adapter-image-encoder": _tensors(ip.modules()["image_encoder"].state_dict()),
+        "vae-ft-mse": _tensors(vae),
+    }
+    for name, write in put.items():
+        path = tmp_path / file_named(name).place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path)
+    convert_all(tmp_path, lambda line: None)
+    return tmp_path
+
+
+def _tensors(state: dict[str, torch.Tensor]) -> Callable[[Path], None]:
+    return lambda path: save_file({name: value.clone().contiguous() for name, value in state.items()}, path)
+
+
+def _old(name: str) -> str:
+    """The names of the VAE's attention in older files."""
+    for new, old in (("to_q", "query"), ("to_k", "key"), ("to_v", "value"), ("to_out.0", "proj_attn")):
+        name = name.replace(f"attentions.0.{new}.", f"attentions.0.{old}.")
+    return name
+
+
+def _migc_key(name: str) -> str:
+    place, _, parameter = name.partition(".transformer_blocks.0.attn2.processor.")
+    parts = place.split(".")
+    if parts[0] == "mid_block":
+        return f"model.diffusion_model.middle_block.1.transformer_blocks.0.attn2.{parameter}"
+    block = 3 * int(parts[1]) + int(parts[3])
+    return f"model.diffusion_model.output_blocks.{block}.1.transformer_blocks.0.attn2.{parameter}"
+
+
+def predictions(models: ModelSet) -> dict[str, torch.Tensor]:
+    style = Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8))
+    x = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    request = SampleRequest((LAYOUT,), ("k",), 10, 3.0, "bad", 128, 128, (style,))
+    with torch.no_grad():
+        return {name: model.bind(request)(x, 500, 0) for name, model in models.models.items()}
+
+
+def test_what_is_loaded_says_what_was_saved_with_one_base_in_memory(random: ModelSet, folder: Path) -> None:
+    loaded = load_models("paper", NAMES, Loading(folder))
+    ours, theirs = predictions(loaded), predictions(random)
+    for name in NAMES:
+        torch.testing.assert_close(ours[name], theirs[name], atol=1e-6, rtol=1e-6, msg=name)
+    latents = torch.randn(1, 4, 8, 8)
+    torch.testing.assert_close(loaded.decode(latents, "migc"), random.decode(latents, "migc"), atol=1e-5, rtol=1e-5)
+
+    base = {id(p) for p in loaded.models["stable_diffusion"].unet.parameters()}
+    for name in ("interactdiffusion", "migc", "gligen"):
+        assert base <= {id(p) for p in loaded.models[name].unet.parameters()}
+    assert not base & {id(p) for p in loaded.models["ip-adapter"].unet.parameters()}
+    one = sum(p.numel() * 4 for p in loaded.models["stable_diffusion"].unet.parameters())
+    assert loaded.saved_bytes == 3 * one
+
+
+def test_a_base_that_differs_in_one_tensor_is_shared_but_for_it(folder: Path) -> None:
+    path = folder / file_named("gligen-unet").place
+    state = load_file(path)
+    state["conv_in.weight"] = state["conv_in.weight"] + 1
+    save_file(state, path)
+    loaded = load_models("paper", ("stable_diffusion", "gligen"), Loading(folder))
+    own, base = loaded.models["gligen"].unet, loaded.models["stable_diffusion"].unet
+    assert own.conv_in.weight is not base.conv_in.weight and own.conv_out.weight is base.conv_out.weight
+
+
+def test_half_precision(folder: Path) -> None:
+    loaded = load_models("paper", ("migc",), Loading(folder, dtype=torch.bfloat16))
+    assert {p.dtype for m in loaded.modules().values() for p in m.parameters()} == {torch.bfloat16}
+    assert predictions(loaded)["migc"].dtype == torch.float32
+
+
+def test_a_saved_pipeline_of_full_size_classes_loads_again(folder: Path, tmp_path: Path) -> None:
+    changes = ["settings.all.num_inference_steps=3", "height=64", "width=64", "aggregation.s=1"]
+    made = AMDMPipeline.from_pretrained("paper", "interactdiffusion+migc", overrides=changes, weights_dir=folder)
+    made.set_progress_bar_config(disable=True)
+    made.save_pretrained(tmp_path / "saved")
+    again = AMDMPipeline.from_pretrained(tmp_path / "saved")
+    again.set_progress_bar_config(disable=True)
+    ours, theirs = (
+        one(layouts=LAYOUT, generator=torch.Generator().manual_seed(0), output_type="latent").images
+        for one in (made, again)
+    )
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "expected"),
+    [
+        ("sd14-unet", lambda state: state.pop("conv_in.bias"), "missing: conv_in.bias"),
+        ("sd14-unet", lambda state: state.update(extra=torch.zeros(1)), "left over: extra"),
+        ("sd14-vae", lambda state: state.pop("decoder.conv_in.bias"), "missing: decoder.conv_in.bias"),
+        ("sd14-text-encoder", lambda state: state.pop("text_model.final_layer_norm.bias"), "final_layer_norm.bias"),
+        ("ip-adapter", lambda state: state.pop("image_proj.norm.bias"), "image_proj.norm.bias"),
+    ],
+)
+def test_a_misfit_is_named(folder: Path, name: str, change: Any, expected: str) -> None:
+    path = folder / file_named(name).place
+    state = load_file(path)
+    change(state)
+    save_file(state, path)
+    with pytest.raises(InputError) as found:
+        load_models("paper", ("stable_diffusion", "ip-adapter"), Loading(folder))
+    assert str(path) in str(found.value) and expected in str(found.value)
+
+
+def test_absent_torn_and_unconverted_files_are_one_line(folder: Path) -> None:
+    converted = folder / "converted" / "migc" / "migc.safetensors"
+    content = converted.read_bytes()
+    converted.write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match="amdm weights convert"):
+        load_models("paper", ("migc",), Loading(folder))
+    converted.unlink()
+    with pytest.raises(InputError, match="is absent: run `amdm weights convert`"):
+        load_models("paper", ("migc",), Loading(folder))
+    path = folder / file_named("sd14-unet").place
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(InputError, match=str(path)):
+        load_models("paper", ("stable_diffusion",), Loading(folder))
