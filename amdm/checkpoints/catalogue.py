@@ -139,17 +139,10 @@ CATALOGUE: tuple[WeightFile, ...] = (
         WeightFile(f"sam-vit-huge-{name}", SAM, name, SAM_COMMIT, "Apache-2.0", ("judge",))
         for name in ("model.safetensors", "config.json", "preprocessor_config.json")
     ),
-    WeightFile(
-        "clip-vit-large-model.safetensors",
-        CLIP[0],
-        "model.safetensors",
-        CLIP[1],
-        "MIT",
-        ("judge",),
-        1_710_540_580,
-        sha256="a2bf730a0c7debf160f7a6b50b3aaf3703e7e88ac73de7a314903141db026dcb",
+    *(
+        WeightFile(f"clip-vit-large-{name}", CLIP[0], name, CLIP[1], "MIT", ("judge",))
+        for name in ("model.safetensors", "config.json")
     ),
-    WeightFile("clip-vit-large-config.json", CLIP[0], "config.json", CLIP[1], "MIT", ("judge",)),
 )
 
 
