@@ -11,6 +11,7 @@ SEEDS ?=
 METHODS ?=
 BATCH ?=
 OUT ?=
+SUMMARY ?=
 option = $(if $(strip $(2)),--$(1) '$(strip $(2))')
 OPTIONS = $(call option,limit,$(LIMIT)) $(call option,seeds,$(SEEDS)) $(call option,methods,$(METHODS)) \
 	$(call option,batch,$(BATCH)) $(call option,layouts,$(LAYOUTS)) $(call option,out,$(OUT))
@@ -62,7 +63,7 @@ check: $(READY) ## Style and types
 regress: $(READY) ## Measure a fixed subset again and compare it with reports/baselines/mini.json
 	rm -rf runs/regress
 	$(BIN)/amdm-bench migc --profile mini --limit 100 --out runs/regress
-	$(BIN)/amdm-bench regress runs/regress --baseline reports/baselines/mini.json
+	$(BIN)/amdm-bench regress runs/regress --baseline reports/baselines/mini.json $(call option,summary,$(SUMMARY))
 
 train-mini: $(READY) ## Train the mini models and the mini judge from scratch (resumes; CPU or CUDA)
 	$(BIN)/amdm train-mini

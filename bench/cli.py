@@ -51,8 +51,10 @@ app.add_typer(layouts.app, name="layouts")
 app.command()(merge)
 for command in (
     stored.score,
+    stored.check_authors,
     stored.export,
     stored.table,
+    stored.clip,
     stored.compare,
     stored.verify,
     stored.regress,

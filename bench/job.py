@@ -262,15 +262,24 @@ def score_run(
 
 def write_report(folder: Path, report: Path) -> str:
     """Tables and picture grid of a run folder; returns the Markdown."""
-    job, facts = read_run(folder)
+    job, info = read_run(folder)[0], table_info(folder)
     verdicts, samples = read_table(folder, "verdicts"), read_table(folder, "samples")
     if verdicts.empty:
         raise InputError("nothing is judged yet; the command that made the run goes on", file=folder)
+    write_tables(report, verdicts, samples, info)
+    entries = balanced(job.layout_set().entries)
+    picture_grid(_pictures(folder, samples, job, {e.index for e in entries}), entries, report / "grid.png")
+    return markdown(verdicts, samples, info)
+
+
+def table_info(folder: Path) -> TableInfo:
+    """What tables say of a run. Raises InputError where its layouts are not those of this installation."""
+    job, facts = read_run(folder)
     layout_set = job.layout_set()
     if layout_set.hash != facts.layout_hash:
         raise InputError("the layout set is not the one that was run", file=folder / "run.json", field="layout_hash")
     part = "" if job.shard is None else ", shard {} of {}".format(*job.shard)
-    table_info = TableInfo(
+    return TableInfo(
         title=f"Table 1{' (mini world)' if layout_set.vocabulary == MINI else ''}: {layout_set.name}{part}",
         judge=str(facts.judge),
         layouts=layout_set.name,
@@ -281,10 +290,6 @@ def write_report(folder: Path, report: Path) -> str:
         seeds=job.seeds,
         command=facts.command,
     )
-    write_tables(report, verdicts, samples, table_info)
-    entries = balanced(layout_set.entries)
-    picture_grid(_pictures(folder, samples, job, {e.index for e in entries}), entries, report / "grid.png")
-    return markdown(verdicts, samples, table_info)
 
 
 def make_generator(job: Job) -> Generator:

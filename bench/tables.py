@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.metrics import AVERAGE, RATIOS, metric_table, over_seeds, paired_differences
+from bench.metrics import AVERAGE, RATIOS, breakdown, metric_table, over_seeds, paired_differences
 
 CEILING = "ceiling"
 """The method name of true renderings: the score of a perfect generator under this judge."""
@@ -92,14 +92,14 @@ def markdown(verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> 
     results = table1(verdicts, samples, info)
     shown = results.copy()
     shown["ISR 95 %"] = [f"{low:.1f}–{high:.1f}" for low, high in zip(shown.pop("ISR low"), shown.pop("ISR high"))]  # noqa: B905
-    paired = _markdown(differences(verdicts, info.methods))
+    paired = as_markdown(differences(verdicts, info.methods))
     parts = [
         f"# {info.title}",
         f"{info.count} of {info.full_size} layouts of `{info.layouts}` ({info.layout_hash[:12]}), seeds "
         f"{', '.join(map(str, info.seeds))}, judge `{info.judge}`. Per cent; Avg is weighted by instances; rounded "
         "(published tables truncate). Intervals: 95 %, bootstrap over layouts. s/image: a batch's seconds over its "
         "size.",
-        _markdown(shown),
+        as_markdown(shown),
         f"`{CEILING}`: true renderings of the same layouts under the same judge."
         if CEILING in set(shown.method)
         else "",
@@ -107,7 +107,7 @@ def markdown(verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> 
         paired and "Points, with 95 % intervals by a paired bootstrap over layouts.",
         paired,
         "## Where instances fail",
-        _markdown(failure_split(verdicts, info.methods)),
+        as_markdown(failure_split(verdicts, info.methods)),
         _seeds(verdicts, info),
         _missing(results, samples),
         f"Made by `{info.command}`.",
@@ -116,9 +116,13 @@ def markdown(verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> 
 
 
 def write_tables(folder: Path, verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> None:
-    """table1.csv, table1.md, summary.json and verdicts.parquet in ``folder``."""
+    """table1 as CSV, Markdown and LaTeX, all metrics by level, colour, category and size, a summary, the verdicts."""
     folder.mkdir(parents=True, exist_ok=True)
     table1(verdicts, samples, info).to_csv(folder / "table1.csv", index=False, float_format="%.4f")
+    (folder / "table1.tex").write_text(latex(table1(verdicts, samples, info)), encoding="utf-8")
+    for by in ("colour", "category", "size"):
+        breakdown(verdicts, by).to_csv(folder / f"by_{by}.csv", index=False, float_format="%.6f")
+    metric_table(verdicts).to_csv(folder / "metrics.csv", index=False, float_format="%.6f")
     (folder / "table1.md").write_text(markdown(verdicts, samples, info), encoding="utf-8")
     (folder / "summary.json").write_text(json.dumps(summary(verdicts, info), indent=2) + "\n", encoding="utf-8")
     verdicts.to_parquet(folder / "verdicts.parquet", index=False)
@@ -152,7 +156,7 @@ def _seeds(verdicts: pd.DataFrame, info: TableInfo) -> str:
     for metric, name in METRICS.items():
         pairs = zip(table[f"{metric}_mean"], table[f"{metric}_std"], strict=True)
         shown[name] = [f"{100 * mean:.2f} ± {100 * spread:.2f}" for mean, spread in pairs]
-    return "## Over seeds\n\nMean ± standard deviation.\n\n" + _markdown(shown)
+    return "## Over seeds\n\nMean ± standard deviation.\n\n" + as_markdown(shown)
 
 
 def _missing(results: pd.DataFrame, samples: pd.DataFrame) -> str:
@@ -172,9 +176,22 @@ def _missing(results: pd.DataFrame, samples: pd.DataFrame) -> str:
     return "## Missing\n\n" + "\n".join(lines) if lines else ""
 
 
-def _markdown(table: pd.DataFrame) -> str:
+def as_markdown(table: pd.DataFrame) -> str:
+    """A table with two decimals and a dash where there is no number; ``|`` and line ends in texts do not break it."""
     if table.empty:
         return ""
     floats = tuple(".2f" if pd.api.types.is_float_dtype(dtype) else "" for dtype in table.dtypes)
+    table = table.copy()
+    for name in table.select_dtypes(include=["object", "string"]).columns:
+        table[name] = [_cell(value) for value in table[name]]
     text: str = table.to_markdown(index=False, floatfmt=floats, missingval="–")
     return text.replace(" nan ", "   – ")
+
+
+def _cell(value: Any) -> Any:
+    return " ".join(value.replace("|", "\\|").split()) if isinstance(value, str) else value
+
+
+def latex(table: pd.DataFrame) -> str:
+    """A tabular with two decimals, every text escaped."""
+    return str(table.to_latex(index=False, escape=True, float_format="%.2f", na_rep="--"))

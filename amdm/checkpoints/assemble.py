@@ -112,7 +112,8 @@ class Assembly:
             place, _, leaf = name.rpartition(".")
             module.get_submodule(place)._parameters[leaf] = held[name] = parameter
         if share:
-            self._bases.append(held)
+            base = full_size.base_names()
+            self._bases.append({name: parameter for name, parameter in held.items() if name in base})
 
     def _twin(self, name: str, value: torch.Tensor) -> nn.Parameter | None:
         for base in self._bases:

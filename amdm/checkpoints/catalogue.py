@@ -53,7 +53,9 @@ SD14 = ("CompVis/stable-diffusion-v1-4", "133a221b8aa7292a167afc5127cb63fb500563
 SD15 = ("stable-diffusion-v1-5/stable-diffusion-v1-5", "451f4fe16113bff5a5d2269ed5ad43b0592e9a14")
 IP_ADAPTER = ("h94/IP-Adapter", "018e402774aeeddd60609b4ecdb7e298259dc729")
 VAE_MSE = ("stabilityai/sd-vae-ft-mse", "31f26fdeee1355a5c34592e401dd41e45d25a493")
-CLIP = ("openai/clip-vit-large-patch14", "32bd64288804d66eefd0ccbe215aa642df71cc41")
+CLIP = "timm/vit_large_patch14_clip_224.openai"
+"""OpenAI's CLIP ViT-L/14 in the form that open_clip reads."""
+
 INTERACT = "jiuntian/interactiondiffusion-weight"
 INTERACT_V12 = "interactdiffusion/diffusers-v1-2"
 GLIGEN = "masterful/gligen-1-4-generation-text-box"
@@ -139,10 +141,7 @@ CATALOGUE: tuple[WeightFile, ...] = (
         WeightFile(f"sam-vit-huge-{name}", SAM, name, SAM_COMMIT, "Apache-2.0", ("judge",))
         for name in ("model.safetensors", "config.json", "preprocessor_config.json")
     ),
-    *(
-        WeightFile(f"clip-vit-large-{name}", CLIP[0], name, CLIP[1], "MIT", ("judge",))
-        for name in ("model.safetensors", "config.json")
-    ),
+    WeightFile("clip-vit-large", CLIP, "open_clip_model.safetensors", "main", "MIT", ("judge",)),
 )
 
 

@@ -15,7 +15,7 @@ from importlib.resources import files
 from typing import Any
 
 import torch
-from accelerate import init_empty_weights  # type: ignore[import-untyped]
+from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import nn
 from transformers import (
@@ -173,7 +173,7 @@ def _random(name: str, parameter: torch.Tensor, generator: torch.Generator) -> t
     if parameter.dim() == 1:
         return torch.ones(parameter.shape) if name.endswith("weight") else torch.zeros(parameter.shape)
     fan_in = parameter[0].numel()
-    return torch.randn(parameter.shape, generator=generator) / math.sqrt(fan_in)
+    return torch.randn(parameter.shape, generator=generator).div_(math.sqrt(fan_in))
 
 
 @lru_cache

@@ -60,7 +60,8 @@ class InteractDiffusion(ControlModel):
     """A Stable Diffusion UNet with gated attention to subject, action and object tokens.
 
     Args:
-        unet: built with ``attention_type="gated"``; its position net and fusers are replaced by the official ones.
+        unet: built with ``attention_type="gated"``; its position net and fusers are replaced by fresh ones of the
+            official kind, so weights are loaded into it afterwards.
         slots: interactions a picture (30 in the public checkpoints).
         fuser_beta: share of the steps in which the fusers are on (scheduled sampling; 1 = always).
         fuser_scale: factor on the fusers' gates.
@@ -147,7 +148,8 @@ class InteractDiffusion(ControlModel):
         ``fuser_on=False`` leaves the grounding out, as scheduled sampling does in its later steps.
         """
         dtype = self.unet.dtype
-        grounding = {"gligen": vars(conditions.to(x.device, dtype))} if fuser_on else None
+        latent = (x.shape[-2], x.shape[-1])
+        grounding = {"gligen": {**vars(conditions.to(x.device, dtype)), "latent": latent}} if fuser_on else None
         prediction: torch.Tensor = self.unet(
             x.to(dtype), t, context.to(dtype), cross_attention_kwargs=grounding, return_dict=False
         )[0]
@@ -195,7 +197,7 @@ def _is_control(name: str) -> bool:
 
 
 def _replace_fuser(block: Any) -> None:
-    """Swap diffusers' fuser for ours of the same sizes and parameter names."""
+    """Swap diffusers' fuser for ours of the same sizes and parameter names, with weights of its own."""
     fuser = block.fuser
     heads = fuser.attn.heads
     block.fuser = GatedGroundingAttention(

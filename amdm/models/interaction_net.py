@@ -6,7 +6,7 @@ Structure and parameter names follow `HOIPositionNetV5` and `GatedSelfAttentionD
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import torch
 from diffusers.models.attention import GatedSelfAttentionDense
@@ -14,19 +14,35 @@ from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from amdm.models.fourier import FREQUENCIES, fourier_embedding
+from amdm.models.layer_grid import layer_grid
 
 ROLES = 3
 
 
-class GroundingTokens(NamedTuple):
+@dataclass
+class GroundingTokens:
     """What the fusers read: subject tokens of all slots, then action tokens, then object tokens.
 
     tokens: (B, 3·slots, D). boxes: (B, 3·slots, 4), xyxy in [0, 1]. used: (B, 3·slots), 1 where the slot is in use.
+    latent: rows and columns of the latents; only the box bias asks for them.
     """
 
     tokens: torch.Tensor
     boxes: torch.Tensor
     used: torch.Tensor
+    latent: tuple[int, int] | None = None
+    _by_layer: dict[int, torch.Tensor] = field(default_factory=dict, repr=False)
+
+    def pull(self, cells: int) -> torch.Tensor:
+        """2·coverage − 1, coverage being the share of a layer's cell inside a used token's box: (B, cells, 3·slots).
+
+        Made once for each size of layer.
+        """
+        if cells not in self._by_layer:
+            assert self.latent is not None, "a box bias needs the size of the latents"
+            covered = cell_coverage(self.boxes, layer_grid(cells, self.latent))
+            self._by_layer[cells] = 2 * covered * self.used.unsqueeze(1) - 1
+        return self._by_layer[cells]
 
 
 class InteractionNet(nn.Module):
@@ -56,10 +72,11 @@ class InteractionNet(nn.Module):
         subject_embeddings: torch.Tensor,
         object_embeddings: torch.Tensor,
         action_embeddings: torch.Tensor,
+        latent: tuple[int, int] | None = None,
     ) -> GroundingTokens:
         """Boxes (B, slots, 4), masks (B, slots), embeddings (B, slots, in_dim) → tokens in the order S, A, O.
 
-        A masked slot still emits tokens, made of the null features alone.
+        A masked slot still emits tokens, made of the null features alone. ``latent`` is handed on to the fusers.
         """
         mask = masks.unsqueeze(-1).to(subject_embeddings.dtype)
         action_boxes = between(subject_boxes, object_boxes)
@@ -75,6 +92,7 @@ class InteractionNet(nn.Module):
             torch.cat([subject, action, target], dim=1),
             torch.cat([subject_boxes, action_boxes, object_boxes], dim=1),
             masks.repeat(1, ROLES),
+            latent,
         )
 
     def _features(
@@ -100,7 +118,7 @@ class GatedGroundingAttention(GatedSelfAttentionDense):
     box_bias: float = 0.0
 
     def forward(self, x: torch.Tensor, objs: GroundingTokens) -> torch.Tensor:
-        """Visual tokens (B, HW, C) of a square grid where box_bias is used → the same shape."""
+        """Visual tokens (B, HW, C) → the same shape."""
         if self.scale == 0.0:
             return x
         tokens = self.linear(objs.tokens)
@@ -111,7 +129,7 @@ class GatedGroundingAttention(GatedSelfAttentionDense):
 
     def _biased(self, seen: torch.Tensor, visual: int, objs: GroundingTokens) -> torch.Tensor:
         """The attention of the visual tokens with the box bias on their logits for grounding tokens."""
-        bias = self.box_bias * (2 * cell_coverage(objs.boxes, visual) * objs.used.unsqueeze(1) - 1)
+        bias = self.box_bias * objs.pull(visual)
         bias = torch.cat([bias.new_zeros(len(seen), visual, visual), bias], dim=2).unsqueeze(1).to(seen.dtype)
         query, key, value = (
             part.unflatten(-1, (self.attn.heads, -1)).transpose(1, 2)
@@ -128,17 +146,16 @@ def between(subject_boxes: torch.Tensor, object_boxes: torch.Tensor) -> torch.Te
     return torch.stack([xs[..., 0], ys[..., 0], xs[..., 1], ys[..., 1]], dim=-1)
 
 
-def cell_coverage(boxes: torch.Tensor, cells: int) -> torch.Tensor:
-    """Share of each cell of a square grid inside each box: (B, K, 4) → (B, cells, K), in [0, 1], row by row."""
-    side = round(cells**0.5)
-    edges = torch.arange(side + 1, device=boxes.device, dtype=torch.float32) / side
-    low, high = edges[:-1], edges[1:]
+def cell_coverage(boxes: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
+    """Share of each cell of a grid (rows, columns) in each box: (B, K, 4) → (B, cells, K), in [0, 1], row by row."""
 
-    def covered(first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
-        overlap = torch.minimum(last.unsqueeze(-1), high) - torch.maximum(first.unsqueeze(-1), low)
-        return overlap.clamp(min=0) * side
+    def covered(first: torch.Tensor, last: torch.Tensor, cells: int) -> torch.Tensor:
+        edges = torch.arange(cells + 1, device=boxes.device, dtype=torch.float32) / cells
+        overlap = torch.minimum(last.unsqueeze(-1), edges[1:]) - torch.maximum(first.unsqueeze(-1), edges[:-1])
+        return overlap.clamp(min=0) * cells
 
-    x, y = covered(boxes[..., 0], boxes[..., 2]), covered(boxes[..., 1], boxes[..., 3])
+    rows, columns = grid
+    x, y = covered(boxes[..., 0], boxes[..., 2], columns), covered(boxes[..., 1], boxes[..., 3], rows)
     return (y.unsqueeze(-1) * x.unsqueeze(-2)).flatten(2).transpose(1, 2)
 
 

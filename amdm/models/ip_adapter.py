@@ -13,6 +13,7 @@ from PIL import Image
 from torch import nn
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
+from amdm.errors import InputError
 from amdm.models.control import ControlModel, Denoiser, SampleRequest, guided
 from amdm.models.text import PhraseEncoder
 
@@ -83,9 +84,11 @@ class IPAdapter(ControlModel):
     def bind(self, request: SampleRequest) -> Denoiser:
         """Captions and style images, encoded once; the unconditional half reads the projected zero embedding.
 
-        A request without style images is refused before (:func:`amdm.models.control.check_conditioning`).
+        Raises:
+            InputError: the request has not one style image for each layout.
         """
-        assert request.styles is not None
+        if request.styles is None or len(request.styles) != len(request.layouts):
+            raise InputError(f"{self.name} needs a style image for each layout", field="style")
         texts = [request.negative_prompt] * len(request.layouts) + [layout.caption for layout in request.layouts]
         context = self.text.encode(texts)[0].to(self.unet.device)
         cond = self.image_embeddings(request.styles).to(self.unet.device)

@@ -11,6 +11,7 @@ from diffusers.models.attention_processor import Attention
 from torch import nn
 from torch.nn.functional import interpolate
 
+from amdm.models.layer_grid import layer_grid
 from amdm.models.migc_attention import InstanceScales, LayerMasks, MIGCAttention, multi_head, naive_fusion
 
 
@@ -92,7 +93,7 @@ class MIGCProcessor(nn.Module):
         start = len(hidden_states) - len(conditions.contexts)
         rows = hidden_states[start:]
         ca_x = _attend(attn, rows.unsqueeze(1), conditions.contexts.to(rows.dtype))
-        masks = conditions.layer_masks(_grid(rows.shape[1], conditions.masks.shape[-2:]))
+        masks = conditions.layer_masks(layer_grid(rows.shape[1], conditions.masks.shape[-2:]))
         if has_migc:
             pooled = conditions.pooled.to(rows.dtype)
             permutation = state.permutations[self.layer].to(rows.device)
@@ -109,13 +110,3 @@ def _attend(attn: Attention, rows: torch.Tensor, contexts: torch.Tensor) -> torc
     """Cross attention of the same rows (B, 1, HW, C) to K contexts (B, K, L, D) → (B, K, HW, C); queries once."""
     mixed = multi_head(attn.to_q(rows), attn.to_k(contexts), attn.to_v(contexts), attn.heads)
     return attn.to_out[1](attn.to_out[0](mixed))
-
-
-def _grid(tokens: int, latent: torch.Size) -> tuple[int, int]:
-    """Rows and columns of a layer with that many positions. Each level of the UNet halves both and rounds up."""
-    rows, columns = latent
-    while rows * columns > tokens:
-        rows, columns = (rows + 1) // 2, (columns + 1) // 2
-    if rows * columns != tokens:
-        raise ValueError(f"{tokens} positions are no level of a UNet on latents of {tuple(latent)}")
-    return rows, columns

@@ -75,6 +75,28 @@ def score(
             typer.echo(f"{kind}: {', '.join(map(ascii, names[:5]))}{', …' if len(names) > 5 else ''}")
 
 
+def check_authors(
+    images: Annotated[Path | None, typer.Option(help="the authors' pictures; by default they are fetched")] = None,
+    out: Annotated[Path, typer.Option(help="run folder")] = Path("runs/check-authors"),
+    reports: ReportsOption = Path("reports"),
+    weights_dir: WeightsDirOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Score MIGC's 800 released pictures and compare with the published figures; exit 1 where they differ.
+
+    Needs the layout set coco-mig-migc, the judge's weights and, to end soon, a GPU.
+    """
+    from bench.check_authors import check_pictures, fetch_pictures
+    from bench.detection.registry import DetectorOptions
+
+    with resumable():
+        folder = fetch_pictures(out.parent / "migc-released-pictures") if images is None else images
+        result = check_pictures(folder, out, reports, DetectorOptions("grounded-sam", weights_dir, device))
+    typer.echo(result.report)
+    if not result.passed:
+        raise typer.Exit(1)
+
+
 def export(
     run: RunArgument,
     method: Annotated[str, typer.Option(help="whose pictures")],
@@ -90,11 +112,52 @@ def export(
     typer.echo(f"wrote {export_images(run, method, seed, to)} pictures to {to}")
 
 
-def table(run: RunArgument, reports: ReportsOption = Path("reports")) -> None:
-    """Write the tables and the picture grid of a run folder again."""
+def table(
+    runs: Annotated[list[Path], typer.Argument(help="run folders")],
+    reports: ReportsOption = Path("reports"),
+    published: Annotated[bool, typer.Option("--published", help="show published figures apart from the rows")] = False,
+) -> None:
+    """Write tables and picture grid of each run folder again; of several, or with --published, a combined table too.
+
+    Tables are CSV, Markdown and LaTeX. Example: amdm-bench table runs/a runs/b --published
+    """
+    from bench.combined import write_combined
     from bench.job import write_report
 
-    typer.echo(write_report(run, reports / run.resolve().name))
+    pages = [write_report(run, reports / run.resolve().name) for run in runs]
+    combine = published or len(runs) > 1
+    typer.echo(write_combined(runs, reports, published) if combine else pages[0])
+
+
+def clip(
+    run: RunArgument,
+    reports: ReportsOption = Path("reports"),
+    weights: Annotated[Path | None, typer.Option(help="safetensors in open_clip's form; default: of the judge")] = None,
+    bgr: Annotated[bool, typer.Option("--bgr", help="the official evaluator's channel order")] = False,
+    random_weights: RandomWeightsOption = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """CLIP and local CLIP scores of a run's pictures (ViT-L/14), by method and level.
+
+    Example: amdm-bench clip runs/NAME --bgr
+    """
+    from amdm.checkpoints.catalogue import file_named
+    from amdm.checkpoints.store import require, weights_dir
+    from amdm.loading import Loading
+    from bench.clip_score import ClipScorer, clip_scores, clip_table
+    from bench.tables import as_markdown
+
+    path = None if random_weights else weights or require(file_named("clip-vit-large"), weights_dir())
+    scorer = ClipScorer(path, Loading.parse("mini", device=device).device, bgr)
+    scores = clip_scores(run, scorer)
+    folder = reports / run.resolve().name
+    folder.mkdir(parents=True, exist_ok=True)
+    shown = clip_table(scores)
+    if random_weights:
+        typer.echo("random weights: these numbers measure nothing, and are not written")
+    else:
+        scores.to_csv(folder / f"clip{'_bgr' if bgr else ''}.csv", index=False, float_format="%.6f")
+    typer.echo(as_markdown(shown))
 
 
 def compare(
@@ -127,11 +190,17 @@ def regress(
     run: RunArgument,
     baseline: Annotated[Path, typer.Option(help="stored verdicts")] = BASELINE,
     summary: Annotated[Path | None, typer.Option(help="write the report as Markdown here too")] = None,
+    allow: Annotated[
+        list[str] | None, typer.Option(help="points a metric may fall: isr=2, miou=1.5, isr.level=5; repeatable")
+    ] = None,
 ) -> None:
-    """Compare a run with the baseline; exit 1 where a metric fell beyond its tolerance."""
-    from bench.regression import check_regression
+    """Compare a run with the baseline; exit 1 where a metric fell beyond its tolerance.
 
-    result = check_regression(run, baseline)
+    Example: amdm-bench regress runs/regress --allow isr=2 --allow isr.level=5 --summary summary.md
+    """
+    from bench.regression import check_regression, read_tolerance
+
+    result = check_regression(run, baseline, read_tolerance(allow or ()))
     typer.echo(result.report)
     if summary is not None:
         summary.write_text(result.report, encoding="utf-8")

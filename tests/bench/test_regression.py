@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from amdm.errors import InputError
-from bench.regression import check_regression, make_baseline
+from bench.regression import TOLERANCE, check_regression, make_baseline, read_tolerance
 from bench.store import read_table
 from tests.bench.conftest import JobRunner
 
@@ -57,7 +57,9 @@ def test_a_fall_within_tolerance_passes_but_is_shown(run_fake_job: JobRunner, ba
     lose(folder, "migc", 6, 1)
     result = check_regression(folder, baseline)
     assert result.failures == [] and "0 won, 1 lost" in result.report
-    strict = check_regression(folder, baseline, {"Avg": 0.5, "level": 100})
+    strict = check_regression(
+        folder, baseline, {**TOLERANCE, "isr": 0.5, "miou": 0.5, "isr.level": 100, "miou.level": 100}
+    )
     assert any(failure.startswith("migc Avg") for failure in strict.failures)
 
 
@@ -126,3 +128,19 @@ def test_a_baseline_that_is_no_json_object_is_one_line(run_fake_job: JobRunner, 
     (tmp_path / "baseline.json").write_bytes(content)
     with pytest.raises(InputError, match=r"baseline\.json: "):
         check_regression(run_fake_job(limit=5), tmp_path / "baseline.json")
+
+
+def test_tolerances_are_read_by_name() -> None:
+    limit = read_tolerance(["isr=2", "miou.level=0"])
+    assert limit == {**TOLERANCE, "isr": 2.0, "miou.level": 0.0}
+    for wrong in ("place=1", "isr", "isr=a", "isr=-1", "isr=nan"):
+        with pytest.raises(InputError, match="allow"):
+            read_tolerance([wrong])
+
+
+def test_a_tolerance_decides(run_fake_job: JobRunner, baseline: Path) -> None:
+    folder = run_fake_job("now")
+    lose(folder, "migc", 4, 3)
+    wide = {name: 50.0 for name in TOLERANCE}
+    assert not check_regression(folder, baseline, wide).failures
+    assert check_regression(folder, baseline, {**wide, "isr.level": 14.9}).failures

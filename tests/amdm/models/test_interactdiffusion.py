@@ -15,6 +15,7 @@ from diffusers.models.attention_processor import AttnProcessor2_0
 from amdm.errors import InputError
 from amdm.layout import Instance, Layout
 from amdm.mini.build import SLOTS, UNET, build_scheduler, build_text_encoder, build_tokenizer
+from amdm.models import interaction_net
 from amdm.models.control import SampleRequest
 from amdm.models.interactdiffusion import InteractDiffusion
 from amdm.models.interaction_net import cell_coverage
@@ -124,11 +125,30 @@ def test_box_bias_pulls_covered_positions_and_is_off_by_default(make: Callable[.
 
 def test_coverage_is_the_share_of_the_cell() -> None:
     boxes = torch.tensor([[[0.0, 0.25, 0.5, 0.75], [0.125, 0.0, 0.25, 1.0], [0.0, 0.0, 0.0, 0.0]]])
-    covered = cell_coverage(boxes, 16).unflatten(1, (4, 4))[0]
-    expected = torch.zeros(4, 4, 3)
-    expected[1:3, 0:2, 0] = 1.0
-    expected[:, 0, 1] = 0.5
+    covered = cell_coverage(boxes, (4, 8)).unflatten(1, (4, 8))[0]
+    expected = torch.zeros(4, 8, 3)
+    expected[1:3, 0:4, 0] = 1.0
+    expected[:, 1, 1] = 1.0
     torch.testing.assert_close(covered, expected)
+    halves = cell_coverage(boxes, (4, 4)).unflatten(1, (4, 4))[0]
+    torch.testing.assert_close(halves[:, :, 1], torch.tensor([0.5, 0.0, 0.0, 0.0]).expand(4, 4))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [(16, 24), (8, 32), (10, 14)])  # 8·32 positions would also fill a square
+def test_box_bias_on_pictures_that_are_not_square(
+    make: Callable[..., InteractDiffusion], monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    grids: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        interaction_net, "cell_coverage", lambda boxes, grid: grids.append(grid) or cell_coverage(boxes, grid)
+    )
+    model = make(box_bias=4.0)
+    request = replace(_request(PAIR), height=4 * size[0], width=4 * size[1])
+    assert model.bind(request)(torch.randn(1, 8, *size), 500, 0).isfinite().all()
+    halved = tuple((side + 1) // 2 for side in size)
+    quartered = tuple((side + 1) // 2 for side in halved)
+    assert sorted(grids, reverse=True) == [size, halved, quartered]  # once each, however many layers a level has
 
 
 def test_gradients_reach_every_control_weight_and_the_text_tower(make: Callable[..., InteractDiffusion]) -> None:

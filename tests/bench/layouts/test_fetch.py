@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,45 @@ def content(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     fakes = tuple(source._replace(sha256=hashlib.sha256(contents[source.url]).hexdigest()) for source in fetch.SOURCES)
     monkeypatch.setattr(fetch, "SOURCES", fakes)
     return contents
+
+
+@pytest.fixture
+def served(content: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
+    """A server on this machine with those files; what a test puts in its place is served instead."""
+    files = {"/" + source.path: content[source.url] for source in fetch.SOURCES}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path in files else 404)
+            self.end_headers()
+            self.wfile.write(files.get(self.path, b""))
+
+        def log_message(self, *_: object) -> None:
+            """Not among the tests' output."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    host = f"http://127.0.0.1:{server.server_port}/"
+    monkeypatch.setattr(fetch, "SOURCES", tuple(one._replace(url=host + one.path) for one in fetch.SOURCES))
+    yield files
+    server.shutdown()
+    server.server_close()
+
+
+def test_fetches_from_a_server_and_stops_at_what_is_not_the_recorded_file(
+    tmp_path: Path, content: dict[str, bytes], served: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = fetch.fetch_layouts(tmp_path / "good")
+    assert [path.read_bytes() for path in paths] == list(content.values())
+    served["/migc/mig_bench.txt"] = b"changed"
+    with pytest.raises(InputError, match=r"migc/mig_bench\.txt: SHA-256 is"):
+        fetch.fetch_layouts(tmp_path / "changed")
+    del served["/migc/mig_bench.txt"]
+    with pytest.raises(InputError, match=r"cannot be fetched .*404"):
+        fetch.fetch_layouts(tmp_path / "gone")
+    assert [path.name for path in (tmp_path / "gone").rglob("*") if path.is_file()] == ["mig_bench.json"]
+    monkeypatch.setattr(fetch, "MAX_BYTES", 4)
+    assert len(fetch.download(fetch.SOURCES[0].url)) == 5  # endless answers are cut, and fail the check
 
 
 def test_fetches_what_is_absent(tmp_path: Path, content: dict[str, bytes]) -> None:
