@@ -20,6 +20,7 @@ class WeightFile:
     name: short, unique. repository: on the Hugging Face Hub, or "" for a file of Google Drive. path: inside it.
     revision: a commit; "main" where none is known to us: the commit is then recorded at the first fetch and kept.
     drive_id: of Google Drive. size: bytes, None where not known to us. licence: as its authors state it.
+    sha256: as several independent public texts give it, "" where none is known to us.
     """
 
     name: str
@@ -30,6 +31,7 @@ class WeightFile:
     profiles: tuple[str, ...]
     size: int | None = None
     drive_id: str = ""
+    sha256: str = ""
 
     @property
     def place(self) -> PurePosixPath:
@@ -57,7 +59,8 @@ CLIP = "timm/vit_large_patch14_clip_224.openai"
 INTERACT = "jiuntian/interactiondiffusion-weight"
 INTERACT_V12 = "interactdiffusion/diffusers-v1-2"
 GLIGEN = "masterful/gligen-1-4-generation-text-box"
-DINO, SAM = "IDEA-Research/grounding-dino-tiny", "facebook/sam-vit-huge"
+DINO, DINO_COMMIT = "IDEA-Research/grounding-dino-tiny", "a2bb814dd30d776dcf7e30523b00659f4f141c71"
+SAM, SAM_COMMIT = "facebook/sam-vit-huge", "87aecf0df4ce6b30cd7de76e87673c49644bdf67"
 UNET, TEXT, VAE = (
     "unet/diffusion_pytorch_model.safetensors",
     "text_encoder/model.safetensors",
@@ -79,7 +82,14 @@ CATALOGUE: tuple[WeightFile, ...] = (
         drive_id="107fnQ9Fpu5K0UtqnHlKja7hqe-GwjAmz",
     ),
     WeightFile(
-        "ip-adapter", IP_ADAPTER[0], "models/ip-adapter_sd15.safetensors", IP_ADAPTER[1], "Apache-2.0", ("paper",)
+        "ip-adapter",
+        IP_ADAPTER[0],
+        "models/ip-adapter_sd15.safetensors",
+        IP_ADAPTER[1],
+        "Apache-2.0",
+        ("paper",),
+        44_642_768,
+        sha256="289b45f16d043d0bf542e45831f971dcdaabe18b656f11e86d9dfba7e9ee3369",
     ),
     WeightFile(
         "ip-adapter-image-encoder",
@@ -88,19 +98,47 @@ CATALOGUE: tuple[WeightFile, ...] = (
         IP_ADAPTER[1],
         "Apache-2.0",
         ("paper",),
+        2_528_373_448,
+        sha256="6ca9667da1ca9e0b0f75e46bb030f7e011f44f86cbfb8d5a36590fcd7507b030",
     ),
-    WeightFile("sd15-unet", SD15[0], UNET, SD15[1], OPENRAIL, ("paper",)),
     WeightFile(
-        "vae-ft-mse", VAE_MSE[0], "diffusion_pytorch_model.safetensors", VAE_MSE[1], "MIT", ("paper",), 334_643_276
+        "sd15-unet",
+        SD15[0],
+        UNET,
+        SD15[1],
+        OPENRAIL,
+        ("paper",),
+        3_438_167_540,
+        sha256="19da7aaa4b880e59d56843f1fcb4dd9b599c28a1d9d9af7c1143057c8ffae9f1",
+    ),
+    WeightFile(
+        "vae-ft-mse",
+        VAE_MSE[0],
+        "diffusion_pytorch_model.safetensors",
+        VAE_MSE[1],
+        "MIT",
+        ("paper",),
+        334_643_276,
+        sha256="a1d993488569e928462932c8c38a0760b874d166399b14414135bd9c42df5815",
     ),
     WeightFile("gligen-unet", GLIGEN, UNET, "main", "see the repository", ("gligen",)),
     WeightFile("interactdiffusion-v1.2", INTERACT_V12, UNET, "main", NON_COMMERCIAL, ("interactdiffusion-v1.2",)),
-    *(
-        WeightFile(f"grounding-dino-tiny-{name}", DINO, name, "main", "Apache-2.0", ("judge",))
-        for name in ("model.safetensors", "config.json", "preprocessor_config.json", "tokenizer.json", "vocab.txt")
+    WeightFile(
+        "grounding-dino-tiny-model.safetensors",
+        DINO,
+        "model.safetensors",
+        DINO_COMMIT,
+        "Apache-2.0",
+        ("judge",),
+        689_359_096,
+        sha256="1a2412ef99bd74bcd3c2a246fa1e48581f8889a1300c9051974741314fc042f3",
     ),
     *(
-        WeightFile(f"sam-vit-huge-{name}", SAM, name, "main", "Apache-2.0", ("judge",))
+        WeightFile(f"grounding-dino-tiny-{name}", DINO, name, DINO_COMMIT, "Apache-2.0", ("judge",))
+        for name in ("config.json", "preprocessor_config.json", "tokenizer.json", "vocab.txt")
+    ),
+    *(
+        WeightFile(f"sam-vit-huge-{name}", SAM, name, SAM_COMMIT, "Apache-2.0", ("judge",))
         for name in ("model.safetensors", "config.json", "preprocessor_config.json")
     ),
     WeightFile("clip-vit-large", CLIP, "open_clip_model.safetensors", "main", "MIT", ("judge",)),

@@ -5,16 +5,19 @@ Offline mode (HF_HUB_OFFLINE), mirrors (HF_ENDPOINT) and tokens are huggingface_
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from amdm.checkpoints.catalogue import WeightFile
-from amdm.checkpoints.store import is_there, read_lock, record
+from amdm.checkpoints.store import is_there, read_lock, record, require_inside
 from amdm.errors import InputError
 
 RESERVE = 2**30
 """Bytes that stay free on the disk."""
+
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class FetchError(OSError):
@@ -25,46 +28,57 @@ def fetch(files: Sequence[WeightFile], folder: Path, report: Callable[[str], Non
     """Bring the files that are not there, and record the digest of every one.
 
     Raises:
-        InputError: a file's digest is not the one first seen, or the disk is too small.
+        InputError: a file's digest is not the one published or first seen, a link leads out of the folder, or the
+            disk is too small.
         FetchError: a file could not be brought; the way by hand is named where there is one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for one in files:
         place = str(one.place)
+        require_inside(folder / place, folder)
         seen = read_lock(folder).get(place)
-        commit = one.revision if one.pinned else seen.commit if seen and seen.commit else "main"
+        known = seen.commit if seen else ""
         if is_there(one, folder):
-            report(f"{one.name}: there ({record(folder, place, seen.commit if seen else '').sha256[:12]})")
+            report(f"{one.name}: there ({record(folder, place, known, one.sha256).sha256[:12]})")
             continue
-        _check_space(one, folder)
-        report(f"{one.name}: from {one.source} at {commit}")
-        found = _from_drive(one, folder) if one.drive_id else _from_hub(one, folder, commit)
-        report(f"{one.name}: {record(folder, place, found).sha256[:12]}, {(folder / place).stat().st_size:,} bytes")
+        report(f"{one.name}: from {one.source}")
+        if one.drive_id:
+            _from_drive(one, folder)
+            commit, announced = "", ""
+        else:
+            commit, announced = _from_hub(one, folder, one.revision if one.pinned else known or "main")
+        try:
+            came = record(folder, place, commit, one.sha256 or announced)
+        except InputError:
+            (folder / place).unlink()  # what was just brought is not kept, else a later load could record it
+            raise
+        report(f"{one.name}: {came.sha256[:12]}, {came.size:,} bytes{f', commit {commit}' if commit else ''}")
 
 
-def _from_hub(one: WeightFile, folder: Path, commit: str) -> str:
-    """Download one file; returns the commit that it is of."""
+def _from_hub(one: WeightFile, folder: Path, revision: str) -> tuple[str, str]:
+    """Download one file; returns the commit that it is of, and its SHA-256 as the Hub announces it ("" for none)."""
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     if constants.HF_HUB_OFFLINE:
         raise FetchError(f"{one.name}: offline mode is on (HF_HUB_OFFLINE), and the file is not there")
     try:
-        if not one.pinned and commit == "main":
-            known = get_hf_file_metadata(hf_hub_url(one.repository, one.path, revision=commit))
-            commit = known.commit_hash or commit
+        known = get_hf_file_metadata(hf_hub_url(one.repository, one.path, revision=revision))
+        commit = (known.commit_hash or revision) if revision == "main" else revision
+        _check_space(one, folder, known.size)
         hf_hub_download(one.repository, one.path, revision=commit, local_dir=folder / one.repository)
-    except (HfHubHTTPError, LocalEntryNotFoundError, ValueError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # the library's own, OSError, and those of its HTTP client, which differs by version
         raise FetchError(f"{one.name}: {one.source}: {_reason(error)}") from error
-    except OSError as error:
-        raise FetchError(f"{one.name}: {one.source}: {error}") from error
-    return commit
+    etag = known.etag or ""
+    return commit, etag if _SHA256.fullmatch(etag) else ""  # small files have git's SHA-1 instead
 
 
-def _from_drive(one: WeightFile, folder: Path) -> str:
-    """Download one file of Google Drive, which refuses now and then; returns "" (Drive knows no commits)."""
+def _from_drive(one: WeightFile, folder: Path) -> None:
+    """Download one file of Google Drive, which refuses now and then."""
     import gdown
 
+    _check_space(one, folder, one.size)
     target = folder / one.place
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -73,7 +87,6 @@ def _from_drive(one: WeightFile, folder: Path) -> str:
         raise FetchError(f"{one.name}: {_reason(error)}; {by_hand(one, folder)}") from error
     if found is None or not target.is_file():
         raise FetchError(f"{one.name}: Google Drive did not give the file; {by_hand(one, folder)}")
-    return ""
 
 
 def by_hand(one: WeightFile, folder: Path) -> str:
@@ -81,9 +94,8 @@ def by_hand(one: WeightFile, folder: Path) -> str:
     return f"open drive.google.com/file/d/{one.drive_id}/view in a browser and put the file at {folder / one.place}"
 
 
-def _check_space(one: WeightFile, folder: Path) -> None:
-    free = shutil.disk_usage(folder).free
-    needed = (one.size or 0) + RESERVE
+def _check_space(one: WeightFile, folder: Path, size: int | None) -> None:
+    free, needed = shutil.disk_usage(folder).free, (size or 0) + RESERVE
     if free < needed:
         raise InputError(f"{free:,} bytes are free; {one.name} needs {needed:,}", file=folder)
 

@@ -49,17 +49,18 @@ def read_lock(folder: Path) -> dict[str, Seen]:
         raise InputError("cannot be read; delete it to record all files anew", file=path) from error
 
 
-def record(folder: Path, place: str, commit: str) -> Seen:
+def record(folder: Path, place: str, commit: str, published: str = "") -> Seen:
     """Hash a file that has come, and write it into the lock file, whole or not at all.
 
+    Args:
+        published: its SHA-256 as public texts or its server give it; "" for none.
+
     Raises:
-        InputError: another digest was recorded for it before.
+        InputError: its digest is not the published one, or another was recorded for it before.
     """
     path, lock = folder / place, read_lock(folder)
     digest = sha256(path)
-    if place in lock and lock[place].sha256 != digest:
-        what = f"its SHA-256 is {digest[:12]}…, not {lock[place].sha256[:12]}… as first seen"
-        raise InputError(f"{what} on {lock[place].first_seen}", file=path)
+    _compare(path, digest, published, lock.get(place))
     state = path.stat()
     first = lock[place].first_seen if place in lock else datetime.now(UTC).date().isoformat()
     lock[place] = Seen(digest, state.st_size, state.st_mtime_ns, commit, first)
@@ -83,12 +84,30 @@ def require(wanted: WeightFile, folder: Path) -> Path:
     path, place = folder / wanted.place, str(wanted.place)
     if not path.is_file():
         raise InputError(f"is absent: run `amdm weights fetch --profile {wanted.profiles[0]}`", file=path)
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise InputError("is a link out of the weights folder", file=path)
+    require_inside(path, folder)
     seen, state = read_lock(folder).get(place), path.stat()
     if seen is None or (seen.size, seen.mtime_ns) != (state.st_size, state.st_mtime_ns):
         record(folder, place, seen.commit if seen else "")
     return path
+
+
+def verify(wanted: WeightFile, folder: Path) -> str:
+    """Hash a file that is there, whatever its size and time of change say; returns its SHA-256.
+
+    Raises:
+        InputError: it is a link out of the folder, or not the file that was published or first seen.
+    """
+    path, seen = folder / wanted.place, read_lock(folder).get(str(wanted.place))
+    require_inside(path, folder)
+    digest = sha256(path)
+    _compare(path, digest, wanted.sha256, seen)
+    return digest
+
+
+def require_inside(path: Path, folder: Path) -> None:
+    """Raise InputError where a link leads out of the weights folder."""
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise InputError("is a link out of the weights folder", file=path)
 
 
 def is_there(wanted: WeightFile, folder: Path) -> bool:
@@ -100,3 +119,12 @@ def sha256(path: Path) -> str:
     """Of a file of any size."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _compare(path: Path, digest: str, published: str, seen: Seen | None) -> None:
+    found = f"its SHA-256 is {digest[:12]}…"
+    if published and digest != published:
+        raise InputError(f"{found}, not {published[:12]}… as published", file=path)
+    if seen is not None and digest != seen.sha256:
+        what = f"{found}, not {seen.sha256[:12]}… as first seen on {seen.first_seen}"
+        raise InputError(f"{what}; if that is meant, delete its entry in {LOCK}", file=path)
