@@ -12,7 +12,8 @@ from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWi
 
 from amdm.errors import InputError
 from amdm.layout import Instance, Layout
-from amdm.mini.build import MIGC_HEADS, MIGC_LAYERS, UNET, build_scheduler, build_text_encoder, build_tokenizer
+from amdm.mini import build as mini
+from amdm.mini.build import MIGC_HEADS, MIGC_LAYERS, build_scheduler, build_text_encoder, build_tokenizer
 from amdm.models.control import ControlModel, SampleRequest
 from amdm.models.gligen import GLIGEN
 from amdm.models.interactdiffusion import InteractDiffusion
@@ -24,6 +25,7 @@ from amdm.noise import initial_noise
 from amdm.sampler import Branch, sample
 
 STEPS = 4
+UNET = {**mini.UNET, "block_out_channels": (32, 32, 32)}
 RING, CROSS = Instance("a red ring", (0.0, 0.25, 0.5, 0.75)), Instance("a blue cross", (0.5, 0.5, 1.0, 1.0))
 STAR = Instance("a green star", (0.25, 0.0, 0.9, 0.4))
 LAYOUTS = (Layout("one", (CROSS,)), Layout("three", (STAR, RING, CROSS)), Layout("two", (RING, CROSS)))
