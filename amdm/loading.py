@@ -191,6 +191,9 @@ def _random(names: Sequence[str], loading: Loading) -> ModelSet:
 
     models = _full_size(names)
     fill_randomly(list(models.modules().values()), dtype=loading.dtype)
+    parameters = [p for model in models.models.values() for p in model.unet.parameters()]
+    held = {id(p): p for p in parameters}.values()
+    models.saved_bytes = sum(p.nbytes for p in parameters) - sum(p.nbytes for p in held)
     for module in models.modules().values():
         module.to(loading.device)
     return models
