@@ -79,6 +79,18 @@ def presets(
     typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
 
 
+@app.command()
+def doctor(
+    weights_dir: Annotated[Path | None, typer.Option(help="folder of the public checkpoints")] = None,
+    load: Annotated[bool, typer.Option("--load", help="load the paper's models too, and measure")] = False,
+) -> None:
+    """Say what can run here, what is missing, and what holding one base in memory saves."""
+    from amdm.doctor import report
+
+    for what, state in report(weights_dir, load):
+        typer.echo(f"{what}: {state}")
+
+
 @app.command("train-mini")
 def train_mini(
     folder: Annotated[Path, typer.Option(help="checkpoints, losses, and the weights at the end")] = Path("training"),

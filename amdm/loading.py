@@ -210,4 +210,4 @@ def _mini_set(mini: Any, names: Sequence[str]) -> ModelSet:
     if unknown := [name for name in names if name not in known]:
         raise InputError(f"there is no mini model {unknown[0]!r}; there are: {', '.join(known)}", field="models")
     chosen = {name: known[name] for name in names} if names else known
-    return ModelSet(chosen, {"": mini.vae}, 1.0, LATENT_CHANNELS, LATENT_SCALE)
+    return ModelSet(chosen, {"": mini.vae}, 1.0, LATENT_CHANNELS, LATENT_SCALE, mini.saved_bytes)

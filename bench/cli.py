@@ -137,6 +137,7 @@ def run(
 
     Example: amdm-bench run --generator my_module:my_function --layouts mini --detector mini --limit 25
     """
+    from bench.external import callable_digest
     from bench.job import Job
 
     job = Job(
@@ -147,6 +148,7 @@ def run(
         batch=batch or 4,
         limit=limit,
         generator=generator,
+        digest=callable_digest(generator),
         detector=detector,
         shard=shard_of(shard),
     )

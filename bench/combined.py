@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from amdm.errors import InputError
-from bench.job import table_info
+from bench.reporting import table_info
 from bench.store import read_table
 from bench.tables import as_markdown, latex, table1
 

@@ -65,7 +65,7 @@ def callable_generator(name: str) -> Generator:
     function = load_callable(name)
 
     def run(method: str, layouts: Sequence[Layout], keys: Sequence[str]) -> Any:
-        seeds = [keyed_generator(key, "generator").initial_seed() for key in keys]
+        seeds = [keyed_generator(key, "generator").initial_seed() % 2**32 for key in keys]  # NumPy takes 32 bits
         made = [_as_array(one) for one in function(list(layouts), seeds)]
         if len(made) != len(layouts):
             raise ValueError(f"{name} returned {len(made)} pictures for {len(layouts)} layouts")
@@ -89,13 +89,23 @@ class FoundImages:
     missing: list[int] = field(default_factory=list)
     duplicate: list[str] = field(default_factory=list)
     stray: list[str] = field(default_factory=list)
+    twins: list[str] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
         """For a report."""
         return {
             "found": len(self.paths),
-            **{kind: len(getattr(self, kind)) for kind in ("missing", "duplicate", "stray")},
+            **{kind: len(getattr(self, kind)) for kind in ("missing", "duplicate", "stray", "twins")},
         }
+
+    def gaps(self) -> bool:
+        """Whether some layout has no picture, or several."""
+        return bool(self.missing or self.duplicate)
+
+    def digest(self) -> str:
+        """SHA-256 over the layouts and the contents of their files."""
+        lines = (f"{k} {hashlib.sha256(path.read_bytes()).hexdigest()}\n" for k, path in sorted(self.paths.items()))
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def find_images(folder: Path, layout_set: LayoutSet, mapping: Path | None = None) -> FoundImages:
@@ -115,7 +125,10 @@ def find_images(folder: Path, layout_set: LayoutSet, mapping: Path | None = None
     found, by_layout = FoundImages(), dict[int, list[Path]]()
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if not path.is_file() or path.suffix.lower() not in PICTURE_SUFFIXES or path.name.startswith(TWIN_PREFIX):
+        if not path.is_file() or path.suffix.lower() not in PICTURE_SUFFIXES:
+            continue
+        if path.name.startswith(TWIN_PREFIX):
+            found.twins.append(name)
             continue
         key = path.name.rpartition("_")[2].partition(".")[0] if named is None else named.pop(name, None)
         if key in index:

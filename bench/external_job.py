@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -13,15 +14,16 @@ from amdm.errors import InputError
 from bench.detection.registry import DetectorOptions, detector_facts
 from bench.external import FoundImages, find_images, read_picture
 from bench.generation import Group, GroupResult, Outcome, record_group
-from bench.job import IMAGES, Job, now, run_name, score_run, write_report
+from bench.job import IMAGES, Job, now, run_name, score_run
 from bench.layouts.layout_set import Entry, LayoutSet
 from bench.provenance import circumstances
+from bench.reporting import write_report
 from bench.store import RunStore
 
 
 def images_job(layouts: str, method: str, seed: int, detector: DetectorOptions) -> Job:
-    """The job that a folder of pictures is measured as."""
-    return Job("external", layouts, (method,), (seed,), 1, generator=IMAGES, detector=detector.name)
+    """The job that a folder of pictures is measured as; :func:`score_images` puts in what the folder holds."""
+    return Job("external", layouts, (method,), (seed,), 1, generator=IMAGES, digest="", detector=detector.name)
 
 
 def score_images(
@@ -40,13 +42,15 @@ def score_images(
     the table says of how many it speaks.
 
     Raises:
-        InputError: there is no picture for any layout, or the folder or the mapping cannot be used.
+        InputError: there is no picture for any layout, the folder or the mapping cannot be used, or the run folder was
+            made of other pictures.
     """
     layout_set = job.layout_set()
     found = find_images(images, layout_set, mapping)
     report(f"{images}: " + ", ".join(f"{count} {what}" for what, count in found.counts().items()))
     if not found.paths:
         raise InputError(f"holds no picture that is named after a layout of {layout_set.name}", file=images)
+    job = replace(job, digest=found.digest())
     settings = job.settings(layout_set, detector_facts(detector))
     folder = out or Path("runs") / run_name(job, layout_set, settings)
     with RunStore(folder, settings) as store:
@@ -57,6 +61,9 @@ def score_images(
             if entry.index in found.paths and (job.methods[0], entry.index, job.seeds[0]) not in whole:
                 record_group(store, _taken_in(job, layout_set, entry, found.paths[entry.index]))
     score_run(folder, workers, detector=detector)
+    with RunStore(folder, settings) as store:
+        status = "failed samples" if store.failed_samples() else "gaps" if found.gaps() else "complete"
+        store.update_info(finished=now(), status=status)
     write_report(folder, reports / folder.name)
     return folder, found
 

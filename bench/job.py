@@ -31,16 +31,15 @@ from bench.detection.registry import (
     load_detector,
     name_of,
 )
-from bench.external import callable_digest, callable_generator
+from bench.external import callable_generator
 from bench.generation import Generator, Group, generate, groups, share
 from bench.layouts.layout_set import Label, LayoutSet
 from bench.layouts.named import load_layouts
 from bench.layouts.vocabulary import MINI
 from bench.provenance import circumstances, environment
-from bench.report.grid import balanced, picture_grid
-from bench.scoring import read_image, score
-from bench.store import RunStore, read_run_info, read_table, stored_file
-from bench.tables import CEILING, TableInfo, markdown, write_tables
+from bench.scoring import score
+from bench.store import RunStore, read_run_info
+from bench.tables import CEILING
 
 Kind = TypeVar("Kind")
 DEFAULT_METHODS = ("interactdiffusion", "interactdiffusion+migc", "migc")
@@ -52,12 +51,16 @@ CONTROL_LIMIT = 200
 MOST_SEEDS = 1000
 DEFAULT_BATCH = {"mini": 16, "paper": 4}
 DEFAULT_LAYOUTS = {"mini": "mini", "paper": "coco-mig-amdm"}
-DEFAULT_DETECTOR = {"mini": "mini", "paper": "grounded-sam", "external": "grounded-sam"}
 EXTERNAL = "external"
 """The profile of generators that are not ours."""
 
 IMAGES = "images"
 """The generator of pictures that were there before."""
+
+
+def usual_detector(layout_set: LayoutSet) -> str:
+    """The judge of shapes, or that of COCO's categories."""
+    return "mini" if layout_set.vocabulary == MINI else "grounded-sam"
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,9 @@ class Job:
     overrides: ``"<field>=<value>"`` for every method (see :meth:`amdm.config.Profile.method`).
     device, dtype: of the models, as :meth:`amdm.loading.Loading.parse` reads them, "auto" resolved.
     generator: of the profile "external": ``module:function``, or "images" for pictures that were there.
-    detector: by name; None takes the profile's.
+    digest: SHA-256 of the file that the function stands in, or of the pictures. It is taken when a command names them,
+        and never from what a run folder names: reading a stranger's run must not import anything.
+    detector: by name; None takes that of the layouts' world.
     shard: (i, n): only the i-th of n parts of the work (:func:`bench.generation.share`).
     """
 
@@ -83,11 +88,13 @@ class Job:
     dtype: str = "float32"
     shard: tuple[int, int] | None = None
     generator: str | None = None
+    digest: str | None = None
     detector: str | None = None
 
     def __post_init__(self) -> None:
-        if (self.profile == EXTERNAL) != (self.generator is not None):
-            raise InputError(f"goes with the profile {EXTERNAL} and no other", field="generator")
+        for name in ("generator", "digest"):
+            if (self.profile == EXTERNAL) != (getattr(self, name) is not None):
+                raise InputError(f"goes with the profile {EXTERNAL} and no other", field=name)
         if not self.methods:
             raise InputError("names no method", field="methods")
         if self.generator is None:
@@ -112,7 +119,7 @@ class Job:
 
     def work(self, layout_set: LayoutSet) -> list[Group]:
         """What is to be generated, true renderings of the mini world too. Raises InputError for an impossible shard."""
-        ceiling = [CEILING] if layout_set.vocabulary == MINI else []
+        ceiling = [CEILING] if layout_set.vocabulary == MINI and self.generator != IMAGES else []
         work = groups(layout_set, self.methods, self.seeds, self.batch) + groups(
             layout_set, ceiling, self.seeds[:1], self.batch
         )
@@ -125,16 +132,16 @@ class Job:
         return Loading.parse(self.profile, None, self.device, self.dtype)
 
     def weights(self) -> dict[str, str]:
-        """SHA-256 of every file of weights; of the file that a user's function stands in."""
+        """SHA-256 of every file of weights as it is now; for what is not ours the recorded digest."""
         from amdm.loading import weight_digests
 
-        if self.generator is None:
+        if self.generator is None or self.digest is None:
             return weight_digests(self.profile)
-        return {} if self.generator == IMAGES else {self.generator: callable_digest(self.generator)}
+        return {self.generator: self.digest}
 
     def detector_name(self) -> str:
-        """The detector asked for, else the profile's."""
-        return self.detector or DEFAULT_DETECTOR[self.profile]
+        """The detector asked for, else that of the layouts' world."""
+        return self.detector or usual_detector(load_layouts(self.layouts))
 
     def settings(self, layout_set: LayoutSet, judge: dict[str, Any]) -> dict[str, Any]:
         """All that decides the results, as plain JSON. ``judge``: the detector's facts."""
@@ -225,6 +232,8 @@ def run_job(job: Job, folder: Path | None, reports: Path, workers: int, force: b
             score(store, layout_set.entries, make_cached_judge, (detector, judge, folder / CACHE_FILE), workers)
             store.update_info(finished=now(), status="failed samples" if store.failed_samples() else "complete")
         failures = len(store.failed_samples())
+    from bench.reporting import write_report
+
     write_report(folder, reports / folder.name)
     return folder, failures
 
@@ -258,38 +267,6 @@ def score_run(
             store.update_info(judge=judge)
         score(store, layout_set.entries, make_cached_judge, (detector, judge, folder / CACHE_FILE), workers)
         return len(store.judged_samples())
-
-
-def write_report(folder: Path, report: Path) -> str:
-    """Tables and picture grid of a run folder; returns the Markdown."""
-    job, info = read_run(folder)[0], table_info(folder)
-    verdicts, samples = read_table(folder, "verdicts"), read_table(folder, "samples")
-    if verdicts.empty:
-        raise InputError("nothing is judged yet; the command that made the run goes on", file=folder)
-    write_tables(report, verdicts, samples, info)
-    entries = balanced(job.layout_set().entries)
-    picture_grid(_pictures(folder, samples, job, {e.index for e in entries}), entries, report / "grid.png")
-    return markdown(verdicts, samples, info)
-
-
-def table_info(folder: Path) -> TableInfo:
-    """What tables say of a run. Raises InputError where its layouts are not those of this installation."""
-    job, facts = read_run(folder)
-    layout_set = job.layout_set()
-    if layout_set.hash != facts.layout_hash:
-        raise InputError("the layout set is not the one that was run", file=folder / "run.json", field="layout_hash")
-    part = "" if job.shard is None else ", shard {} of {}".format(*job.shard)
-    return TableInfo(
-        title=f"Table 1{' (mini world)' if layout_set.vocabulary == MINI else ''}: {layout_set.name}{part}",
-        judge=str(facts.judge),
-        layouts=layout_set.name,
-        layout_hash=layout_set.hash,
-        count=len(layout_set),
-        full_size=layout_set.full_size,
-        methods=job.methods,
-        seeds=job.seeds,
-        command=facts.command,
-    )
 
 
 def make_generator(job: Job) -> Generator:
@@ -355,16 +332,6 @@ def chosen_profile(wanted: str) -> tuple[str, str]:
 
     available, why = paper_profile_available()
     return ("paper", "a CUDA device and the checkpoints are present") if available else ("mini", why)
-
-
-def _pictures(folder: Path, samples: Any, job: Job, wanted: set[int]) -> dict[str, dict[int, np.ndarray]]:
-    shown: dict[str, dict[int, np.ndarray]] = {name: {} for name in (*job.methods, CEILING)}
-    first = samples[(samples.status == "ok") & (samples.seed == job.seeds[0]) & samples.layout_index.isin(wanted)]
-    for row in first.to_dict("records"):
-        path = stored_file(folder, row["image"])
-        if row["method"] in shown and path is not None and path.is_file():
-            shown[row["method"]][row["layout_index"]] = read_image(path)
-    return {name: found for name, found in shown.items() if found}
 
 
 def run_name(job: Job, layout_set: LayoutSet, settings: dict[str, Any]) -> str:

@@ -45,9 +45,10 @@ class MiniModels:
         self.base = StableDiffusion(base, self.text, build_scheduler())
         self.interactdiffusion = InteractDiffusion(gated, self.text, build_scheduler(), slots=SLOTS, box_bias=box_bias)
         self.migc = MIGC(plain, self.text, build_scheduler(), layers=MIGC_LAYERS, heads=MIGC_HEADS)
+        self.saved_bytes = 0
         for unet in (gated, plain):
             unet.load_state_dict(base.state_dict(), strict=False)
-            share_base(base, unet)
+            self.saved_bytes += share_base(base, unet)
 
     @classmethod
     def fresh(cls, box_bias: float = BOX_BIAS) -> MiniModels:

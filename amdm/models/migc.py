@@ -115,10 +115,12 @@ class MIGC(ControlModel):
         return self._call(x, t, conditions.contexts[:, 0], MIGCState(conditions, Branch.MIGC, None, permutations))
 
     def bind(self, request: SampleRequest) -> Denoiser:
-        """Conditions encoded once, when the first latents tell their size; raises InputError at once."""
+        """Texts are encoded here, masks drawn when the first latents tell their size; raises InputError at once."""
         self._check(request.layouts)
         count = len(request.layouts)
         uncond = self.text.encode([request.negative_prompt] * count)[0].to(self.unet.device)
+        # Remembered by the encoder, which may be gone when the first step asks.
+        self.text.encode([text for layout in request.layouts for text in (layout.caption, *self._phrases(layout))])
         size = (request.height, request.width)
         bound: list[MIGCConditions] = []
 

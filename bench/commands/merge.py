@@ -20,8 +20,8 @@ def merge(
 
     Example: amdm-bench merge runs/all runs/part-1 runs/part-2
     """
-    from bench.job import write_report
     from bench.merge import merge_runs
+    from bench.reporting import write_report
 
     count = merge_runs(out, parts, allow_gaps)
     write_report(out, reports / out.resolve().name)

@@ -51,13 +51,14 @@ def score(
     Pictures are named ..._<key>.png, as the official scripts and ours name them, or mapped by a CSV.
     """
     from bench.detection.registry import DetectorOptions, is_heavy
-    from bench.job import recorded_detector, score_run
+    from bench.job import recorded_detector, score_run, usual_detector
+    from bench.layouts.named import load_layouts
 
     if (run is None) == (images is None):
         raise InputError("give a run folder, or --images, and not both", field="run")
     if images is not None and layouts is None:
         raise InputError("is needed with --images", field="layouts")
-    known = recorded_detector(run) if run is not None else "grounded-sam"
+    known = recorded_detector(run) if run is not None else usual_detector(load_layouts(str(layouts)))
     options = DetectorOptions(detector or known, weights_dir, device, dtype, random_weights)
     count = 1 if workers is None and is_heavy(options.name) else worker_count(workers)
     with resumable():
@@ -122,7 +123,7 @@ def table(
     Tables are CSV, Markdown and LaTeX. Example: amdm-bench table runs/a runs/b --published
     """
     from bench.combined import write_combined
-    from bench.job import write_report
+    from bench.reporting import write_report
 
     pages = [write_report(run, reports / run.resolve().name) for run in runs]
     combine = published or len(runs) > 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from amdm import cli
+from amdm.mini.models import MiniModels
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "data" / "examples" / "mini.json"
 
@@ -69,3 +71,35 @@ def test_unknown_preset_and_option(
     assert "unknown method 'nope'" in capsys.readouterr().err
     assert run(monkeypatch, "generate", "--nope") == 2
     assert not out.exists()
+
+
+def test_doctor_says_what_one_base_saves(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+) -> None:
+    assert run(monkeypatch, "doctor", "--weights-dir", tmp_path) == 0
+    shown = capsys.readouterr().out
+    saved = int(re.search(r"mini models: .* saves (\d+) MiB", shown)[1])  # type: ignore[index]
+    base = sum(p.numel() * 4 for p in MiniModels().base.unet.parameters()) / 2**20
+    assert saved == pytest.approx(2 * base, abs=1)
+    assert "weights of paper: 0 of" in shown and "migc" in shown
+    assert run(monkeypatch, "doctor", "--weights-dir", tmp_path, "--load") == 0
+    assert "paper's models: NOT USABLE" in capsys.readouterr().out
+
+
+def test_overrides_and_conditions_that_nobody_reads(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+) -> None:
+    out = tmp_path / "out.png"
+    common = ("generate", "--layout", EXAMPLE, "--out", out, "--profile", "mini")
+    assert run(monkeypatch, *common, "--preset", "migc", "--set", "settings.migc.migc_step=3") == 2
+    assert "settings.migc.migc_step" in capsys.readouterr().err
+    style = EXAMPLE.parent / "style.png"
+    assert run(monkeypatch, *common, "--preset", "migc", "--style", style) == 2
+    assert "style: migc would ignore it" in capsys.readouterr().err
+    assert run(monkeypatch, *common, "--preset", "migc", "--dtype", "float16") == 2
+    assert not out.exists()
+    assert run(monkeypatch, *common, "--preset", "migc", "--steps", 2) == 0 and out.exists()

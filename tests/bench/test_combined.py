@@ -9,7 +9,7 @@ import pytest
 
 from amdm.errors import InputError
 from bench.combined import combined_markdown, combined_table, published, write_combined
-from bench.job import write_report
+from bench.reporting import write_report
 from bench.tables import as_markdown, latex
 from tests.bench.conftest import JobRunner
 

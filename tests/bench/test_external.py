@@ -15,8 +15,13 @@ import pytest
 from amdm.errors import InputError
 from bench import cli
 from bench.external import find_images
+from bench.layouts.layout_set import LayoutSet
 from bench.layouts.named import load_layouts
-from bench.store import read_table
+from bench.layouts.readers import write_json
+from bench.layouts.vocabulary import MINI
+from bench.store import read_run_info, read_table
+from bench.verify import verify_run
+from tests.bench.fakes import paint
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "any-generator.md"
 
@@ -94,6 +99,7 @@ def test_files_are_found_by_name_and_accounted_for(tmp_path: Path) -> None:
     index = [entry.index for entry in layouts.entries]
     assert {k: path.name for k, path in found.paths.items()} == {index[0]: names[0], index[1]: names[1]}
     assert found.duplicate == [names[2], names[3]] and found.stray == ["stray.png"]
+    assert found.twins == [f"anno_x_{keys[3]}.png"]
     assert found.missing == sorted(index[3:])
 
 
@@ -133,8 +139,88 @@ def test_unreadable_pictures_fail_and_missing_ones_are_counted(
     samples = read_table(tmp_path / "run", "samples")
     assert sorted(samples.status) == ["failed", "ok", "ok", "ok"]
     shown = capsys.readouterr().out
-    assert "4 found, 796 missing, 0 duplicate, 0 stray" in shown
+    assert "4 found, 796 missing, 0 duplicate, 0 stray, 0 twins" in shown
     shutil.rmtree(folder)
     folder.mkdir()
     assert run(monkeypatch, "score", "--images", folder, *options) == 2
     assert "no picture" in capsys.readouterr().err
+
+
+def whole_folder(folder: Path, layouts: Path, method: str) -> Path:
+    """A picture for each layout of a small set, which is written too."""
+    entries = load_layouts("mini").subset(5).entries
+    write_json(LayoutSet("five", entries, MINI), layouts)
+    folder.mkdir()
+    images = paint(method, [entry.layout for entry in entries], [entry.key for entry in entries]).images
+    for entry, image in zip(entries, images, strict=True):
+        cv2.imwrite(str(folder / f"p_{entry.key}.png"), image[..., ::-1])
+    return folder
+
+
+@pytest.mark.usefixtures("fake_judge")
+def test_other_pictures_are_another_run(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+) -> None:
+    """Two folders under one method name: the second must never be shown the first one's verdicts."""
+    monkeypatch.chdir(tmp_path)
+    layouts = tmp_path / "five.json"
+    good, bad = (whole_folder(tmp_path / name, layouts, name) for name in ("perfect", "second"))
+    options = ("--layouts", layouts, "--detector", "mini", "--workers", 1)
+    for folder in (good, bad):
+        assert run(monkeypatch, "score", "--images", folder, *options) == 0
+    made = sorted((tmp_path / "runs").iterdir())
+    rates = {read_run_info(one)["taken_from"]["folder"]: read_table(one, "verdicts").attr.mean() for one in made}
+    assert len(made) == 2 and rates[str(good)] > rates[str(bad)]
+    capsys.readouterr()
+    assert (
+        run(monkeypatch, "score", "--images", good, *options, "--out", made[0])
+        + run(monkeypatch, "score", "--images", bad, *options, "--out", made[0])
+        == 2
+    )  # one of them made it, the other is refused
+    assert "run.json: digest: was" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("fake_judge")
+def test_a_run_of_pictures_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder, layouts = whole_folder(tmp_path / "perfect", tmp_path / "five.json", "perfect"), tmp_path / "five.json"
+    options = ("--layouts", layouts, "--detector", "mini", "--workers", 1)
+    assert run(monkeypatch, "score", "--images", folder, *options, "--out", "run") == 0
+    assert verify_run(Path("run")) == [] and read_run_info(Path("run"))["status"] == "complete"
+    next(folder.iterdir()).unlink()
+    assert run(monkeypatch, "score", "--images", folder, *options, "--out", "less") == 0
+    assert read_run_info(Path("less"))["status"] == "gaps"
+    (problem,) = verify_run(Path("less"))
+    assert problem.startswith("1 samples without a record")
+
+
+@pytest.mark.usefixtures("fake_judge")
+def test_what_a_run_folder_names_is_never_imported(
+    generator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("--layouts", "mini", "--detector", "mini", "--limit", 5, "--out", "run")
+    assert run(monkeypatch, "run", "--generator", generator, *options) == 0
+    (tmp_path / "hostile.py").write_text("open('imported', 'w')\ndef make(layouts, seeds): pass\n")
+    info = read_run_info(Path("run"))
+    info |= {"generator": "hostile:make", "weights": {"hostile:make": info["digest"]}}
+    Path("run/run.json").write_text(json.dumps(info))
+    for command in ("verify", "score", "table"):
+        run(monkeypatch, command, "run")
+    run(monkeypatch, "merge", "out", "run")
+    assert "hostile" not in sys.modules and not Path("imported").exists()
+
+
+@pytest.mark.usefixtures("fake_judge")
+def test_a_function_that_always_fails_says_why(
+    generator: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+) -> None:
+    with Path("my_generator.py").open("a", encoding="utf-8") as file:
+        file.write("\n\ndef broken(layouts, seeds):\n    return 1 / 0\n")
+    options = ("--layouts", "mini", "--detector", "mini", "--limit", 5)
+    monkeypatch.setattr("bench.job.true_renderings", lambda *_: 1 / 0)
+    assert run(monkeypatch, "run", "--generator", "my_generator:broken", *options) == 2
+    assert "all 10 samples failed, the first with ZeroDivisionError" in capsys.readouterr().err.splitlines()[-1]

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from amdm.errors import InputError
-from bench.job import write_report
 from bench.metrics import metric_table
+from bench.reporting import write_report
 from bench.store import read_table
 from tests.bench.conftest import JobRunner
 

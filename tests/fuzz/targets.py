@@ -24,9 +24,10 @@ from amdm.config import MethodSettings, Profile, load_profile
 from amdm.layout_file import read_layout
 from amdm.style_image import load_style
 from bench.commands.options import integers, numbers, shard_of
-from bench.job import Job, run_job, score_run, write_report
+from bench.job import Job, run_job, score_run
 from bench.layouts.readers import read_layouts
 from bench.merge import merge_runs
+from bench.reporting import write_report
 from bench.verify import verify_run
 from tests.bench.fakes import BlobDetector, painter
 from tests.fuzz.hostile import changed, deep, mutated, scalars, texts, values

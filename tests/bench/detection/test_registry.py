@@ -12,7 +12,8 @@ from amdm.errors import InputError
 from bench.detection.detector import Detector
 from bench.detection.mini_judge import MiniJudge
 from bench.detection.registry import DetectorOptions, detector_facts, load_detector, name_of
-from bench.job import score_run, write_report
+from bench.job import score_run
+from bench.reporting import write_report
 from bench.store import read_table
 from bench.verify import verify_run
 from tests.bench.conftest import JobRunner
