@@ -47,7 +47,7 @@ def convert_all(folder: Path, report: Callable[[str], None]) -> None:
         raise InputError("holds no file to convert: run `amdm weights fetch`", file=folder)
     for name in there:
         source, path = require(file_named(name), folder), converted_path(name, folder)
-        if path.is_file() and _source_digest(path) == read_lock(folder)[str(file_named(name).place)].sha256:
+        if _is_whole(path) and _source_digest(path) == read_lock(folder)[str(file_named(name).place)].sha256:
             report(f"{name}: converted already, {path}")
             continue
         _convert(name, source, path.parent, folder)
@@ -65,6 +65,14 @@ def _convert(name: str, source: Path, target: Path, folder: Path) -> None:
         convert_interactdiffusion(source, target, {"unet": model.unet.state_dict()}, UNET)
     else:
         convert_diffusers_folder(folder / INTERACT_V12, target, {"unet": model.unet.state_dict()})
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a conversion is there and not torn; a torn one is made again."""
+    try:
+        return path.is_file() and bool(_source_digest(path))
+    except InputError:
+        return False
 
 
 def _source_digest(path: Path) -> str:
