@@ -135,10 +135,11 @@ def weight_digests(profile: str) -> dict[str, str]:
         from amdm.checkpoints.store import read_lock, require, weights_dir
 
         folder = weights_dir()
-        for one in files_of("paper"):
-            if (folder / one.place).exists():
-                require(one, folder)
-        return {place: seen.sha256 for place, seen in read_lock(folder).items()}
+        there = [one for one in files_of("paper") if (folder / one.place).exists()]
+        for one in there:
+            require(one, folder)
+        lock = read_lock(folder)
+        return {str(one.place): lock[str(one.place)].sha256 for one in there}
     from amdm.mini.models import weight_digests as mini_digests
 
     return mini_digests()

@@ -1,0 +1,47 @@
+"""The main job on the paper profile, small: public files in, a table out, digests of the files that were read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from amdm.checkpoints.catalogue import file_named
+from amdm.errors import InputError
+from bench.job import Job, run_job
+from bench.plan import plan
+from bench.store import read_table
+from tests.amdm.checkpoints.test_assemble import folder, random, small  # noqa: F401
+
+CHANGES = ("height=64", "width=64", "settings.all.num_inference_steps=2")
+
+
+@pytest.mark.usefixtures("fake_judge")
+def test_a_run_on_public_files(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.setenv("AMDM_WEIGHTS_DIR", str(folder))
+    job = Job("paper", "mini", ("migc", "migc@own"), (0,), 4, 5, CHANGES, detector="mini")
+    run, failures = run_job(job, tmp_path / "run", tmp_path / "reports", workers=1)
+    assert failures == 0
+    samples = read_table(run, "samples")
+    assert (samples[samples.method != "ceiling"].status == "ok").sum() == 10
+    info = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    assert str(file_named("migc").place) in info["weights"]
+    assert str(file_named("grounding-dino-tiny-model.safetensors").place) not in info["weights"]
+    assert info["method_settings"]["migc@own"]["settings"]["migc"]["scheduler"] == "euler"
+    assert "Table 1" in (tmp_path / "reports" / "run" / "table1.md").read_text(encoding="utf-8")
+
+
+def test_without_the_files_the_error_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMDM_WEIGHTS_DIR", str(tmp_path / "none"))
+    job = Job("paper", "mini", ("migc",), (0,), 4, 5, CHANGES, detector="mini")
+    with pytest.raises(InputError, match="amdm weights fetch --profile paper"):
+        run_job(job, tmp_path / "run", tmp_path / "reports", workers=1)
+
+
+def test_the_plan_counts_evaluations_and_names_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMDM_WEIGHTS_DIR", str(tmp_path))
+    lines = "\n".join(plan(Job("paper", "mini", ("interactdiffusion+migc@paper",), (0, 1), 4)))
+    assert "interactdiffusion 50, migc 3" in lines and f"{800 * 2 * 53:,} guided evaluations" in lines
+    assert "migc: to be fetched: Google Drive 107fnQ9Fpu5K0UtqnHlKja7hqe-GwjAmz" in lines
+    assert not list(tmp_path.iterdir())
