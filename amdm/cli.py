@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
 
 from amdm.commands import weights
-from amdm.errors import InputError
-
-USAGE_ERROR: Any = typer.BadParameter.__base__
-"""click's UsageError; newer versions of typer carry a click of their own."""
+from amdm.entry import run_app
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(weights.app, name="weights")
@@ -107,24 +103,8 @@ def train_mini(
 
 
 def main() -> None:
-    """Entry point: one line and a status, 2 for bad input, 130 for Ctrl-C, 1 for what failed on the way."""
-    try:
-        status = app(standalone_mode=False)
-    except InputError as error:
-        _leave(f"error: {error}", 2)
-    except USAGE_ERROR as error:
-        text = error.format_message().strip()
-        _leave(f"error: {text}" if len(text.splitlines()) == 1 else text, 2)  # else it is the help
-    except OSError as error:
-        _leave(f"error: {InputError(str(error))}", 1)
-    except KeyboardInterrupt:
-        _leave("stopped", 130)
-    sys.exit(status or 0)
-
-
-def _leave(message: str, status: int) -> NoReturn:
-    typer.echo(message, err=True)
-    sys.exit(status)
+    """Entry point."""
+    run_app(app)
 
 
 if __name__ == "__main__":

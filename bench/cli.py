@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from amdm.errors import InputError
+from amdm.entry import run_app
 from bench.commands import layouts, stored
 from bench.commands.choice import Choice
 from bench.commands.merge import merge
@@ -42,9 +41,6 @@ from bench.engines.local import WorkerLostError
 
 if TYPE_CHECKING:
     from bench.job import Job
-
-USAGE_ERROR: Any = typer.BadParameter.__base__
-"""click's UsageError; newer versions of typer carry a click of their own."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(layouts.app, name="layouts")
@@ -201,22 +197,8 @@ def train_judge(
 
 
 def main() -> None:
-    """Entry point. One line and a status: 2 for bad input, 130 for Ctrl-C, 1 for what failed on the way."""
-    try:
-        status = app(standalone_mode=False)
-    except InputError as error:
-        _leave(f"error: {error}", 2)
-    except USAGE_ERROR as error:
-        text = error.format_message().strip()
-        _leave(f"error: {InputError(text)}" if len(text.splitlines()) == 1 else text, 2)  # else it is the help
-    except (OSError, sqlite3.Error, WorkerLostError) as error:
-        _leave(f"error: {InputError(str(error))}; what was recorded is whole: the same command goes on from here", 1)
-    sys.exit(status or 0)
-
-
-def _leave(message: str, status: int) -> NoReturn:
-    typer.echo(message, err=True)
-    sys.exit(status)
+    """Entry point."""
+    run_app(app, (sqlite3.Error, WorkerLostError), "; what was recorded is whole: the same command goes on from here")
 
 
 def _run(
