@@ -19,6 +19,8 @@ from amdm.mini.build import BOX_BIAS, LATENT_CHANNELS, LATENT_SCALE
 from amdm.mini.models import MiniModels
 from amdm.mini.train_grounding import GroundingTrainer
 from amdm.mini.trainer import Job, run_processes
+from amdm.models.interactdiffusion import InteractDiffusion
+from amdm.models.interaction_net import GatedGroundingAttention
 from bench.job import make_judge
 from bench.layouts.named import load_layouts
 from bench.scoring import Picture, judge_images
@@ -34,7 +36,15 @@ class StudyTrainer(GroundingTrainer):
         super().__init__(job, rank)
         model, fresh = self.models.interactdiffusion, MiniModels.fresh(bias).interactdiffusion
         model.load_control_state_dict(fresh.control_state_dict())
-        model.box_bias = bias
+        set_box_bias(model, bias)
+
+
+def set_box_bias(model: InteractDiffusion, bias: float) -> None:
+    """Into every fuser, where it is read."""
+    fusers = [module for module in model.unet.modules() if isinstance(module, GatedGroundingAttention)]
+    assert fusers
+    for fuser in fusers:
+        fuser.box_bias = bias
 
 
 def train(bias: float, rank: int, job: Job) -> None:
@@ -49,7 +59,7 @@ def train(bias: float, rank: int, job: Job) -> None:
 def place(training: Path, bias: float, limit: int) -> dict[str, float]:
     """Position success on layouts of mini-tune, with coloured and with category-only phrases."""
     models = MiniModels.load(training / f"bias-{bias:g}-weights")
-    models.interactdiffusion.box_bias = bias
+    set_box_bias(models.interactdiffusion, bias)
     loaded = ModelSet(
         {"interactdiffusion": models.interactdiffusion}, {"": models.vae}, 1.0, LATENT_CHANNELS, LATENT_SCALE
     )
