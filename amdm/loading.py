@@ -129,20 +129,39 @@ def fresh_models(profile: str, names: Sequence[str]) -> ModelSet:
 
 
 def weight_digests(profile: str) -> dict[str, str]:
-    """SHA-256 of every weight file of a profile."""
-    if profile != "mini":
-        from amdm.checkpoints.catalogue import files_of
-        from amdm.checkpoints.store import read_lock, require, weights_dir
+    """Recorded SHA-256 of every weight file of a profile that is there, conversions too."""
+    if profile == "mini":
+        from amdm.mini.models import weight_digests as mini_digests
 
-        folder = weights_dir()
-        there = [one for one in files_of("paper") if (folder / one.place).exists()]
-        for one in there:
+        return mini_digests()
+    from amdm.checkpoints.catalogue import files_of
+    from amdm.checkpoints.converted import PARTS, converted_place, require_converted
+    from amdm.checkpoints.store import read_lock, require, weights_dir
+
+    folder, places = weights_dir(), []
+    for one in files_of(profile):
+        if (folder / one.place).exists():
             require(one, folder)
-        lock = read_lock(folder)
-        return {str(one.place): lock[str(one.place)].sha256 for one in there}
-    from amdm.mini.models import weight_digests as mini_digests
+            places.append(str(one.place))
+        if one.name in PARTS and (folder / converted_place(one.name)).exists():
+            require_converted(one.name, folder)
+            places.append(converted_place(one.name))
+    lock = read_lock(folder)
+    return {place: lock[place].sha256 for place in places}
 
-    return mini_digests()
+
+def hashed_weights(profile: str) -> dict[str, str]:
+    """SHA-256 of the same files as they lie there now, whatever was recorded of them."""
+    from amdm.checkpoints.store import read_lock, sha256, weights_dir
+
+    if profile == "mini":
+        from amdm.mini.models import WEIGHTS
+        from amdm.mini.models import weight_digests as mini_digests
+
+        paths = {name: WEIGHTS / f"{name}.safetensors" for name in mini_digests()}
+    else:
+        paths = {place: weights_dir() / place for place in read_lock(weights_dir())}
+    return {name: sha256(path) for name, path in paths.items() if path.is_file()}
 
 
 def paper_profile_available() -> tuple[bool, str]:

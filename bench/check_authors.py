@@ -62,7 +62,7 @@ def fetch_pictures(folder: Path) -> Path:
 def check_pictures(folder: Path, out: Path, reports: Path, detector: DetectorOptions) -> Check:
     """Judge the pictures in ``folder`` in the run folder ``out``, and compare."""
     job = images_job(LAYOUTS, METHOD, SEED, detector)
-    _, found = score_images(folder, job, None, out, reports, detector, 1)
+    _, found, _ = score_images(folder, job, None, out, reports, detector, 1)
     counted = ", ".join(f"{count} {what}" for what, count in found.counts().items())
     return compare_with_published(read_table(out, "verdicts"), f"Pictures: {counted}.")
 

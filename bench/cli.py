@@ -10,7 +10,7 @@ import typer
 
 from amdm.entry import run_app
 from bench.commands import layouts, stored
-from bench.commands.choice import Choice
+from bench.commands.choice import CONTROL_LIMIT, CONTROL_METHODS, DEFAULT_METHODS, Choice
 from bench.commands.merge import merge
 from bench.commands.options import (
     BatchOption,
@@ -59,59 +59,50 @@ for command in (
     app.command()(command)
 
 
-@app.command()
-def migc(
-    profile: ProfileOption = "auto",
-    limit: LimitOption = None,
-    seeds: SeedsOption = "0",
-    methods: MethodsOption = None,
-    batch: BatchOption = None,
-    layouts: LayoutsOption = None,
-    out: OutOption = None,
-    reports: ReportsOption = Path("reports"),
-    workers: WorkersOption = None,
-    change: SetOption = None,
-    device: DeviceOption = "auto",
-    dtype: DtypeOption = "auto",
-    weights_dir: WeightsDirOption = None,
-    shard: ShardOption = None,
-    dry_run: DryRunOption = False,
-    force: ForceOption = False,
-) -> None:
+def _job_command(name: str, usual: tuple[str, ...], usual_limit: int | None, about: str) -> None:
+    """Add a command that measures methods of a profile. usual: its methods where none are named."""
+
+    @app.command(name, help=about)
+    def command(
+        profile: ProfileOption = "auto",
+        limit: LimitOption = usual_limit,
+        seeds: SeedsOption = "0",
+        methods: MethodsOption = None,
+        batch: BatchOption = None,
+        layouts: LayoutsOption = None,
+        out: OutOption = None,
+        reports: ReportsOption = Path("reports"),
+        workers: WorkersOption = None,
+        change: SetOption = None,
+        device: DeviceOption = "auto",
+        dtype: DtypeOption = "auto",
+        weights_dir: WeightsDirOption = None,
+        shard: ShardOption = None,
+        dry_run: DryRunOption = False,
+        force: ForceOption = False,
+    ) -> None:
+        choice = Choice(profile, limit, seeds, methods, batch, layouts, change, device, dtype, weights_dir, shard)
+        _run(choice, usual, out, reports, workers, force, dry_run)
+
+
+_job_command(
+    "migc",
+    DEFAULT_METHODS,
+    None,
     """The main job: generate, judge and time methods over a layout set; write Table 1.
 
     Example: amdm-bench migc --profile mini --limit 100 --seeds 0,1 --methods interactdiffusion,migc
-    """
-    from bench.job import DEFAULT_METHODS
+    """,
+)
+_job_command(
+    "controls",
+    CONTROL_METHODS,
+    CONTROL_LIMIT,
+    """Control experiments: the paper's letter, the target with itself, switch, slerp, category-only phrases.
 
-    choice = Choice(profile, limit, seeds, methods, batch, layouts, change, device, dtype, weights_dir, shard)
-    _run(choice, DEFAULT_METHODS, out, reports, workers, force, dry_run)
-
-
-@app.command()
-def controls(
-    profile: ProfileOption = "auto",
-    limit: LimitOption = 200,
-    seeds: SeedsOption = "0",
-    methods: MethodsOption = None,
-    batch: BatchOption = None,
-    layouts: LayoutsOption = None,
-    out: OutOption = None,
-    reports: ReportsOption = Path("reports"),
-    workers: WorkersOption = None,
-    change: SetOption = None,
-    device: DeviceOption = "auto",
-    dtype: DtypeOption = "auto",
-    weights_dir: WeightsDirOption = None,
-    shard: ShardOption = None,
-    dry_run: DryRunOption = False,
-    force: ForceOption = False,
-) -> None:
-    """Control experiments: the paper's letter, the target with itself, switch, slerp, category-only phrases."""
-    from bench.job import CONTROL_METHODS
-
-    choice = Choice(profile, limit, seeds, methods, batch, layouts, change, device, dtype, weights_dir, shard)
-    _run(choice, CONTROL_METHODS, out, reports, workers, force, dry_run)
+    Example: amdm-bench controls --profile mini --limit 50
+    """,
+)
 
 
 @app.command()
@@ -232,7 +223,8 @@ def _measure(job: Job, out: Path | None, reports: Path, workers: int, force: boo
     typer.echo((report / "table1.md").read_text(encoding="utf-8"))
     typer.echo(f"records and pictures: {folder}\ntables: {report}/table1.csv, table1.md\npictures: {report}/grid.png")
     if failures:
-        typer.echo(f"error: {failures} samples failed; see {folder}/run.sqlite", err=True)
+        hint = f"table1.md and {folder}/run.sqlite say why; the same command tries them again"
+        typer.echo(f"error: {failures} samples failed; {hint}", err=True)
         raise typer.Exit(1)
 
 

@@ -35,11 +35,12 @@ def score_images(
     detector: DetectorOptions,
     workers: int,
     report: Callable[[str], None] = print,
-) -> tuple[Path, FoundImages]:
+) -> tuple[Path, FoundImages, int]:
     """Take the pictures into a run folder, judge them, write the tables.
 
     A picture that cannot be read is recorded as failed, one that is missing is not recorded: neither counts as 0, and
-    the table says of how many it speaks.
+    the table says of how many it speaks. Returns the run folder, what was found, and how many pictures cannot be read
+    or judged.
 
     Raises:
         InputError: there is no picture for any layout, the folder or the mapping cannot be used, or the run folder was
@@ -60,12 +61,13 @@ def score_images(
         for entry in tqdm(layout_set.entries, "take in", unit="image"):
             if entry.index in found.paths and (job.methods[0], entry.index, job.seeds[0]) not in whole:
                 record_group(store, _taken_in(job, layout_set, entry, found.paths[entry.index]))
-    score_run(folder, workers, detector=detector)
+    _, unjudged = score_run(folder, workers, detector=detector)
     with RunStore(folder, settings) as store:
-        status = "failed samples" if store.failed_samples() else "gaps" if found.gaps() else "complete"
+        failed = unjudged + len(store.failed_samples())
+        status = "failed samples" if failed else "gaps" if found.gaps() else "complete"
         store.update_info(finished=now(), status=status)
     write_report(folder, reports / folder.name)
-    return folder, found
+    return folder, found, failed
 
 
 def _taken_in(job: Job, layout_set: LayoutSet, entry: Entry, path: Path) -> GroupResult:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import sys
-import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,11 +13,10 @@ from tqdm import tqdm
 
 from amdm.errors import InputError
 from amdm.layout import Layout
+from bench.attempts import Attempt, attempt, show_events
 from bench.engines.local import run_tasks
 from bench.layouts.layout_set import Entry, LayoutSet
 from bench.store import RunStore
-
-ATTEMPTS = 3
 
 
 class Generated(Protocol):
@@ -95,11 +91,11 @@ def share(work: Sequence[Group], shard: tuple[int, int]) -> list[Group]:
 def generate(
     store: RunStore, work: Sequence[Group], factory: Callable[..., Generator], arguments: tuple[Any, ...], workers: int
 ) -> int:
-    """Generate what is not yet whole; returns how many samples failed for good.
+    """Generate what is not yet whole, samples that failed before too; returns how many fail.
 
     Ctrl-C finishes the batches in hand, records them and raises KeyboardInterrupt.
     """
-    whole = store.whole_samples() | store.failed_samples()
+    whole = store.whole_samples()
     todo = [group for group in work if any((group.method, e.index, group.seed) not in whole for e in group.entries)]
     total = sum(len(group.entries) for group in work)
     done = total - sum(len(group.entries) for group in todo)
@@ -123,44 +119,33 @@ class GroupWorker:
 
     def __call__(self, group: Group) -> GroupResult:
         events: list[str] = []
-        outcomes = self._attempt(group, group.entries, 1, events)
-        return GroupResult(group, outcomes, events)
 
-    def _attempt(self, group: Group, entries: tuple[Entry, ...], attempt: int, events: list[str]) -> list[Outcome]:
-        """Generate; out of memory halves the batch, another error is tried again sample by sample."""
-        own = Group(group.method, group.seed, group.set_hash, entries)
-        started = time.perf_counter()
-        try:
-            made = self.generator(group.method, [entry.layout for entry in entries], own.keys())
-        except Exception as error:  # whatever it is, the other samples of the run go on
-            what, memory = f"{type(error).__name__}: {error}", _out_of_memory(error)
-        else:
-            return _outcomes(entries, made, attempt, time.perf_counter() - started)
-        # Only here, where the error and the tensors that its traceback holds are gone, is there memory to go on.
-        if memory:
-            _free_memory()
-        events.append(f"{group.method}: {len(entries)} samples from {entries[0].index}: {what}")
-        if len(entries) > 1:
-            size = (len(entries) + 1) // 2 if memory else 1
-            parts = [entries[k : k + size] for k in range(0, len(entries), size)]
-            return [one for part in parts for one in self._attempt(group, part, attempt, events)]
-        if attempt < ATTEMPTS:
-            return self._attempt(group, entries, attempt + 1, events)
-        return [Outcome(entries[0], None, what, attempt, 1, 0.0, {})]
+        def work(entries: tuple[Entry, ...]) -> Generated:
+            keys = Group(group.method, group.seed, group.set_hash, entries).keys()
+            return self.generator(group.method, [entry.layout for entry in entries], keys)
+
+        def name(entries: tuple[Entry, ...]) -> str:
+            return f"{group.method}: {len(entries)} samples from {entries[0].index}"
+
+        done = attempt(group.entries, work, name, events)
+        return GroupResult(group, [one for part in done for one in _outcomes(part)], events)
 
 
-def _outcomes(entries: tuple[Entry, ...], made: Generated, attempt: int, seconds: float) -> list[Outcome]:
+def _outcomes(part: Attempt[Entry, Generated]) -> list[Outcome]:
+    size, made = len(part.items), part.made
+    if made is None:
+        return [Outcome(entry, None, part.error, part.number, size, 0.0, {}) for entry in part.items]
     return [
         Outcome(
             entry,
             made.images[k] if made.finite[k] else None,
             None if made.finite[k] else "NaN or infinity in the latents",
-            attempt,
-            len(entries),
-            seconds / len(entries),
+            part.number,
+            size,
+            part.seconds / size,
             made.evaluations,
         )
-        for k, entry in enumerate(entries)
+        for k, entry in enumerate(part.items)
     ]
 
 
@@ -184,18 +169,5 @@ def record_group(store: RunStore, result: GroupResult) -> None:
                 group.method, one.entry.image_id, one.entry.key, group.seed, one.image
             )
         rows.append(row)
-    for event in result.events:
-        tqdm.write(str(InputError(event)), file=sys.stderr)  # on one line, without terminal escapes
+    show_events(result.events)
     store.record(samples=rows, events=result.events)
-
-
-def _out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or "out of memory" in str(error).lower()
-
-
-def _free_memory() -> None:
-    """Give back what torch keeps of a GPU's memory, where torch is in use at all."""
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()

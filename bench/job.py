@@ -42,12 +42,6 @@ from bench.store import RunStore, read_run_info
 from bench.tables import CEILING
 
 Kind = TypeVar("Kind")
-DEFAULT_METHODS = ("interactdiffusion", "interactdiffusion+migc", "migc")
-CONTROL_METHODS = (
-    *("interactdiffusion", "interactdiffusion+migc", "migc", "interactdiffusion-category"),
-    *("interactdiffusion+migc@paper", "interactdiffusion+itself", "switch", "slerp"),
-)
-CONTROL_LIMIT = 200
 MOST_SEEDS = 1000
 DEFAULT_BATCH = {"mini": 16, "paper": 4}
 DEFAULT_LAYOUTS = {"mini": "mini", "paper": "coco-mig-amdm"}
@@ -206,7 +200,9 @@ def _validated(kind: type[Kind], text: str, path: Path) -> Kind:
 
 
 def run_job(job: Job, folder: Path | None, reports: Path, workers: int, force: bool = False) -> tuple[Path, int]:
-    """Do the job in ``folder`` (by default one that its settings name). Returns the folder and the number of failures.
+    """Do the job in ``folder`` (by default one that its settings name).
+
+    Returns the folder, and how many samples have no verdicts because they failed; the same call tries these again.
 
     Raises:
         InputError: before anything is written, for anything that cannot be run.
@@ -230,8 +226,9 @@ def run_job(job: Job, folder: Path | None, reports: Path, workers: int, force: b
             store.update_info(started=started, command=command, workers=workers, **circumstances())
             generate(store, work, make_generator, (job,), workers)
             score(store, layout_set.entries, make_cached_judge, (detector, judge, folder / CACHE_FILE), workers)
-            store.update_info(finished=now(), status="failed samples" if store.failed_samples() else "complete")
-        failures = len(store.failed_samples())
+            failed = expected - store.judged_samples()
+            store.update_info(finished=now(), status="failed samples" if failed else "complete")
+        failures = len(expected - store.judged_samples())
     from bench.reporting import write_report
 
     write_report(folder, reports / folder.name)
@@ -245,10 +242,11 @@ def recorded_detector(folder: Path) -> str:
 
 def score_run(
     folder: Path, workers: int, again: bool = False, force: bool = False, detector: DetectorOptions | None = None
-) -> int:
-    """Judge the pictures of a run that have no verdicts, or all of them ``again``; returns how many have verdicts then.
+) -> tuple[int, int]:
+    """Judge the pictures of a run that have no verdicts, or all of them ``again``.
 
-    A run holds the verdicts of one detector, by default the one that it names; run.json is changed with it.
+    A run holds the verdicts of one detector, by default the one that it names; run.json is changed with it. Returns
+    how many pictures have verdicts then, and how many have none because judging them failed.
 
     Raises:
         InputError: it is no run, or was made under other settings than those of this installation (without ``force``);
@@ -266,7 +264,8 @@ def score_run(
                 raise InputError(f"verdicts are of {facts.judge}, not of {now}; --again drops them", file=folder)
             store.update_info(judge=judge)
         score(store, layout_set.entries, make_cached_judge, (detector, judge, folder / CACHE_FILE), workers)
-        return len(store.judged_samples())
+        judged = store.judged_samples()
+        return len(judged), len(store.whole_samples() - judged)
 
 
 def make_generator(job: Job) -> Generator:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
 from amdm.errors import InputError
+from bench.attempts import attempt, show_events
 from bench.detection.detector import Detector, Found, Prompt
 from bench.engines.local import run_tasks
 from bench.judge import Verdict, judge_placed, place_instance, to_canvas
@@ -62,9 +64,18 @@ def score(
         tqdm(total=len(pictures), initial=done, desc="judge", unit="image") as progress,
         closing(run_tasks(ScoringWorker, (factory, arguments), batches, workers)) as results,
     ):
-        for rows, count in results:
-            store.record(verdicts=rows)
-            progress.update(count)
+        for result in results:
+            show_events(result.events)
+            store.record(verdicts=result.rows, events=result.events)
+            progress.update(result.pictures)
+
+
+class BatchVerdicts(NamedTuple):
+    """rows: of the verdict table. pictures: how many were in the batch. events: what happened on the way."""
+
+    rows: list[tuple[Any, ...]]
+    pictures: int
+    events: list[str]
 
 
 class ScoringWorker:
@@ -73,14 +84,29 @@ class ScoringWorker:
     def __init__(self, factory: Callable[..., Detector], arguments: tuple[Any, ...]) -> None:
         self.detector = factory(*arguments)
 
-    def __call__(self, batch: Sequence[Picture]) -> tuple[list[tuple[Any, ...]], int]:
+    def __call__(self, batch: Sequence[Picture]) -> BatchVerdicts:
+        """Out of memory halves the batch; a picture that fails three times has no verdicts, and an event says why.
+
+        Raises:
+            InputError, OSError, sqlite3.Error: a picture or weights that cannot be read, a full disk: no picture's own.
+        """
+        events: list[str] = []
+        done = attempt(tuple(batch), self._judge, _named, events, fatal=(InputError, OSError, sqlite3.Error))
+        return BatchVerdicts([row for part in done for row in part.made or ()], len(batch), events)
+
+    def _judge(self, batch: Sequence[Picture]) -> list[tuple[Any, ...]]:
         images = [read_image(one.path) for one in batch]
         if self.detector.canvas is not None:
             images = [to_canvas(image, self.detector.canvas) for image in images]
         rows = []
         for one, verdicts in zip(batch, judge_images(self.detector, images, batch), strict=True):
             rows += [verdict_row(one.method, one.seed, one.entry, k, v) for k, v in enumerate(verdicts)]
-        return rows, len(batch)
+        return rows
+
+
+def _named(batch: Sequence[Picture]) -> str:
+    first = batch[0]
+    return f"judge: {len(batch)} pictures from {first.method}, layout {first.entry.index}, seed {first.seed}"
 
 
 def judge_images(detector: Detector, images: Sequence[np.ndarray], pictures: Sequence[Picture]) -> list[list[Verdict]]:

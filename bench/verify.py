@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from amdm.errors import InputError
+from amdm.loading import hashed_weights
 from bench.detection import registry
 from bench.job import Job, RunFacts, read_run
 from bench.layouts.layout_set import LayoutSet
@@ -60,8 +61,11 @@ def _provenance(info: dict[str, Any]) -> list[str]:
 
 
 def _weights(job: Job, facts: RunFacts) -> list[str]:
-    now, then = job.weights(), facts.weights
-    names = [name for name in sorted(set(now) | set(then)) if now.get(name) != then.get(name)]
+    """Every weight file is hashed, whatever was recorded of it since."""
+    if job.generator is not None:
+        return _judge(facts)  # what is not ours is named by a digest that run.json alone knows
+    now, then = hashed_weights(job.profile), facts.weights
+    names = [name for name in sorted(then) if now.get(name) != then[name]]
     return [*_judge(facts), *(f"weights: {name} is not the file that was used" for name in names)]
 
 
@@ -69,8 +73,9 @@ def _judge(facts: RunFacts) -> list[str]:
     if facts.judge.revision == registry.RANDOM_REVISION:
         return ["judge: has random weights: the verdicts measure nothing"]
     try:
-        now = registry.detector_revision(registry.DetectorOptions(registry.name_of(facts.judge.name)))
-    except InputError as error:
+        name = registry.name_of(facts.judge.name)
+        now = registry.detector_revision(registry.DetectorOptions(name), rehash=True)
+    except (InputError, OSError) as error:
         return [f"weights: judge cannot be checked: {error}"]
     return [] if now == facts.judge.revision else ["weights: judge is not the file that was used"]
 

@@ -139,7 +139,7 @@ def _write(target: Path, parts: Parts, sources: Mapping[str, Path]) -> list[Path
             fresh = Path(scratch) / "fresh"
             fresh.mkdir()
             for part, state in parts.items():
-                about = {"format": "pt", "source": sources[part].name, "source_sha256": _sha256(sources[part])}
+                about = {"source_sha256": _sha256(sources[part])}  # one entry: several are written in no fixed order
                 save_file({name: value.contiguous() for name, value in state.items()}, fresh / names[part], about)
             if target.exists():
                 target.rename(Path(scratch) / "replaced")

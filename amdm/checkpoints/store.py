@@ -49,18 +49,19 @@ def read_lock(folder: Path) -> dict[str, Seen]:
         raise InputError("cannot be read; delete it to record all files anew", file=path) from error
 
 
-def record(folder: Path, place: str, commit: str, published: str = "") -> Seen:
+def record(folder: Path, place: str, commit: str, published: str = "", replaces: bool = False) -> Seen:
     """Hash a file that has come, and write it into the lock file, whole or not at all.
 
     Args:
         published: its SHA-256 as public texts or its server give it; "" for none.
+        replaces: whether it may be another than was recorded before; so for what is made here.
 
     Raises:
         InputError: its digest is not the published one, or another was recorded for it before.
     """
     path, lock = folder / place, read_lock(folder)
     digest = sha256(path)
-    _compare(path, digest, published, lock.get(place))
+    _compare(path, digest, published, None if replaces else lock.get(place))
     state = path.stat()
     first = lock[place].first_seen if place in lock else datetime.now(UTC).date().isoformat()
     lock[place] = Seen(digest, state.st_size, state.st_mtime_ns, commit, first)
@@ -89,6 +90,15 @@ def require(wanted: WeightFile, folder: Path) -> Path:
     if seen is None or (seen.size, seen.mtime_ns) != (state.st_size, state.st_mtime_ns):
         record(folder, place, seen.commit if seen else "")
     return path
+
+
+def is_as_recorded(folder: Path, place: str) -> bool:
+    """Whether a file is there and is what was recorded; hashed only where its size or time of change is another."""
+    path, seen = folder / place, read_lock(folder).get(place)
+    if seen is None or not path.is_file():
+        return False
+    state = path.stat()
+    return (seen.size, seen.mtime_ns) == (state.st_size, state.st_mtime_ns) or sha256(path) == seen.sha256
 
 
 def verify(wanted: WeightFile, folder: Path) -> str:

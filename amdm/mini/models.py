@@ -31,6 +31,8 @@ from amdm.models.stable_diffusion import StableDiffusion
 from amdm.models.text import PhraseEncoder
 
 DIGESTS = "digests.json"
+WEIGHTS = Path(str(files("amdm.mini") / "weights"))
+"""Those that are shipped."""
 
 
 class MiniModels:
@@ -66,7 +68,7 @@ class MiniModels:
         Raises:
             InputError: a file is absent, altered, or does not fit the architecture.
         """
-        folder = folder or Path(str(files("amdm.mini") / "weights"))
+        folder = folder or WEIGHTS
         models = cls()
         for name, digest in weight_digests(folder).items():
             path = folder / f"{name}.safetensors"
@@ -132,7 +134,7 @@ class MiniModels:
 
 def weight_digests(folder: Path | None = None) -> dict[str, str]:
     """Recorded SHA-256 of each weight file, by part."""
-    path = (folder or Path(str(files("amdm.mini") / "weights"))) / DIGESTS
+    path = (folder or WEIGHTS) / DIGESTS
     try:
         digests: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

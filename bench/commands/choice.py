@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.commands.options import integers, names, shard_of
+from bench.commands.options import integers, names, shard_of, use_weights_dir
 
 if TYPE_CHECKING:
     from bench.job import Job
+
+DEFAULT_METHODS = ("interactdiffusion", "interactdiffusion+migc", "migc")
+CONTROL_METHODS = (
+    *("interactdiffusion", "interactdiffusion+migc", "migc", "interactdiffusion-category"),
+    *("interactdiffusion+migc@paper", "interactdiffusion+itself", "switch", "slerp"),
+)
+CONTROL_LIMIT = 200
 
 
 @dataclass(frozen=True)
@@ -34,8 +40,7 @@ class Choice:
         from amdm.loading import Loading
         from bench.job import DEFAULT_BATCH, DEFAULT_LAYOUTS, Job
 
-        if self.weights_dir is not None:
-            os.environ["AMDM_WEIGHTS_DIR"] = str(self.weights_dir)  # worker processes read it too
+        use_weights_dir(self.weights_dir)
         loading = Loading.parse(profile, None, self.device, self.dtype)
         return Job(
             profile=profile,

@@ -86,6 +86,12 @@ def resumable() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
+def use_weights_dir(chosen: Path | None) -> None:
+    """Look for public checkpoints there, in this process and in its workers."""
+    if chosen is not None:
+        os.environ["AMDM_WEIGHTS_DIR"] = str(chosen)
+
+
 def _numbers(text: str, kind: type[int] | type[float], field: str) -> list[float]:
     try:
         return [kind(part) for part in text.split(",")]

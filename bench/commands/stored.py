@@ -17,6 +17,7 @@ from bench.commands.options import (
     WeightsDirOption,
     WorkersOption,
     resumable,
+    use_weights_dir,
     worker_count,
 )
 
@@ -58,22 +59,30 @@ def score(
         raise InputError("give a run folder, or --images, and not both", field="run")
     if images is not None and layouts is None:
         raise InputError("is needed with --images", field="layouts")
+    use_weights_dir(weights_dir)  # a run's own weights are looked for there too
     known = recorded_detector(run) if run is not None else usual_detector(load_layouts(str(layouts)))
     options = DetectorOptions(detector or known, weights_dir, device, dtype, random_weights)
     count = 1 if workers is None and is_heavy(options.name) else worker_count(workers)
     with resumable():
         if run is not None:
-            typer.echo(f"{score_run(run, count, again, force, options)} pictures have verdicts")
+            judged, failed = score_run(run, count, again, force, options)
+            typer.echo(f"{judged} pictures have verdicts")
+            if failed:
+                typer.echo(f"error: {failed} pictures could not be judged; the same command tries them again", err=True)
+                raise typer.Exit(1)
             return
         assert images is not None and layouts is not None
         from bench.external_job import images_job, score_images
 
         job = images_job(layouts, method, seed, options)
-        folder, found = score_images(images, job, mapping, out, reports, options, count, typer.echo)
+        folder, found, failed = score_images(images, job, mapping, out, reports, options, count, typer.echo)
     typer.echo((reports / folder.name / "table1.md").read_text(encoding="utf-8"))
     for kind, names in (("duplicate", found.duplicate), ("stray", found.stray)):
         if names:
             typer.echo(f"{kind}: {', '.join(map(ascii, names[:5]))}{', …' if len(names) > 5 else ''}")
+    if failed:
+        typer.echo(f"error: {failed} pictures cannot be read or judged; {folder}/run.sqlite says why", err=True)
+        raise typer.Exit(1)
 
 
 def check_authors(
@@ -175,10 +184,14 @@ def compare(
         summary.write_text(report, encoding="utf-8")
 
 
-def verify(run: RunArgument) -> None:
-    """Check records, pictures and weights against run.json; exit 1 where something is not as recorded."""
+def verify(run: RunArgument, weights_dir: WeightsDirOption = None) -> None:
+    """Check records, pictures and weights against run.json; exit 1 where something is not as recorded.
+
+    Example: amdm-bench verify runs/NAME
+    """
     from bench.verify import verify_run
 
+    use_weights_dir(weights_dir)
     problems = verify_run(run)
     for problem in problems:
         typer.echo(problem)

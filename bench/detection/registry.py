@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from amdm.checkpoints.catalogue import DINO, SAM
+from amdm.checkpoints.store import sha256
 from amdm.errors import InputError
 from bench.detection.detector import Detector
 from bench.judge import OFFICIAL_CANVAS
@@ -64,8 +65,10 @@ def load_detector(
     return _entry(options).load(options, detector_revision(options))
 
 
-def detector_revision(options: DetectorOptions) -> str:
+def detector_revision(options: DetectorOptions, rehash: bool = False) -> str:
     """SHA-256 over the weights, without loading them; or that they are random.
+
+    rehash: hash every file now; else what was recorded of files that have not changed since.
 
     Raises:
         InputError: as :func:`load_detector`, but for what shows only when the weights are read.
@@ -76,10 +79,10 @@ def detector_revision(options: DetectorOptions) -> str:
     if options.random_weights:
         return RANDOM_REVISION
     if options.name == "mini":
-        return _mini_revision()
+        return _mini_revision(rehash)
     if options.name == "yolo":
         return own_digest("yolo11x-seg", options.weights_dir)
-    digests = [repository_digest(repository, options.weights_dir) for repository in (DINO, SAM)]
+    digests = [repository_digest(repository, options.weights_dir, rehash) for repository in (DINO, SAM)]
     return hashlib.sha256(" ".join(digests).encode()).hexdigest()
 
 
@@ -148,13 +151,15 @@ def _mini(options: DetectorOptions, revision: str) -> Detector:
     return MiniJudge()
 
 
-def _mini_revision() -> str:
-    """As recorded beside the weights."""
+def _mini_revision(rehash: bool) -> str:
+    """As recorded beside the weights, which :class:`MiniJudge` compares with it."""
     from importlib.resources import files
 
-    path = files("bench.detection") / "weights" / "mini_judge.sha256"
+    path = Path(str(files("bench.detection") / "weights" / "mini_judge.sha256"))
     if not path.is_file():
         raise InputError("the judge's weights are absent", file=path)
+    if rehash:
+        return sha256(path.with_suffix(".safetensors"))
     return path.read_text(encoding="utf-8").strip()
 
 

@@ -25,12 +25,17 @@ def repository_folder(repository: str, chosen: Path | None) -> Path:
     return root / repository
 
 
-def repository_digest(repository: str, chosen: Path | None) -> str:
-    """SHA-256 over the digests of its files, which are hashed only where they changed since they were recorded."""
-    repository_folder(repository, chosen)
-    lock = read_lock(weights_dir(chosen))
+def repository_digest(repository: str, chosen: Path | None, rehash: bool = False) -> str:
+    """SHA-256 over the digests of its files, as they were recorded, or ``rehash``ed now.
+
+    Without ``rehash`` a file is hashed only where it changed since it was recorded.
+    """
+    root = weights_dir(chosen)
+    if not rehash:
+        repository_folder(repository, chosen)
     places = [str(wanted.place) for wanted in _files(repository)]
-    return hashlib.sha256("\n".join(f"{place} {lock[place].sha256}" for place in places).encode()).hexdigest()
+    digests = {place: sha256(root / place) if rehash else read_lock(root)[place].sha256 for place in places}
+    return hashlib.sha256("\n".join(f"{place} {digest}" for place, digest in digests.items()).encode()).hexdigest()
 
 
 def own_file(name: str, chosen: Path | None) -> Path:

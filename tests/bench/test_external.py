@@ -135,11 +135,12 @@ def test_unreadable_pictures_fail_and_missing_ones_are_counted(
         cv2.imwrite(str(folder / f"p_{entry.key}.png"), np.full((64, 64, 3), 128, np.uint8))
     (folder / f"p_{layouts.entries[3].key}.png").write_bytes(b"\x89PNG torn")
     options = ("--layouts", "mini", "--detector", "mini", "--out", tmp_path / "run")
-    assert run(monkeypatch, "score", "--images", folder, *options) == 0
+    assert run(monkeypatch, "score", "--images", folder, *options) == 1
     samples = read_table(tmp_path / "run", "samples")
     assert sorted(samples.status) == ["failed", "ok", "ok", "ok"]
-    shown = capsys.readouterr().out
-    assert "4 found, 796 missing, 0 duplicate, 0 stray, 0 twins" in shown
+    shown = capsys.readouterr()
+    assert "4 found, 796 missing, 0 duplicate, 0 stray, 0 twins" in shown.out
+    assert "error: 1 pictures cannot be read or judged" in shown.err
     shutil.rmtree(folder)
     folder.mkdir()
     assert run(monkeypatch, "score", "--images", folder, *options) == 2

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from amdm.checkpoints.catalogue import file_named
+from amdm.checkpoints.converted import converted_place
 from amdm.errors import InputError
 from bench.job import Job, run_job
 from bench.plan import plan
 from bench.store import read_table
+from bench.verify import verify_run
 from tests.amdm.checkpoints.test_assemble import folder, random, small  # noqa: F401
 
 CHANGES = ("height=64", "width=64", "settings.all.num_inference_steps=2")
@@ -30,6 +35,38 @@ def test_a_run_on_public_files(folder: Path, tmp_path: Path, monkeypatch: pytest
     assert str(file_named("grounding-dino-tiny-model.safetensors").place) not in info["weights"]
     assert info["method_settings"]["migc@own"]["settings"]["migc"]["scheduler"] == "euler"
     assert "Table 1" in (tmp_path / "reports" / "run" / "table1.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("fake_judge")
+def test_a_converted_file_that_was_altered_is_noticed(
+    folder: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AMDM_WEIGHTS_DIR", str(folder))
+    job = Job("paper", "mini", ("migc",), (0,), 4, 5, CHANGES, detector="mini")
+    run, _ = run_job(job, tmp_path / "run", tmp_path / "reports", workers=1)
+    place = converted_place("migc")
+    assert place in json.loads((run / "run.json").read_text(encoding="utf-8"))["weights"]
+    assert verify_run(run) == []
+
+    path = folder / place
+    with safe_open(path, framework="pt") as file:
+        about, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    one, other = next(
+        (a, b)
+        for a in tensors
+        for b in tensors
+        if tensors[a].shape == tensors[b].shape and not tensors[a].equal(tensors[b])
+    )
+    before = path.stat()
+    save_file({**tensors, one: tensors[other], other: tensors[one]}, path, about)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    assert verify_run(run) == [f"weights: {place} is not the file that was used"]
+    os.utime(path)
+    with pytest.raises(InputError, match="not what the conversion wrote"):
+        run_job(job, tmp_path / "run", tmp_path / "reports", workers=1)
 
 
 def test_without_the_files_the_error_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

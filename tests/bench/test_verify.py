@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
+from amdm.mini.models import WEIGHTS
+from bench.detection.registry import DetectorOptions, detector_facts
 from bench.store import read_run_info
 from bench.verify import verify_run
 from tests.bench.conftest import JobRunner
@@ -56,8 +61,8 @@ def test_missing_records_and_verdicts_are_counted(folder: Path) -> None:
 
 
 def test_other_weights_are_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("amdm.loading.weight_digests", lambda profile: {"unet": "xyz"})
-    monkeypatch.setattr("bench.detection.registry.detector_revision", lambda options: "newer")
+    monkeypatch.setattr("bench.verify.hashed_weights", lambda profile: {"unet": "xyz"})
+    monkeypatch.setattr("bench.detection.registry.detector_revision", lambda options, rehash: "newer")
     assert verify_run(folder) == [
         "weights: judge is not the file that was used",
         "weights: unet is not the file that was used",
@@ -83,3 +88,25 @@ def test_terminal_escapes_in_records_are_shown_not_sent(folder: Path) -> None:
     )
     problems = verify_run(folder)
     assert "images/\\x1b[2J: is absent" in problems and all(problem.isprintable() for problem in problems)
+
+
+def test_weights_are_hashed_and_not_believed(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tensors of equal shape change places; the record beside them, size and time of change stay."""
+    monkeypatch.undo()
+    own = Path(shutil.copytree(WEIGHTS, tmp_path / "weights"))
+    (folder / "run.json").write_text(json.dumps({**read_run_info(folder), **provenance(own)}))
+    monkeypatch.setattr("amdm.mini.models.WEIGHTS", own)
+    assert verify_run(folder) == []
+    path = own / "unet.safetensors"
+    before, tensors = path.stat(), load_file(path)
+    one, other = "conv_norm_out.weight", "conv_norm_out.bias"
+    assert tensors[one].shape == tensors[other].shape and not tensors[one].equal(tensors[other])
+    save_file(tensors | {one: tensors[other], other: tensors[one]}, path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    assert verify_run(folder) == ["weights: unet is not the file that was used"]
+
+
+def provenance(weights: Path) -> dict[str, object]:
+    """Of a run with these weights and the mini judge."""
+    return {"weights": json.loads((weights / "digests.json").read_text()), "judge": detector_facts(DetectorOptions())}

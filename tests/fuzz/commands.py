@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.amdm.test_style_image import png
 from tests.fuzz.guard import LONGEST_LINE, SECONDS
-from tests.fuzz.targets import BOXES
+from tests.fuzz.target import BOXES
 
 ROOT = Path(__file__).resolve().parents[2]
 BOMB = png(100_000, 100_000, b"")

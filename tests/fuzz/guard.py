@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
 import time
@@ -33,12 +34,14 @@ def check(case: Callable[[], object], folder: Path) -> bool:
     started = time.monotonic()
     _seen.clear()
     _allowed[:] = [folder.resolve()]
+    faulthandler.dump_traceback_later(6 * SECONDS, exit=True)  # a case that never ends shows where it is
     try:
         case()
         refused = None
     except InputError as error:
         refused = f"error: {error}"
     finally:
+        faulthandler.cancel_dump_traceback_later()
         _allowed.clear()
     assert not _seen, _seen
     seconds = time.monotonic() - started

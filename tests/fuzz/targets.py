@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import numpy as np
 import yaml
 from hypothesis import strategies as st
-from PIL import Image
 
 from amdm.config import MethodSettings, Profile, load_profile
 from amdm.layout_file import read_layout
 from amdm.style_image import load_style
 from bench.commands.options import integers, numbers, shard_of
+from bench.compare import compare_runs
+from bench.export import export_images
 from bench.job import Job, run_job, score_run
 from bench.layouts.readers import read_layouts
 from bench.merge import merge_runs
 from bench.reporting import write_report
 from bench.verify import verify_run
 from tests.bench.fakes import BlobDetector, painter
+from tests.fuzz.file_targets import file_targets
 from tests.fuzz.hostile import changed, deep, mutated, scalars, texts, values
+from tests.fuzz.target import BOXES, Target, as_json, pictures
 
-BOXES = [
-    {"bbox": [0.1, 0.1, 0.4, 0.4], "label": "a red circle"},
-    {"bbox": [0.5, 0.5, 0.9, 0.9], "label": "a blue arch"},
-]
 LAYOUTS = {str(k): {"caption": f"a photo of {k}", "image_id": f"{k:06}", "segment": BOXES * (k + 1)} for k in range(3)}
 MIGC = {
     f"caption {k}": {"a red bowl": [[0.1, 0.1, 0.4, 0.4]], "a blue cat": [[0, 0, 1, 1]], "coco_id": str(k)}
@@ -47,7 +43,6 @@ ONE_LAYOUT = {
     "interactions": [{"subject": BOXES[0], "action": "kicking", "object": BOXES[1]}],
     "style": "style.png",
 }
-NOISE = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
 TABLES = {
     "samples": ("method", "layout_index", "seed", "status", "error", "image", "sha256", "seconds"),
     "verdicts": ("method", "level", "iou", "attr", "label", "colour"),
@@ -61,20 +56,6 @@ OVERRIDABLE = (
 OVERRIDES = ("aggregation.s=2", "aggregation.weights=[0.4]", "settings.all.num_inference_steps=5", "noise_seed=null")
 OPTIONS: tuple[Callable[[str], object], ...] = (integers, partial(numbers, field="guidances"), shard_of)
 OPTION_TEXTS = st.from_regex(r"[0-9]{1,3}([,./e+-]{1,2}[0-9a]{1,3}){0,3}", fullmatch=True)
-
-
-@dataclass(frozen=True)
-class Target:
-    """cases: a strategy. read: a case and an empty folder → what uses it. share: of all cases, in parts."""
-
-    cases: st.SearchStrategy[Any]
-    read: Callable[[Any, Path], object]
-    share: int
-
-
-def as_json(value: Any) -> bytes:
-    """As JSON, with halves of surrogate pairs, NaN and infinity."""
-    return json.dumps(value, default=str).encode()
 
 
 def targets(run: Path) -> dict[str, Target]:
@@ -93,7 +74,7 @@ def targets(run: Path) -> dict[str, Target]:
         "options": Target(
             st.tuples(st.sampled_from(OPTIONS), texts | OPTION_TEXTS), lambda case, _: case[0](case[1]), 8
         ),
-        "style images": Target(st.sampled_from(_pictures()).flatmap(mutated) | st.binary(), _style, 14),
+        "style images": Target(st.sampled_from(pictures()).flatmap(mutated) | st.binary(), _style, 14),
         "run.json": Target(st.tuples(_actions(), changed(info)), lambda case, folder: _run_info(run, case, folder), 3),
         "run.sqlite, bytes": Target(
             st.tuples(_actions(), mutated((run / "run.sqlite").read_bytes())),
@@ -103,6 +84,7 @@ def targets(run: Path) -> dict[str, Target]:
         "run.sqlite, values": Target(
             st.tuples(_actions(), _statements()), lambda case, folder: _run_values(run, case, folder), 2
         ),
+        **file_targets(run),
     }
 
 
@@ -113,6 +95,7 @@ def small_job(folder: Path) -> Iterator[Path]:
         patch("bench.job.make_generator", lambda job: painter()),
         patch("bench.job.make_judge", BlobDetector),
         patch("bench.merge.circumstances", lambda: {"git": None, "machine": "m", "driver": None}),
+        patch("bench.external_job.circumstances", lambda: {"git": None, "machine": "m", "driver": None}),
     ):
         job = Job("mini", "mini", ("migc",), (0,), 8, 5)
         yield run_job(job, folder / "run", folder / "reports", 1)[0]
@@ -193,12 +176,16 @@ def _use(action: str, folder: Path) -> None:
         write_report(folder / "run", folder / "reports")
     elif action == "merge":
         merge_runs(folder / "merged", [folder / "run"], allow_gaps=True)
+    elif action == "compare":
+        compare_runs(folder / "run", folder / "run")
+    elif action == "export":
+        export_images(folder / "run", "migc", 0, folder / "exported")
     else:
         score_run(folder / "run", 1, again=True, force=True)
 
 
 def _actions() -> st.SearchStrategy[str]:
-    return st.sampled_from(("verify", "table", "merge", "score"))
+    return st.sampled_from(("verify", "table", "merge", "score", "compare", "export"))
 
 
 def _statements() -> st.SearchStrategy[list[tuple[str, str, Any]]]:
@@ -215,19 +202,3 @@ def _overrides() -> st.SearchStrategy[str]:
 
 def _yaml(value: Any) -> bytes:
     return yaml.safe_dump(value, allow_unicode=True).encode("utf-8", "surrogatepass")
-
-
-def _pictures() -> list[bytes]:
-    picture, found = Image.fromarray(NOISE), []
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    grey = Image.fromarray(NOISE[..., 0].astype(np.uint16) * 257)
-    for image, kind, options in (
-        *((picture, kind, {}) for kind in ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")),
-        *((grey, "PNG", {}), (picture.convert("CMYK"), "JPEG", {}), (picture, "JPEG", {"exif": exif})),
-        *((picture.convert("RGBA"), "PNG", {}), (picture.convert("P"), "PNG", {"transparency": 0})),
-    ):
-        buffer = io.BytesIO()
-        image.save(buffer, kind, **options)
-        found.append(buffer.getvalue())
-    return found

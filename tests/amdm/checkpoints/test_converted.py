@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from amdm.checkpoints.catalogue import file_named
-from amdm.checkpoints.converted import convert_all, converted_path, require_converted
+from amdm.checkpoints.converted import convert_all, converted_place, require_converted
 from amdm.checkpoints.store import LOCK, sha256
 from amdm.errors import InputError
 
@@ -22,7 +22,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def convert(name: str, source: Path, target: Path, folder: Path) -> None:
         done.append(name)
         target.mkdir(parents=True, exist_ok=True)
-        save_file({"a": torch.zeros(1)}, converted_path(name, folder), {"source_sha256": sha256(source)})
+        save_file(
+            {"a": torch.zeros(1), "b": torch.ones(1)}, folder / converted_place(name), {"source_sha256": sha256(source)}
+        )
 
     monkeypatch.setattr("amdm.checkpoints.converted._convert", convert)
     return done
@@ -35,7 +37,7 @@ def test_once_and_again_after_the_source_was_replaced(tmp_path: Path, made: list
     convert_all(tmp_path, lambda line: None)
     convert_all(tmp_path, lambda line: None)
     assert made == ["migc"]
-    assert require_converted("migc", tmp_path) == converted_path("migc", tmp_path)
+    assert require_converted("migc", tmp_path) == tmp_path / converted_place("migc")
 
     source.write_bytes(b"other")
     with pytest.raises(InputError, match="as first seen"):
@@ -50,13 +52,16 @@ def test_absent_torn_and_foreign_conversions_name_the_command(tmp_path: Path, ma
         convert_all(tmp_path, lambda line: None)
     with pytest.raises(InputError, match="is absent: run `amdm weights convert`"):
         require_converted("migc", tmp_path)
-    source, path = tmp_path / file_named("migc").place, converted_path("migc", tmp_path)
+    source, path = tmp_path / file_named("migc").place, tmp_path / converted_place("migc")
     source.parent.mkdir()
     source.write_bytes(b"one")
     convert_all(tmp_path, lambda line: None)
     whole = path.read_bytes()
     save_file({"a": torch.zeros(1)}, path, {"source_sha256": "0" * 64})
     with pytest.raises(InputError, match="not made from the file that is recorded: run `amdm weights convert`"):
+        require_converted("migc", tmp_path)
+    save_file({"a": torch.ones(1), "b": torch.zeros(1)}, path, {"source_sha256": sha256(source)})
+    with pytest.raises(InputError, match="not what the conversion wrote: run `amdm weights convert`"):
         require_converted("migc", tmp_path)
     path.write_bytes(whole[:40])
     with pytest.raises(InputError, match="cannot be read as safetensors: run `amdm weights convert`"):

@@ -55,7 +55,7 @@ def test_random_weights_are_marked_everywhere(run_fake_job: JobRunner, tmp_path:
     with pytest.raises(InputError, match=r"verdicts are of mini-judge blobs, not of grounded-sam.*--again drops them"):
         score_run(run, 1, detector=options)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bench.detection.registry.detector_revision", lambda options: "random weights")
+        patch.setattr("bench.detection.registry.detector_revision", lambda options, rehash=False: "random weights")
         score_run(run, 1, again=True, detector=options)
         judge = json.loads((run / "run.json").read_text())["judge"]
         assert judge["name"] == "grounded-sam" and judge["revision"] == "random weights"
@@ -71,9 +71,9 @@ def test_scoring_again_builds_no_detector(run_fake_job: JobRunner, monkeypatch: 
         raise AssertionError("the detector was built")
 
     monkeypatch.setattr("bench.job.make_judge", never)
-    assert score_run(run, 1, again=True) == 75
+    assert score_run(run, 1, again=True) == (75, 0)
     assert read_table(run, "verdicts").equals(before)
     monkeypatch.setattr("bench.job.make_judge", lambda options: BlobDetector())
     (run / "detections.sqlite").unlink()
-    assert score_run(run, 1, again=True) == 75
+    assert score_run(run, 1, again=True) == (75, 0)
     assert read_table(run, "verdicts").equals(before)

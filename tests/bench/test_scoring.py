@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from amdm.errors import InputError
+from bench.detection.detector import Found
+from bench.job import Job, run_job, score_run
+from bench.reporting import write_report
+from bench.store import read_run_info, read_table
+from tests.bench.conftest import JobRunner
+from tests.bench.fakes import BlobDetector
+
+Raise = Callable[[Sequence[np.ndarray]], None]
+
+
+class Troubled(BlobDetector):
+    """Asks ``trouble`` before it answers; counts how often it is asked."""
+
+    def __init__(self, trouble: Raise) -> None:
+        super().__init__()
+        self.trouble = trouble
+
+    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[Found]:
+        """See bench.detection.detector.Detector."""
+        self.sizes.append(len(images))
+        self.trouble(images)
+        return super().find(images, categories)
+
+
+@pytest.fixture
+def folder(run_fake_job: JobRunner) -> Path:
+    return run_fake_job(limit=10)
+
+
+def judged_by(monkeypatch: pytest.MonkeyPatch, trouble: Raise) -> Troubled:
+    detector = Troubled(trouble)
+    monkeypatch.setattr("bench.job.make_cached_judge", lambda *_: detector)
+    return detector
+
+
+def test_out_of_memory_halves_the_judges_batch_and_is_recorded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def little(images: Sequence[np.ndarray]) -> None:
+        if len(images) > 5:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    before = read_table(folder, "verdicts")
+    detector = judged_by(monkeypatch, little)
+    assert score_run(folder, 1, again=True) == (30, 0)
+    assert detector.sizes[:3] == [16, 8, 4]
+    pd.testing.assert_frame_equal(read_table(folder, "verdicts"), before)
+    events = read_table(folder, "events").what.tolist()
+    assert any(what.startswith("judge: 16 pictures") and "out of memory" in what for what in events)
+    assert "judge: 8 pictures" in capsys.readouterr().err
+
+
+def test_a_picture_that_the_judge_fails_on_is_missing_and_tried_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = read_table(folder, "verdicts")
+    lost: list[bytes] = []
+
+    def one_breaks(images: Sequence[np.ndarray]) -> None:
+        lost[:] = lost or [images[0].tobytes()]
+        if any(image.tobytes() == lost[0] for image in images):
+            raise ValueError("broken")
+
+    detector = judged_by(monkeypatch, one_breaks)
+    judged, failed = score_run(folder, 1, again=True)
+    assert (judged, failed) == (28, 2)  # two methods painted it the same
+    assert detector.sizes[:4] == [16, 1, 1, 1]  # the batch, then the first picture three times
+    assert "ceiling: 9 of 10 images were judged" in write_report(folder, tmp_path / "report")
+    assert any("ValueError: broken" in what for what in read_table(folder, "events").what)
+    judged_by(monkeypatch, lambda _: None)
+    assert score_run(folder, 1) == (30, 0)
+    pd.testing.assert_frame_equal(read_table(folder, "verdicts"), before)
+
+
+@pytest.mark.parametrize("error", [InputError("is absent", file=Path("weights")), OSError(28, "No space left")])
+def test_what_is_not_the_pictures_fault_stops_the_run(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def stop(_: Sequence[np.ndarray]) -> None:
+        raise error
+
+    detector = judged_by(monkeypatch, stop)
+    with pytest.raises(type(error)):
+        score_run(folder, 1, again=True)
+    assert detector.sizes == [16]
+
+
+def test_a_job_whose_judge_fails_on_a_picture_ends_so_and_the_same_job_tries_again(
+    fake_networks: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job("mini", "mini", ("migc",), (0,), 8, 5)
+
+    def broken(images: Sequence[np.ndarray]) -> None:
+        if len(images) > 1 or images[0].std() % 1 <= 0.5:  # as good as half of them
+            raise ValueError("broken")
+
+    def run() -> tuple[Path, int]:
+        return run_job(job, tmp_path / "run", tmp_path / "reports", workers=1)
+
+    judged_by(monkeypatch, broken)
+    folder, failures = run()
+    assert 0 < failures < 10 and read_run_info(folder)["status"] == "failed samples"
+    judged_by(monkeypatch, lambda _: None)
+    assert run()[1] == 0 and read_run_info(folder)["status"] == "complete"
