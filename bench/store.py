@@ -11,8 +11,10 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import socket
 import sqlite3
+import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -199,18 +201,30 @@ def read_table(folder: Path, table: str) -> pd.DataFrame:
     }[table]
     if not path.is_file():
         raise InputError("is absent", file=path)
-    if path.stat().st_size > LARGEST_DATABASE:
-        raise InputError(f"has more than {LARGEST_DATABASE} bytes", file=path)
+    if sum(one.stat().st_size for one in path.parent.glob(f"{DATABASE}*")) > LARGEST_DATABASE:
+        raise InputError(f"has more than {LARGEST_DATABASE} bytes, with its journal", file=path)
     try:
-        with (
-            closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as stored,
-            closing(sqlite3.connect(":memory:")) as copy,  # SQLite checks values only in what it may write
-        ):
-            stored.backup(copy)
+        with closing(sqlite3.connect(":memory:")) as copy:  # SQLite checks values only in what it may write
+            _copy_database(path, copy)
             _check_database(copy, path)
             return pd.read_sql_query(f"SELECT {', '.join(columns)} FROM {table} ORDER BY {order}", copy)
     except (sqlite3.DatabaseError, pd.errors.DatabaseError, UnicodeDecodeError) as error:
         raise InputError("is not a run's database", file=path, field=table) from error
+
+
+def _copy_database(path: Path, copy: sqlite3.Connection) -> None:
+    """Read ``path`` into ``copy``, without the transaction that a killed process left half done, and write nothing."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as stored:
+            stored.backup(copy)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname != "SQLITE_READONLY_ROLLBACK":
+            raise
+        with tempfile.TemporaryDirectory(prefix="amdm-") as scratch:
+            for name in (DATABASE, f"{DATABASE}-journal"):
+                shutil.copyfile(path.with_name(name), Path(scratch) / name)
+            with closing(sqlite3.connect(Path(scratch) / DATABASE)) as stored:  # takes it back
+                stored.backup(copy)
 
 
 def stored_file(folder: Path, name: object) -> Path | None:

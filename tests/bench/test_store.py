@@ -80,6 +80,31 @@ def test_a_batch_is_recorded_whole_or_not_at_all(tmp_path: Path) -> None:
         assert store.failed_samples() == set()
 
 
+KILLED_IN_A_TRANSACTION = """
+import os, sys
+from pathlib import Path
+from bench.store import RunStore
+database = RunStore(Path(sys.argv[1]), {})._database
+database.execute("PRAGMA cache_size = 1")
+database.execute("BEGIN IMMEDIATE")
+database.execute("UPDATE samples SET error = 'half done ' || error")
+os._exit(9)
+"""
+
+
+def test_a_run_that_was_killed_in_a_transaction_is_read_without_it_and_left_as_it_is(tmp_path: Path) -> None:
+    sample = {"method": "m", "seed": 0, "status": "failed", "attempts": 3, "error": "x" * 3000}
+    with RunStore(tmp_path / "run", {}) as store:
+        store.record(samples=[{**sample, "layout_index": k} for k in range(400)])
+    done = subprocess.run([sys.executable, "-c", KILLED_IN_A_TRANSACTION, str(tmp_path / "run")], timeout=60)
+    left = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    assert done.returncode == 9 and left["run.sqlite-journal"]
+    assert set(read_table(tmp_path / "run", "samples").error) == {"x" * 3000}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == left
+    with RunStore(tmp_path / "run", {}) as store:
+        assert len(store.failed_samples()) == 400
+
+
 def test_other_settings_stop_and_name_the_field(tmp_path: Path) -> None:
     RunStore(tmp_path / "run", SETTINGS).__exit__()
     changed = {**SETTINGS, "weights": {"unet": "abc", "vae": "xyz"}}
