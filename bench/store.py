@@ -300,7 +300,7 @@ def _check_database(database: sqlite3.Connection, path: Path) -> None:
 
 def _refuse_links(folder: Path) -> None:
     """A folder that comes from somewhere else could lead what is written to it out of it."""
-    for path in (*(folder / name for name in (*OWN_FILES, "images")), *folder.glob("images/*")):
+    for path in (*folder.iterdir(), *folder.glob("images/*")):
         if path.is_symlink():
             raise InputError("is a link; what a run writes must stay in its folder", file=path)
 

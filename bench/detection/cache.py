@@ -14,15 +14,15 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from pycocotools import mask as coco
 
-from amdm.errors import InputError
 from bench.detection.detector import Detector, Found, Prompt
 from bench.judge import Detections, Masks
 
+Made = TypeVar("Made")
 CACHE_FILE = "detections.sqlite"
 _SCHEMA = "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer TEXT, sha256 TEXT) WITHOUT ROWID"
 _BUSY_SECONDS = 120
@@ -32,13 +32,11 @@ class CachedDetector:
     """A detector that is built only where an answer is not in the cache.
 
     Args:
-        path: the cache, an SQLite file, made where it is absent.
+        path: the cache, an SQLite file, made where it is absent. One that is damaged (a power failure may do that) is
+            begun anew: it only saves time.
         facts: name, revision and all settings of the detector, as plain JSON; part of every key.
         canvas: see :class:`bench.detection.detector.Detector`.
         factory: builds the detector.
-
-    Raises:
-        InputError: ``path`` is no such file.
     """
 
     def __init__(self, path: Path, facts: dict[str, Any], canvas: int | None, factory: Callable[[], Detector]) -> None:
@@ -46,13 +44,7 @@ class CachedDetector:
         self._path, self._factory = path, factory
         self._detector: Detector | None = None
         self._facts = hashlib.sha256(json.dumps([facts, canvas, _code()], sort_keys=True).encode()).hexdigest()
-        try:
-            with closing(self._open()) as database:
-                database.execute(_SCHEMA)
-        except sqlite3.OperationalError:  # a full disk or a lock: nothing is wrong with the file
-            raise
-        except sqlite3.DatabaseError as error:
-            raise InputError(f"is no cache of detections ({error}); remove it", file=path) from error
+        self._use(_check_schema)
 
     def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[Found]:
         """See :class:`bench.detection.detector.Detector`; asks the detector only for what the cache lacks."""
@@ -107,31 +99,74 @@ class CachedDetector:
         text = json.dumps([self._facts, *(p.hex() if isinstance(p, bytes) else p for p in parts)])
         return hashlib.sha256(text.encode()).digest()
 
-    def _open(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
-        database.execute("PRAGMA synchronous = OFF")  # what a power failure takes is computed again
-        return database
+    def _use(self, work: Callable[[sqlite3.Connection], Made]) -> Made:
+        """Do ``work`` on the cache, on a new one where it is damaged.
+
+        Raises:
+            sqlite3.Error: the disk is full, or the file cannot be written.
+        """
+        try:
+            return self._try(work)
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            if not _is_damage(error):
+                raise
+            for path in (self._path, self._path.with_name(f"{self._path.name}-journal")):
+                path.unlink(missing_ok=True)
+            self._try(_check_schema)
+            return self._try(work)
+
+    def _try(self, work: Callable[[sqlite3.Connection], Made]) -> Made:
+        with closing(sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)) as database:
+            database.execute("PRAGMA synchronous = OFF")  # what a power failure takes is computed again
+            return work(database)
 
     def _read(self, keys: Sequence[bytes], decode: Callable[[Any], Any]) -> dict[bytes, Any]:
         """Answers that are there; one that is not as it was written counts as absent, and is written anew."""
-        known = {}
-        with closing(self._open()) as database:
+
+        def read(database: sqlite3.Connection) -> dict[bytes, str]:
+            found = {}
             for key in dict.fromkeys(keys):
                 row = database.execute("SELECT answer, sha256 FROM answers WHERE key = ?", (key,)).fetchone()
                 if row is not None and row[1] == _sha256(row[0]):
-                    try:
-                        known[key] = decode(json.loads(row[0]))
-                    except (ValueError, TypeError, LookupError, RecursionError):
-                        continue
+                    found[key] = row[0]
+            return found
+
+        known = {}
+        for key, answer in self._use(read).items():
+            try:
+                known[key] = decode(json.loads(answer))
+            except (ValueError, TypeError, LookupError, RecursionError):
+                continue
         return known
 
     def _write(self, answers: dict[bytes, Any]) -> None:
         texts = {key: json.dumps(answer) for key, answer in answers.items()}
         rows = [(key, text, _sha256(text)) for key, text in texts.items()]
-        with closing(self._open()) as database:
+
+        def write(database: sqlite3.Connection) -> None:
             database.execute("BEGIN IMMEDIATE")
             database.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", rows)
             database.execute("COMMIT")
+
+        self._use(write)
+
+
+def _check_schema(database: sqlite3.Connection) -> None:
+    """Make the table where there is none.
+
+    Raises:
+        sqlite3.DatabaseError: there is anything else; a view could run for ever.
+    """
+    if not database.execute("SELECT 1 FROM sqlite_master").fetchone():
+        database.execute(_SCHEMA)
+    if database.execute("SELECT sql FROM sqlite_master").fetchall() != [(_SCHEMA.replace("IF NOT EXISTS ", ""),)]:
+        raise sqlite3.DatabaseError("other tables")
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether the file is not as it should be; else the disk is full, or the file is in use or cannot be written."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is None or code & 0xFF in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def _encoded(masks: Masks) -> dict[str, Any]:

@@ -241,7 +241,9 @@ def test_a_database_of_another_make_is_refused(tmp_path: Path, statement: str) -
             use()
 
 
-@pytest.mark.parametrize("name", ["run.json", "run.json.partial", "run.sqlite", "lock", "images", "images/m"])
+@pytest.mark.parametrize(
+    "name", ["run.json", "run.json.partial", "run.sqlite", "detections.sqlite", "lock", "images", "images/m"]
+)
 def test_a_link_cannot_lead_writes_out_of_the_folder(tmp_path: Path, name: str) -> None:
     with RunStore(tmp_path / "run", SETTINGS) as store:
         add(store)

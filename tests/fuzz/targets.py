@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import yaml
 from hypothesis import strategies as st
 
 from amdm.config import MethodSettings, Profile, load_profile
+from amdm.layout import Layout
 from amdm.layout_file import read_layout
 from amdm.style_image import load_style
 from bench.commands.options import integers, numbers, shard_of
@@ -84,6 +87,7 @@ def targets(run: Path) -> dict[str, Target]:
         "run.sqlite, values": Target(
             st.tuples(_actions(), _statements()), lambda case, folder: _run_values(run, case, folder), 2
         ),
+        "whole runs": Target(changed(LAYOUTS).map(as_json), _whole_run, 2),
         **file_targets(run),
     }
 
@@ -96,6 +100,7 @@ def small_job(folder: Path) -> Iterator[Path]:
         patch("bench.job.make_judge", BlobDetector),
         patch("bench.merge.circumstances", lambda: {"git": None, "machine": "m", "driver": None}),
         patch("bench.external_job.circumstances", lambda: {"git": None, "machine": "m", "driver": None}),
+        patch("bench.job.circumstances", lambda: {"git": None, "machine": "m", "driver": None}),
     ):
         job = Job("mini", "mini", ("migc",), (0,), 8, 5)
         yield run_job(job, folder / "run", folder / "reports", 1)[0]
@@ -104,6 +109,20 @@ def small_job(folder: Path) -> Iterator[Path]:
 def _layout_set(content: bytes, folder: Path) -> None:
     (folder / "set.json").write_bytes(content)
     read_layouts(folder / "set.json").subset(5)
+
+
+def _whole_run(content: bytes, folder: Path) -> None:
+    """Captions, ids and labels become file names, records, tables and captions of pictures."""
+    (folder / "set.json").write_bytes(content)
+    job = Job("mini", str(folder / "set.json"), ("migc",), (0,), 2, None, detector="mini")
+    with patch("bench.job.make_generator", lambda job: _blank):
+        run_job(job, folder / "run", folder / "reports", 1)
+    assert verify_run(folder / "run") == []
+
+
+def _blank(method: str, layouts: Sequence[Layout], keys: Sequence[str]) -> SimpleNamespace:
+    images = np.zeros((len(layouts), 64, 64, 3), np.uint8)
+    return SimpleNamespace(images=images, finite=[True] * len(layouts), evaluations={})
 
 
 def _migc_set(content: bytes, folder: Path) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from amdm.errors import InputError
 from bench.detection.cache import CachedDetector
 from bench.detection.detector import Found, Prompt
 from bench.judge import Masks, Verdict
@@ -102,10 +101,51 @@ def test_a_damaged_answer_is_computed_again(tmp_path: Path, answer: str) -> None
     assert verdicts(tmp_path / "c", FACTS, never) == expected
 
 
-def test_a_file_that_is_no_cache_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "c").write_bytes(b"not a database" * 100)
-    with pytest.raises(InputError, match="is no cache of detections"):
-        verdicts(tmp_path / "c", FACTS)
+ENDLESS = """DROP TABLE answers;
+CREATE VIEW answers AS WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n) SELECT k AS key, k AS answer,
+k AS sha256 FROM n"""
+TRIGGER = "CREATE TRIGGER t AFTER INSERT ON answers BEGIN DELETE FROM answers; END"
+
+
+def test_a_damaged_cache_is_begun_anew(tmp_path: Path) -> None:
+    expected = verdicts(tmp_path / "c", FACTS)
+    whole = (tmp_path / "c").read_bytes()
+    for content in (b"not a database" * 100, whole[:-300], whole[:100] + b"\xff" * 4000 + whole[4100:]):
+        (tmp_path / "c").write_bytes(content)
+        (tmp_path / "c-journal").write_bytes(b"of another file")
+        assert verdicts(tmp_path / "c", FACTS) == expected
+        assert verdicts(tmp_path / "c", FACTS, never) == expected
+
+
+@pytest.mark.parametrize("statements", [ENDLESS, TRIGGER, "CREATE TABLE other (a)"])
+def test_a_cache_with_other_content_is_begun_anew(tmp_path: Path, statements: str) -> None:
+    expected = verdicts(tmp_path / "c", FACTS)
+    with sqlite3.connect(tmp_path / "c") as database:
+        database.executescript(statements)
+    assert verdicts(tmp_path / "c", FACTS) == expected
+    with sqlite3.connect(tmp_path / "c") as database:
+        assert database.execute("SELECT name FROM sqlite_master").fetchall() == [("answers",)]
+
+
+def test_a_cache_that_is_damaged_while_it_is_used_is_begun_anew(tmp_path: Path) -> None:
+    cached = CachedDetector(tmp_path / "c", FACTS, None, CountingDetector)
+    expected = judge_images(cached, IMAGES, PICTURES)
+    (tmp_path / "c").write_bytes((tmp_path / "c").read_bytes()[:5000])
+    assert judge_images(cached, IMAGES, PICTURES) == expected
+
+
+def test_a_full_disk_leaves_the_cache_as_it_is(tmp_path: Path) -> None:
+    verdicts(tmp_path / "c", FACTS)
+    before = (tmp_path / "c").read_bytes()
+
+    def full(_: sqlite3.Connection) -> None:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        CachedDetector(tmp_path / "c", FACTS, None, never)._use(full)
+    assert (tmp_path / "c").read_bytes() == before
 
 
 def test_several_writers_share_one_cache(tmp_path: Path) -> None:
