@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from amdm.loading import ModelSet
 
 INDEX = "amdm.json"
 FORMAT = 1
+_FILE_NAME = re.compile(r"model[A-Za-z0-9-]{0,40}\.safetensors")
 
 
 def save_models(models: ModelSet, folder: Path, about: dict[str, Any]) -> None:
@@ -54,6 +56,12 @@ def read_index(folder: Path) -> dict[str, Any]:
     for name, kind in kinds.items():
         if not isinstance(content, dict) or not isinstance(content.get(name), kind):
             raise InputError(f"must be a {kind.__name__}", file=path, field=name)
+    for name in ("files", "aliases"):
+        if not all(isinstance(value, str) for value in content[name].values()):
+            raise InputError("must hold texts", file=path, field=name)
+    for name in content["files"]:
+        if not _FILE_NAME.fullmatch(name):
+            raise InputError("is no name of a weight file", file=path, field=f"files.{name}")
     if content["format"] != FORMAT:
         raise InputError(f"is {content['format']}; this version reads {FORMAT}", file=path, field="format")
     return content
@@ -69,7 +77,7 @@ def fill_models(models: ModelSet, folder: Path, index: dict[str, Any], dtype: to
     """
     tensors: dict[str, torch.Tensor] = {}
     for name, digest in index["files"].items():
-        path = folder / Path(str(name)).name
+        path = folder / name
         if not path.is_file() or _sha256(path) != digest:
             raise InputError("is absent, or not the file that was saved", file=path)
         try:

@@ -7,6 +7,7 @@ are replaced by :class:`StandIn`, which does nothing and keeps nothing.
 
 from __future__ import annotations
 
+import pickletools
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -30,8 +31,11 @@ _REPLACEABLE = re.compile(
 )
 """What may be stood in for, as torch spells globals; all else that torch does not know is refused."""
 
-_PICKLE_LIMIT = 64 * 2**20
-"""Bytes of data.pkl; tensors lie outside of it, and a thousand of them take about 200 kB."""
+_PICKLE_LIMIT = 2 * 2**20
+"""Bytes of data.pkl; tensors lie outside of it, and a thousand of them take about 200 kB. Reading takes seconds a MiB."""
+
+_TUPLE_LIMIT = 10**6
+"""Items of a tuple, those of tuples in it included."""
 
 
 class StandIn:
@@ -102,8 +106,43 @@ def _check_archive(path: Path) -> None:
         raise InputError("is damaged: its table of records cannot be read", file=path) from error
     if any(record.compress_type != zipfile.ZIP_STORED for record in records):
         raise InputError("holds compressed records, which torch.save does not write", file=path)
-    if any(record.file_size > _PICKLE_LIMIT for record in records if record.filename.endswith("data.pkl")):
+    pickles = [record for record in records if record.filename.endswith("data.pkl")]
+    if any(record.file_size > _PICKLE_LIMIT for record in pickles):
         raise InputError(f"holds a pickle of more than {_PICKLE_LIMIT >> 20} MiB", file=path)
+    for record in pickles:
+        with zipfile.ZipFile(path) as archive:
+            largest = _guarded(path, lambda: _largest_tuple(archive.read(record)))  # noqa: B023
+        if largest > _TUPLE_LIMIT:
+            raise InputError(f"holds a tuple of more than {_TUPLE_LIMIT:,} items", file=path)
+
+
+def _largest_tuple(pickled: bytes) -> int:
+    """Items of the largest tuple that a pickle makes; it stops at one beyond the limit.
+
+    A hundred bytes can make one that never ends to be hashed, as the key of a mapping: each holds the one before twice.
+    Raises IndexError, KeyError or ValueError for what is no pickle.
+    """
+    stack, marks, memo, largest = list[int](), list[int](), dict[object, int](), 0
+    for opcode, argument, _ in pickletools.genops(pickled):
+        if opcode.name == "MARK":
+            marks.append(len(stack))
+        elif opcode.name in ("PUT", "BINPUT", "LONG_BINPUT"):
+            memo[argument] = stack[-1]
+        elif opcode.name == "MEMOIZE":
+            memo[len(memo)] = stack[-1]
+        elif opcode.name in ("GET", "BINGET", "LONG_BINGET"):
+            stack.append(memo[argument])
+        else:
+            before = opcode.stack_before
+            marked = pickletools.markobject in before
+            start = marks.pop() if marked else len(stack) - len(before)
+            size = 1 + sum(stack[start:]) if opcode.name.startswith("TUPLE") else 1
+            largest = max(largest, size)
+            if largest > _TUPLE_LIMIT:
+                break
+            del stack[start - (before.index(pickletools.markobject) if marked else 0) :]
+            stack += [size] * len(opcode.stack_after)
+    return largest
 
 
 @contextmanager

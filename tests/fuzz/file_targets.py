@@ -42,6 +42,7 @@ PICKLES = (
     b"\x80\x02}X\x01\x00\x00\x00acomegaconf.dictconfig\nDictConfig\n)\x81}X\x01\x00\x00\x00bK\x01sbs.",
     b"\x80\x02}X\x01\x00\x00\x00actorch.nn.modules.linear\nLinear\nK\x02K\x02\x86Rs.",
     b"\x80\x02c__builtin__\nbytearray\n\x8a\x08\x00\x00\x00\x00\x00\x00\x00\x40\x85R.",
+    b"\x80\x02}()q\x00" + b"".join(b"h%ch%c\x86q%c" % (k, k, k + 1) for k in range(41)) + b"u.",
     b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00]\x94(h\x00h\x00h\x00e.",
 )
 """Data that a checkpoint's pickle may hold; places in them are changed as well."""

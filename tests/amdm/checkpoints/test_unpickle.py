@@ -82,6 +82,25 @@ def test_what_bears_a_replaceable_name_does_nothing(tmp_path: Path, name: bytes,
         read_checkpoint(tmp_path / "bad.pth")
 
 
+@pytest.mark.parametrize("depth", [3, 40, 100])
+def test_tuples_that_hold_each_other_are_not_unfolded(tmp_path: Path, depth: int) -> None:
+    chain = b")q\x00" + b"".join(b"h%ch%c\x86q%c" % (k, k, k + 1) for k in range(depth))
+    keys = b"\x80\x02}(" + chain + (b"" if depth % 2 else b"K\x01") + b"u."
+    _write(tmp_path / "bad.pth", keys)
+    if depth == 3:
+        assert len(read_checkpoint(tmp_path / "bad.pth")) == 2
+        return
+    with pytest.raises(InputError, match=r"bad\.pth: holds a tuple of more than 1,000,000 items"):
+        read_checkpoint(tmp_path / "bad.pth", stand_ins=True)
+
+
+def test_wide_tuples_count_too(tmp_path: Path) -> None:
+    one = b"(" + b"K\x01" * 2000 + b"tq\x00"
+    _write(tmp_path / "bad.pth", b"\x80\x02}(" + one + b"(" + b"h\x00" * 2000 + b"tu.")
+    with pytest.raises(InputError, match="holds a tuple of more than"):
+        read_checkpoint(tmp_path / "bad.pth")
+
+
 def test_classes_that_other_code_registered_as_safe_are_not_made(tmp_path: Path) -> None:
     torch.save({"a": _Registered()}, tmp_path / "bad.pth")
     before = set(torch.serialization.get_safe_globals())
