@@ -32,7 +32,7 @@ _REPLACEABLE = re.compile(
 """What may be stood in for, as torch spells globals; all else that torch does not know is refused."""
 
 _PICKLE_LIMIT = 2 * 2**20
-"""Bytes of data.pkl; tensors lie outside of it, and a thousand of them take about 200 kB. Reading takes seconds a MiB."""
+"""Bytes of data.pkl; tensors lie outside of it. A thousand of them take about 200 kB, and a MiB seconds to read."""
 
 _TUPLE_LIMIT = 10**6
 """Items of a tuple, those of tuples in it included."""
