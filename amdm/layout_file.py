@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from amdm.errors import InputError
+from amdm.files import read_json
 from amdm.layout import Instance, Interaction, Layout
 
-LARGEST_FILE = 16 * 2**20
-"""Bytes; a layout of a thousand instances has a hundredth of it."""
+LARGEST_FILE = 2**20
+"""Bytes; a layout of a thousand instances has a tenth of it."""
 
 FIELDS = ("caption", "segment", "interactions", "style")
 
@@ -25,7 +25,7 @@ def read_layout(path: Path) -> tuple[Layout, Path | None]:
     Raises:
         InputError: naming the file and the field that is missing, unknown or wrong.
     """
-    content = _read_json(path)
+    content = read_json(path, LARGEST_FILE)
     try:
         if not isinstance(content, dict):
             raise InputError("must be a JSON object")
@@ -42,15 +42,6 @@ def read_layout(path: Path) -> tuple[Layout, Path | None]:
     except InputError as error:
         raise error.within(file=path) from None
     return layout, None if style is None else path.parent / style
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise InputError(f"has more than {LARGEST_FILE} bytes", file=path)
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError("cannot be read as JSON", file=path) from error
 
 
 def _each(items: Any, name: str, read: Any) -> Sequence[Any]:

@@ -152,7 +152,8 @@ def weight_digests(profile: str) -> dict[str, str]:
 
 def hashed_weights(profile: str) -> dict[str, str]:
     """SHA-256 of the same files as they lie there now, whatever was recorded of them."""
-    from amdm.checkpoints.store import read_lock, sha256, weights_dir
+    from amdm.checkpoints.store import read_lock, weights_dir
+    from amdm.files import sha256
 
     if profile == "mini":
         from amdm.mini.models import WEIGHTS

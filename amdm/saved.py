@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from pathlib import Path
@@ -15,10 +14,12 @@ from safetensors.torch import load_file
 from torch import nn
 
 from amdm.errors import InputError
+from amdm.files import read_json, sha256
 from amdm.loading import ModelSet
 
 INDEX = "amdm.json"
 FORMAT = 1
+LARGEST_INDEX = 16 * 2**20
 _FILE_NAME = re.compile(r"model[A-Za-z0-9-]{0,40}\.safetensors")
 
 
@@ -36,7 +37,7 @@ def save_models(models: ModelSet, folder: Path, about: dict[str, Any]) -> None:
             aliases[name] = owner
     (folder / INDEX).unlink(missing_ok=True)  # a folder without it is not a saved pipeline
     save_torch_state_dict(tensors, folder, max_shard_size="5GB")
-    files = {path.name: _sha256(path) for path in sorted(folder.glob("model*.safetensors"))}
+    files = {path.name: sha256(path) for path in sorted(folder.glob("model*.safetensors"))}
     content = {"format": FORMAT, **about, "files": files, "aliases": aliases}
     (folder / INDEX).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
@@ -48,10 +49,7 @@ def read_index(folder: Path) -> dict[str, Any]:
         InputError: the folder is no saved pipeline, or its index lacks a field.
     """
     path = folder / INDEX
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError("is no saved pipeline: it cannot be read as JSON", file=path) from error
+    content = read_json(path, LARGEST_INDEX)
     kinds = {"format": int, "profile": str, "preset": str, "settings": dict, "files": dict, "aliases": dict}
     for name, kind in kinds.items():
         if not isinstance(content, dict) or not isinstance(content.get(name), kind):
@@ -78,7 +76,7 @@ def fill_models(models: ModelSet, folder: Path, index: dict[str, Any], dtype: to
     tensors: dict[str, torch.Tensor] = {}
     for name, digest in index["files"].items():
         path = folder / name
-        if not path.is_file() or _sha256(path) != digest:
+        if not path.is_file() or sha256(path) != digest:
             raise InputError("is absent, or not the file that was saved", file=path)
         try:
             tensors |= load_file(path)
@@ -117,8 +115,3 @@ def _put(models: ModelSet, name: str, tensor: torch.Tensor) -> None:
         module._parameters[leaf] = tensor
     else:
         module._buffers[leaf] = tensor
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import importlib
 import inspect
+import io
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,12 +18,14 @@ import numpy as np
 from PIL import Image
 
 from amdm.errors import InputError
+from amdm.files import read_limited, sha256
 from amdm.layout import Layout
 from amdm.noise import keyed_generator
 from bench.generation import Generator
 from bench.layouts.layout_set import LayoutSet
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+LARGEST_MAPPING = 16 * 2**20
 TWIN_PREFIX = "anno_"
 """Official scripts write an annotated twin beside each picture."""
 
@@ -57,7 +60,7 @@ def callable_digest(name: str) -> str:
     source = inspect.getsourcefile(inspect.unwrap(load_callable(name)))
     if source is None:
         raise InputError(f"the source of {name!r} is not to be found", field="generator")
-    return hashlib.sha256(Path(source).read_bytes()).hexdigest()
+    return sha256(Path(source))
 
 
 def callable_generator(name: str) -> Generator:
@@ -104,7 +107,7 @@ class FoundImages:
 
     def digest(self) -> str:
         """SHA-256 over the layouts and the contents of their files."""
-        lines = (f"{k} {hashlib.sha256(path.read_bytes()).hexdigest()}\n" for k, path in sorted(self.paths.items()))
+        lines = (f"{k} {sha256(path)}\n" for k, path in sorted(self.paths.items()))
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -147,10 +150,10 @@ def find_images(folder: Path, layout_set: LayoutSet, mapping: Path | None = None
 
 
 def _mapped(path: Path) -> dict[str, str]:
+    content = read_limited(path, LARGEST_MAPPING)
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
-    except (OSError, ValueError, csv.Error) as error:
+        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8"), newline=""), strict=True))
+    except (ValueError, csv.Error) as error:
         raise InputError("cannot be read as CSV", file=path) from error
     named: dict[str, str] = {}
     for k, row in enumerate(rows, start=2):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from bench.store import (
     VERDICT_COLUMNS,
     RunStore,
     first_difference,
+    picture_digest,
     read_run_info,
     read_table,
     stored_file,
@@ -103,10 +103,9 @@ def _pictures(part: Path, samples: pd.DataFrame) -> Iterator[tuple[str, bytes]]:
     """(name in the folder, content) of each picture. Raises InputError where one is not as recorded."""
     for row in samples[samples["status"] == "ok"].to_dict("records"):
         path = stored_file(part, row["image"])
-        content = path.read_bytes() if path is not None and path.is_file() else b""
-        if hashlib.sha256(content).hexdigest() != row["sha256"]:
+        if path is None or picture_digest(part, row["image"]) != row["sha256"]:
             raise InputError("is not the picture that was recorded", file=part, field=str(row["image"]))
-        yield row["image"], content
+        yield row["image"], path.read_bytes()
 
 
 def _rows(table: pd.DataFrame, columns: Sequence[str]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from amdm.errors import InputError
+from amdm.files import read_json
 from bench.compare import INSTANCE, flipped_instances
 from bench.job import read_run
 from bench.metrics import AVERAGE, metric_table
@@ -21,6 +22,7 @@ TOLERANCE = {f"{metric}{place}": points for metric in GATED for place, points in
 """Points that ISR and mIoU may fall. Identical code on identical hardware falls by 0; other hardware rounds otherwise
 and flips borderline instances."""
 
+LARGEST_FILE = 64 * 2**20
 _COLUMNS = [*INSTANCE, "level", "detected", "iou", "success", "attr", "miou"]
 _FLAGS = {"detected": bool, "success": bool, "attr": bool}
 
@@ -142,10 +144,7 @@ def _metrics(verdicts: pd.DataFrame) -> dict[str, float]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError("cannot be read as JSON", file=path) from error
+    content = read_json(path, LARGEST_FILE)
     if not isinstance(content, dict):
         raise InputError("is not a JSON object", file=path)
     for field, kind in (("layouts", str), ("layout_hash", str), ("verdicts", list), ("history", list)):

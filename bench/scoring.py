@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -11,17 +12,20 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from amdm.errors import InputError
+from amdm.files import read_limited
 from bench.attempts import attempt, show_events
 from bench.detection.detector import Detector, Found, Prompt
 from bench.engines.local import run_tasks
 from bench.judge import Verdict, judge_placed, place_instance, to_canvas
 from bench.layouts.layout_set import Entry
-from bench.store import RunStore, read_table, stored_file
+from bench.store import LARGEST_PICTURE, RunStore, read_table, stored_file
 
 SCORING_BATCH = 16
+MOST_PIXELS = 8192 * 8192
 
 
 @dataclass(frozen=True)
@@ -150,11 +154,16 @@ def verdict_row(method: str, seed: int, entry: Entry, instance: int, verdict: Ve
 
 
 def read_image(path: Path) -> np.ndarray:
-    """uint8 RGB (H, W, 3). Raises InputError where the file is no readable picture."""
+    """uint8 RGB (H, W, 3). Raises InputError where the file is no readable picture, or a huge one."""
+    content = read_limited(path, LARGEST_PICTURE)
     try:
-        image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, cv2.error) as error:
-        raise InputError("cannot be read", file=path) from error
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as header:
+            width, height = header.size
+        if width * height > MOST_PIXELS:
+            raise InputError(f"has more than {MOST_PIXELS:,} pixels", file=path)
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    except (OSError, SyntaxError, Image.DecompressionBombError, cv2.error) as error:
+        raise InputError("is not a picture", file=path) from error
     if image is None:
         raise InputError("is not a picture", file=path)
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))

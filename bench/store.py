@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 
 from amdm.errors import InputError
+from amdm.files import read_json, sha256
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS samples (
@@ -55,6 +56,8 @@ DATABASE = "run.sqlite"
 OWN_FILES = ("run.json", "run.json.partial", DATABASE, f"{DATABASE}-journal", "lock")
 LARGEST_DATABASE = 512 * 2**20
 """Bytes; a run of 800 layouts, ten methods and ten seeds has a tenth of it."""
+LARGEST_INFO = 16 * 2**20
+LARGEST_PICTURE = 64 * 2**20
 PROGRESS_FIELDS = (
     *("started", "finished", "status", "command", "forced", "workers", "merged", "taken_from"),
     *("git", "machine", "driver"),
@@ -107,7 +110,7 @@ class RunStore:
         rows = self._database.execute(
             "SELECT method, layout_index, seed, image, sha256 FROM samples WHERE status = 'ok'"
         )
-        return {(m, i, s) for m, i, s, image, digest in rows if _sha256(stored_file(self.folder, image)) == digest}
+        return {(m, i, s) for m, i, s, image, digest in rows if picture_digest(self.folder, image) == digest}
 
     def failed_samples(self) -> set[tuple[str, int, int]]:
         """Samples that were given up."""
@@ -182,10 +185,7 @@ class RunStore:
 def read_run_info(folder: Path) -> dict[str, Any]:
     """run.json. Raises InputError where it cannot be read."""
     path = folder / "run.json"
-    try:
-        info = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError("cannot be read as JSON", file=path) from error
+    info = read_json(path, LARGEST_INFO)
     if not isinstance(info, dict):
         raise InputError("is not a JSON object", file=path)
     return info
@@ -233,6 +233,12 @@ def stored_file(folder: Path, name: object) -> Path | None:
         return None
     path = (folder / name).resolve()
     return path if path.is_relative_to(folder.resolve() / "images") else None
+
+
+def picture_digest(folder: Path, name: object) -> str | None:
+    """SHA-256 of a stored picture; None where it is absent, or larger than any picture."""
+    path = stored_file(folder, name)
+    return sha256(path) if path is not None and path.is_file() and path.stat().st_size <= LARGEST_PICTURE else None
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -330,10 +336,6 @@ def _safe(text: str) -> str:
 def _bytes(text: str) -> bytes:
     """UTF-8, also of half a surrogate pair, which JSON can hold."""
     return text.encode("utf-8", "surrogatepass")
-
-
-def _sha256(path: Path | None) -> str | None:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path is not None and path.is_file() else None
 
 
 def first_difference(field: str, before: Any, now: Any) -> tuple[str, str, str]:

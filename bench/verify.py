@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from amdm.loading import hashed_weights
 from bench.detection import registry
 from bench.job import Job, RunFacts, read_run
 from bench.layouts.layout_set import LayoutSet
-from bench.store import read_run_info, read_table, stored_file
+from bench.store import picture_digest, read_run_info, read_table, stored_file
 
 PROVENANCE = (
     *("python", "packages", "git", "sources", "device", "device_name", "driver", "machine", "dtype"),
@@ -99,7 +98,7 @@ def _pictures(folder: Path, samples: pd.DataFrame) -> list[str]:
         known.add(path)
         if path is None or not path.is_file():
             problems.append(f"{row['image']}: is absent")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != row["sha256"]:
+        elif picture_digest(folder, row["image"]) != row["sha256"]:
             problems.append(f"{row['image']}: is not the picture that was recorded")
     stray = {path.resolve() for path in (folder / "images").rglob("*") if path.is_file()} - known
     return problems + _counted("files under images/ that no record names", stray)

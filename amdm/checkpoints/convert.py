@@ -6,7 +6,6 @@ None of these was tried on the published files: names and top-level entries come
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
@@ -23,6 +22,7 @@ from amdm.checkpoints.matching import require_match
 from amdm.checkpoints.migc import convert_migc
 from amdm.checkpoints.unpickle import read_checkpoint, tensors_of
 from amdm.errors import InputError
+from amdm.files import sha256
 
 State = Mapping[str, torch.Tensor]
 Parts = Mapping[str, State]
@@ -139,7 +139,7 @@ def _write(target: Path, parts: Parts, sources: Mapping[str, Path]) -> list[Path
             fresh = Path(scratch) / "fresh"
             fresh.mkdir()
             for part, state in parts.items():
-                about = {"source_sha256": _sha256(sources[part])}  # one entry: several are written in no fixed order
+                about = {"source_sha256": sha256(sources[part])}  # one entry: several are written in no fixed order
                 save_file({name: value.contiguous() for name, value in state.items()}, fresh / names[part], about)
             if target.exists():
                 target.rename(Path(scratch) / "replaced")
@@ -155,8 +155,3 @@ def _require_replaceable(target: Path, names: Collection[str]) -> None:
     others = sorted(path.name for path in target.glob("*") if path.name not in names)
     if others:
         raise InputError(f"holds {others[0]}, which no conversion wrote; name another folder", file=target)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import tempfile
@@ -14,8 +13,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from amdm.checkpoints.catalogue import WeightFile
 from amdm.errors import InputError
+from amdm.files import read_limited, sha256
 
 LOCK = "weights.lock.json"
+LARGEST_LOCK = 2**20
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ def read_lock(folder: Path) -> dict[str, Seen]:
     if not path.exists():
         return {}
     try:
-        return TypeAdapter(dict[str, Seen]).validate_json(path.read_bytes(), strict=True)
-    except (OSError, ValidationError) as error:
+        return TypeAdapter(dict[str, Seen]).validate_json(read_limited(path, LARGEST_LOCK), strict=True)
+    except ValidationError as error:
         raise InputError("cannot be read; delete it to record all files anew", file=path) from error
 
 
@@ -123,12 +124,6 @@ def require_inside(path: Path, folder: Path) -> None:
 def is_there(wanted: WeightFile, folder: Path) -> bool:
     """Whether the file lies where it should; nothing is hashed."""
     return (folder / wanted.place).is_file()
-
-
-def sha256(path: Path) -> str:
-    """Of a file of any size."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _compare(path: Path, digest: str, published: str, seen: Seen | None) -> None:

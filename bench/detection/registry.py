@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from amdm.checkpoints.catalogue import DINO, SAM
-from amdm.checkpoints.store import sha256
 from amdm.errors import InputError
+from amdm.files import sha256
 from bench.detection.detector import Detector
 from bench.judge import OFFICIAL_CANVAS
 

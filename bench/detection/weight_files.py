@@ -6,8 +6,9 @@ import hashlib
 from pathlib import Path
 
 from amdm.checkpoints.catalogue import WeightFile, files_of
-from amdm.checkpoints.store import read_lock, require, sha256, weights_dir
+from amdm.checkpoints.store import read_lock, require, weights_dir
 from amdm.errors import InputError
+from amdm.files import sha256
 
 NEEDED = ("model.safetensors", "config.json", "tokenizer.json")
 """Of a repository's files. The numbers of the protocol stand in the code, not in preprocessor_config.json."""

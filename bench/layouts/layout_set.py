@@ -148,12 +148,15 @@ def content_hash(entries: Iterable[Entry]) -> str:
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
+def check_level(level: int, key: str) -> None:
+    """Raise InputError for a number of instances that no layout of this benchmark has."""
+    if not MIN_INSTANCES <= level <= MAX_INSTANCES:
+        allowed = f"{MIN_INSTANCES} to {MAX_INSTANCES}"
+        raise InputError(f"{level} instances; a layout of this benchmark has {allowed}", field=f"{key}.segment")
+
+
 def _check_entry(entry: Entry, vocabulary: Vocabulary) -> None:
-    if not MIN_INSTANCES <= entry.level <= MAX_INSTANCES:
-        raise InputError(
-            f"{entry.level} instances; a layout of this benchmark has {MIN_INSTANCES} to {MAX_INSTANCES}",
-            field=f"{entry.key}.segment",
-        )
+    check_level(entry.level, entry.key)
     for k, label in enumerate(entry.labels):
         for kind, word, known in (
             ("colour", label.colour, vocabulary.colours),

@@ -10,12 +10,17 @@ from typing import Any
 import yaml
 
 from amdm.errors import InputError
+from amdm.files import read_limited
 from amdm.layout import Instance, Layout, checked_box
-from bench.layouts.layout_set import Entry, Label, LayoutSet
+from bench.layouts.layout_set import MAX_INSTANCES, Entry, Label, LayoutSet, check_level
 from bench.layouts.vocabulary import COCO, MINI, Vocabulary
 
-LARGEST_FILE = 512 * 2**20
+LARGEST_ANNOTATIONS = 512 * 2**20
 """Bytes; COCO's captions and instances have less."""
+LARGEST_SET = 16 * 2**20
+"""Bytes; 800 layouts have 400,000."""
+LARGEST_YAML = 4 * 2**20
+"""Bytes; MIGC's file of 800 layouts has 400,225, and each takes ten times as long to read as one of JSON."""
 MAX_DEPTH = 8
 """Of a YAML file; MIGC's has a depth of 4."""
 
@@ -47,17 +52,21 @@ def read_json(path: Path, name: str) -> LayoutSet:
         InputError: unreadable, not JSON, a missing key, a bad box, label, colour, category or number of instances,
             a duplicate key, an empty set.
     """
-    records = read_object(path)
+    records = read_object(path, LARGEST_SET)
     try:
         return parse_records(records, name)
     except InputError as error:
         raise error.within(file=path) from None
 
 
-def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object. Raises InputError for anything else, and for a duplicate key at any depth."""
+def read_object(path: Path, most: int = LARGEST_ANNOTATIONS) -> dict[str, Any]:
+    """A JSON object of at most ``most`` bytes.
+
+    Raises:
+        InputError: it is anything else, or holds a duplicate key at any depth.
+    """
     try:
-        content = json.loads(_text(path), object_pairs_hook=_without_duplicates)
+        content = json.loads(_text(path, most), object_pairs_hook=_without_duplicates)
     except InputError as error:
         raise error.within(file=path) from None
     except (ValueError, RecursionError) as error:
@@ -77,14 +86,14 @@ def read_migc(captions: Path, annotations: Path, name: str) -> LayoutSet:
         InputError: as :func:`read_json`; a caption without annotation or the reverse.
     """
     try:
-        annotated = _yaml(_text(annotations))
+        annotated = _yaml(_text(annotations, LARGEST_YAML))
     except InputError as error:
         raise error.within(file=annotations) from None
     except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"not YAML: {error}", file=annotations) from None
     if not isinstance(annotated, dict):
         raise InputError("must be one mapping, caption → boxes", file=annotations)
-    lines = _text(captions).splitlines()
+    lines = _text(captions, LARGEST_SET).splitlines()
     for number, caption in enumerate(lines, 1):
         if caption not in annotated:
             raise InputError(f"no such caption in {annotations.name}", file=captions, field=f"line {number}")
@@ -122,7 +131,10 @@ def parse_records(records: Records, name: str) -> LayoutSet:
 def _entry(index: int, key: str, record: Any) -> Entry:
     caption = _member(record, "caption", str, _whole(key, "key"))
     instances = []
-    for k, one in enumerate(_member(record, "segment", list, key)):
+    segment = _member(record, "segment", list, key)
+    if len(segment) > MAX_INSTANCES:  # a hundred thousand of them need not be read to be too many
+        check_level(len(segment), key)
+    for k, one in enumerate(segment):
         place = f"{key}.segment[{k}]"
         label, box = _member(one, "label", str, place), _member(one, "bbox", list, place)
         try:
@@ -182,9 +194,16 @@ def _without_duplicates(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
 
 
 def _yaml(text: str) -> Any:
-    """The content of a YAML text, safely loaded. The C loader's recursion has no bound, so depth is checked first."""
+    """The content of a YAML text, safely loaded.
+
+    The C loader's recursion has no bound, and aliases make a large value of a short text: both are checked first.
+    """
     depth = 0
     for event in yaml.parse(text, _StrictLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise InputError(
+                "holds an alias (*name), which no layout file needs", field=f"line {event.start_mark.line + 1}"
+            )
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
             raise InputError(f"nested deeper than {MAX_DEPTH}")
@@ -200,16 +219,9 @@ class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ign
         return mapping
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, most: int) -> str:
+    content = read_limited(path, most)
     try:
-        if path.exists() and not path.is_file():
-            raise InputError("is not a file", file=path)  # a pipe or a device can be read for ever
-        if path.stat().st_size > LARGEST_FILE:
-            raise InputError(f"has more than {LARGEST_FILE} bytes", file=path)
-        return path.read_text(encoding="utf-8")
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(error.strerror or "cannot be read", file=path) from None
-    except ValueError:  # of the content, or of a name that holds NUL
+        return content.decode("utf-8")
+    except ValueError:
         raise InputError("not UTF-8 text", file=path) from None

@@ -10,8 +10,9 @@ from safetensors.torch import save_file
 
 from amdm.checkpoints.catalogue import file_named
 from amdm.checkpoints.converted import convert_all, converted_place, require_converted
-from amdm.checkpoints.store import LOCK, sha256
+from amdm.checkpoints.store import LOCK
 from amdm.errors import InputError
+from amdm.files import sha256
 
 
 @pytest.fixture

@@ -97,8 +97,15 @@ def test_bad_json(tmp_path: Path, content: Any, message: str) -> None:
     assert str(caught.value).startswith(f"{path}: {message}") and "\n" not in str(caught.value)
 
 
+def test_a_hundred_thousand_instances_are_not_read(tmp_path: Path) -> None:
+    segment = [{"label": "a red circle", "bbox": [0, 0, 1, 1]}] * 6 + ["not even looked at"] * 100_000
+    path = write(tmp_path / "bad.json", {"k": {"caption": "c", "segment": segment}})
+    with pytest.raises(InputError, match=r"k\.segment: 100006 instances; a layout of this benchmark has 2 to 6"):
+        read_json(path, "bad")
+
+
 def test_unreadable_files(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"none\.json: No such file"):
+    with pytest.raises(InputError, match=r"none\.json: is absent"):
         read_json(tmp_path / "none.json", "none")
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match=r"bytes\.json: not UTF-8"):
@@ -139,6 +146,8 @@ def test_migc_pair(tmp_path: Path) -> None:
         (CAPTION, "? [1, 2]\n: 3\n", "m_anno.yaml: not YAML"),
         (CAPTION, "[" * 300_000, "m_anno.yaml: nested deeper than 8"),
         (CAPTION, "- 1", "m_anno.yaml: must be one mapping"),
+        (CAPTION, "a: &x [1]\nb: *x", "m_anno.yaml: *x: is an alias"),
+        (CAPTION, "a: {<<: [&e {k: v}, *e, *e]}", "m_anno.yaml: *e: is an alias"),
         (CAPTION, YAML + YAML, f"m_anno.yaml: {CAPTION}: duplicate key"),
         (CAPTION, YAML.replace("  coco_id: '9'\n", ""), f"m_anno.yaml: {CAPTION}.coco_id: missing"),
         (CAPTION, YAML.replace("0.4, 0.4", "0.4, 1.4"), "m_anno.yaml: 9.segment[0].bbox: y2 = 1.4"),
