@@ -71,7 +71,7 @@ def presets(
     from amdm.config import load_profile
 
     loaded = load_profile(profile)
-    shown = {name: loaded.method(name, change or ()).describe() for name in loaded.methods}
+    shown = {name: one.describe() for name, one in loaded.several(tuple(loaded.methods), change or ()).items()}
     typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
 
 

@@ -130,6 +130,8 @@ class MethodSettings(_Strict):
                 raise ValueError(f"settings.{name}: has no settings")
         if len(self.models) > 1 and self.aggregation is None:
             raise ValueError("aggregation: is needed for several models")
+        if len({self.settings[name].num_inference_steps for name in self.models}) > 1:
+            raise ValueError("settings.all.num_inference_steps: models that are aggregated take the same steps")
         return self
 
     @classmethod
@@ -203,6 +205,29 @@ class Profile:
             raise _first_fault(error, self._file if not overrides else None, f"methods.{name}") from None
         except InputError as error:
             raise error.within(file=self._file if not overrides else None, field=f"methods.{name}") from None
+
+    def several(self, names: Sequence[str], overrides: Sequence[str] = ()) -> dict[str, MethodSettings]:
+        """The settings of methods that are compared. What is set of a model, or of the aggregation, goes to the methods
+        that have it.
+
+        Raises:
+            InputError: as :meth:`method`, and for an override that concerns none of them.
+        """
+        own = {name: [text for text in overrides if self._concerns(name, text)] for name in names}
+        found = {name: self.method(name, changes) for name, changes in own.items()}
+        for text in overrides:
+            if not any(text in changes for changes in own.values()):
+                raise InputError(f"concerns none of the methods {', '.join(names)}", field=f"set {text}")
+        return found
+
+    def _concerns(self, name: str, override: str) -> bool:
+        path, _ = _override(override)
+        content: dict[str, Any] = _merged(self.common, self._methods.get(name, {}))
+        if path[0] == "aggregation" and len(path) > 1:
+            return content.get("aggregation") is not None
+        if path[0] == "settings" and len(path) > 1 and path[1] in SETTINGS_OF:
+            return path[1] in content.get("models", ())
+        return True
 
     def _settings(self, content: Mapping[str, Any]) -> dict[str, Any]:
         """Of each model of a method: the profile's, then the method's of all its models, then those of this one."""

@@ -87,7 +87,10 @@ def generate_picture(wanted: Wanted, loading: Loading, on_step: Callable[[Step],
             raise InputError("the latents became NaN or infinite; no picture was written", field=wanted.method)
         target = method.settings.models[0]
         method.models.release("unet")
-        image = to_uint8(method.models.decode(result.latents[target], target))[0]
+        decoded = method.models.decode(result.latents[target], target)
+        if not torch.isfinite(decoded).all():
+            raise InputError("the picture became NaN or infinite; none was written", field=wanted.method)
+        image = to_uint8(decoded)[0]
     return Picture(image, layout)
 
 

@@ -25,7 +25,7 @@ OnStep = Callable[[Step], bool | None]
 
 @dataclass(frozen=True)
 class GeneratedBatch:
-    """Pictures uint8 RGB (B, H, W, 3), which samples had finite latents, evaluations by model, seconds by part."""
+    """Pictures uint8 RGB (B, H, W, 3), whose latents and pixels were finite, evaluations by model, seconds by part."""
 
     images: np.ndarray
     finite: list[bool]
@@ -66,9 +66,11 @@ class Method:
         bound = time.perf_counter()
         result = self.run(branches, on_step)
         sampled = time.perf_counter()
-        images = to_uint8(self.models.decode(result.latents[branches[0].name], self.settings.models[0]))
+        decoded = self.models.decode(result.latents[branches[0].name], self.settings.models[0])
+        finite = (result.finite & torch.isfinite(decoded).flatten(1).all(1)).tolist()
+        images = to_uint8(decoded)
         seconds = {"bind": bound - started, "sample": sampled - bound, "decode": time.perf_counter() - sampled}
-        return GeneratedBatch(images, result.finite.tolist(), result.evaluations, seconds)
+        return GeneratedBatch(images, finite, result.evaluations, seconds)
 
     def run(
         self, branches: Sequence[Branch], on_step: OnStep | None = None, all_models: bool = False
@@ -126,8 +128,7 @@ def load_methods(
     profile_name: str, names: Sequence[str], overrides: Sequence[str] = (), loading: Loading | None = None
 ) -> dict[str, Method]:
     """The named methods of a profile; weights are loaded once. Raises InputError for what is unknown or absent."""
-    profile = load_profile(profile_name)
-    settings = {name: profile.method(name, overrides) for name in names}
+    settings = load_profile(profile_name).several(names, overrides)
     wanted = dict.fromkeys(model for one in settings.values() for model in one.models)
     models = load_models(profile_name, tuple(wanted), loading or Loading())
     return {name: Method(name, one, models) for name, one in settings.items()}

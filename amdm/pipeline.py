@@ -85,6 +85,8 @@ class AMDMPipeline(DiffusionPipeline):
             settings = load_profile(profile).method(preset, overrides)
             models = load_models(profile, tuple(dict.fromkeys(settings.models)), loading)
             return cls(models, settings, profile, preset)
+        if not Path(name_or_path).is_dir():
+            raise InputError(f"{str(name_or_path)!r} is neither mini, paper nor a folder", field="name_or_path")
         if preset is not None or weights_dir is not None or random_weights:
             raise InputError("a saved pipeline has its own preset and weights", field="preset")
         saved = Path(name_or_path)

@@ -85,8 +85,9 @@ def fill_models(models: ModelSet, folder: Path, index: dict[str, Any], dtype: to
     held: dict[str, torch.Tensor] = {}
     for name, tensor in list(_named_tensors(models)):
         owner = index["aliases"].get(name, name)
-        if owner not in tensors or tensors[owner].shape != tensor.shape:
-            raise InputError("is missing or of another shape", file=folder, field=name)
+        saved = tensors.get(owner)
+        if saved is None or saved.shape != tensor.shape or saved.is_floating_point() != tensor.is_floating_point():
+            raise InputError("is missing, or of another shape or kind", file=folder, field=name)
         if owner not in held:
             value = tensors[owner]
             value = value.to(dtype) if dtype is not None and value.is_floating_point() else value

@@ -132,7 +132,7 @@ def run(
         layouts=layouts,
         methods=(name or generator.rpartition(":")[2],),
         seeds=integers(seeds),
-        batch=batch or 4,
+        batch=4 if batch is None else batch,
         limit=limit,
         generator=generator,
         digest=callable_digest(generator),

@@ -32,7 +32,12 @@ def combined_table(runs: Sequence[Path]) -> pd.DataFrame:
             raise InputError("nothing is judged yet", file=run)
         table = table1(verdicts, read_table(run, "samples"), info)
         world = "mini world" if "(mini world)" in info.title else ""
-        about = {"run": name, "layouts": f"{info.layouts} {info.layout_hash[:12]}", "judge": info.judge, "world": world}
+        about = {
+            "run": f"{name} (--force)" if info.forced else name,
+            "layouts": f"{info.layouts} {info.layout_hash[:12]}",
+            "judge": info.judge,
+            "world": world,
+        }
         for k, (column, value) in enumerate(about.items()):
             table.insert(k, column, value)
         tables.append(table)

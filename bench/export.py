@@ -25,7 +25,9 @@ def export_images(run: Path, method: str, seed: int, to: Path) -> int:
         raise InputError("is there already, and is not empty", file=to)
     to.mkdir(parents=True, exist_ok=True)
     for row in chosen.to_dict("records"):
-        path, entry = stored_file(run, row["image"]), entries[row["layout_index"]]
+        path, entry = stored_file(run, row["image"]), entries.get(row["layout_index"])
+        if entry is None:
+            raise InputError(f"names layout {row['layout_index']}, which is not of this run", file=run, field="samples")
         if path is None or not path.is_file():
             raise InputError("is absent", file=run / row["image"])
         image_id = entry.image_id.zfill(6) if entry.image_id.isdigit() else "000000"

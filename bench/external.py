@@ -23,6 +23,8 @@ from amdm.layout import Layout
 from amdm.noise import keyed_generator
 from bench.generation import Generator
 from bench.layouts.layout_set import LayoutSet
+from bench.scoring import MOST_PIXELS
+from bench.store import LARGEST_PICTURE
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 LARGEST_MAPPING = 16 * 2**20
@@ -107,8 +109,14 @@ class FoundImages:
 
     def digest(self) -> str:
         """SHA-256 over the layouts and the contents of their files."""
-        lines = (f"{k} {sha256(path)}\n" for k, path in sorted(self.paths.items()))
+        lines = (f"{k} {_content(path)}\n" for k, path in sorted(self.paths.items()))
         return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _content(path: Path) -> str:
+    """SHA-256; of what is too large for a picture, the size alone."""
+    size = path.stat().st_size
+    return sha256(path) if size <= LARGEST_PICTURE else f"{size} bytes"
 
 
 def find_images(folder: Path, layout_set: LayoutSet, mapping: Path | None = None) -> FoundImages:
@@ -167,7 +175,10 @@ def _mapped(path: Path) -> dict[str, str]:
 
 
 def read_picture(path: Path) -> np.ndarray:
-    """uint8 RGB (H, W, 3). Raises InputError where it cannot be read."""
+    """uint8 RGB (H, W, 3). Raises InputError where it cannot be read, or is larger than what is judged."""
     from amdm.style_image import load_style
 
-    return np.asarray(load_style(path))
+    picture = np.asarray(load_style(path))
+    if picture.shape[0] * picture.shape[1] > MOST_PIXELS:
+        raise InputError(f"has more than {MOST_PIXELS:,} pixels", file=path)
+    return picture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -106,7 +106,7 @@ def generate(
         closing(run_tasks(GroupWorker, (factory, arguments), todo, workers)) as results,
     ):
         for result in results:
-            record_group(store, result)
+            record_group(store, result, whole)
             progress.update(len(result.outcomes))
     return len(store.failed_samples())
 
@@ -139,7 +139,7 @@ def _outcomes(part: Attempt[Entry, Generated]) -> list[Outcome]:
         Outcome(
             entry,
             made.images[k] if made.finite[k] else None,
-            None if made.finite[k] else "NaN or infinity in the latents",
+            None if made.finite[k] else "NaN or infinity in the latents or the picture",
             part.number,
             size,
             part.seconds / size,
@@ -149,10 +149,12 @@ def _outcomes(part: Attempt[Entry, Generated]) -> list[Outcome]:
     ]
 
 
-def record_group(store: RunStore, result: GroupResult) -> None:
-    """Write a group's pictures and records."""
+def record_group(store: RunStore, result: GroupResult, whole: Container[tuple[str, int, int]] = ()) -> None:
+    """Write a group's pictures and records. Samples that were ``whole`` before stay as they are, whatever happened."""
     group, rows = result.group, []
     for one in result.outcomes:
+        if (group.method, one.entry.index, group.seed) in whole:
+            continue
         row: dict[str, Any] = {
             "method": group.method,
             "layout_index": one.entry.index,

@@ -43,6 +43,8 @@ from bench.tables import CEILING
 
 Kind = TypeVar("Kind")
 MOST_SEEDS = 1000
+MOST_SAMPLES = 200_000
+LONGEST_NAME = 200
 DEFAULT_BATCH = {"mini": 16, "paper": 4}
 DEFAULT_LAYOUTS = {"mini": "mini", "paper": "coco-mig-amdm"}
 EXTERNAL = "external"
@@ -92,9 +94,7 @@ class Job:
         if not self.methods:
             raise InputError("names no method", field="methods")
         if self.generator is None:
-            profile = load_profile(self.profile)
-            for name in self.methods:
-                profile.method(name, self.overrides)
+            load_profile(self.profile).several(self.methods, self.overrides)
         elif CEILING in self.methods or len(self.methods) > 1:
             raise InputError(f"must be one name, and not {CEILING!r}", field="methods")
         if len(set(self.methods)) < len(self.methods):
@@ -103,6 +103,8 @@ class Job:
             raise InputError("must be distinct integers of 0 or more", field="seeds")
         if len(self.seeds) > MOST_SEEDS or max(self.seeds) >= 2**31:
             raise InputError(f"must be at most {MOST_SEEDS}, each less than 2**31", field="seeds")
+        if not all(name.isprintable() and 0 < len(name) <= LONGEST_NAME for name in self.methods):
+            raise InputError(f"must be printable, of at most {LONGEST_NAME} characters", field="methods")
         if not 1 <= self.batch <= 1024:
             raise InputError(f"{self.batch} is not between 1 and 1024", field="batch")
 
@@ -113,6 +115,8 @@ class Job:
 
     def work(self, layout_set: LayoutSet) -> list[Group]:
         """What is to be generated, true renderings of the mini world too. Raises InputError for an impossible shard."""
+        if len(layout_set) * len(self.methods) * len(self.seeds) > MOST_SAMPLES:
+            raise InputError(f"more than {MOST_SAMPLES:,} pictures in one run; use several", field="seeds")
         ceiling = [CEILING] if layout_set.vocabulary == MINI and self.generator != IMAGES else []
         work = groups(layout_set, self.methods, self.seeds, self.batch) + groups(
             layout_set, ceiling, self.seeds[:1], self.batch
@@ -141,8 +145,8 @@ class Job:
         """All that decides the results, as plain JSON. ``judge``: the detector's facts."""
         described: dict[str, Any] = {}
         if self.generator is None:
-            profile = load_profile(self.profile)
-            described = {name: profile.method(name, self.overrides).describe() for name in self.methods}
+            methods = load_profile(self.profile).several(self.methods, self.overrides)
+            described = {name: one.describe() for name, one in methods.items()}
         return {
             **asdict(self),
             "layout_hash": layout_set.hash,
@@ -169,6 +173,15 @@ class Judge:
 
 
 @dataclass(frozen=True)
+class Forced:
+    """A setting under which a run went on with ``--force``, as JSON."""
+
+    field: str
+    before: str
+    now: str
+
+
+@dataclass(frozen=True)
 class RunFacts:
     """What run.json must hold beside the fields of :class:`Job`."""
 
@@ -176,6 +189,7 @@ class RunFacts:
     judge: Judge
     weights: dict[str, str]
     command: str = "amdm-bench"
+    forced: tuple[Forced, ...] = ()
 
 
 def read_run(folder: Path) -> tuple[Job, RunFacts]:
@@ -256,14 +270,17 @@ def score_run(
     detector = detector or DetectorOptions(recorded_detector(folder))
     judge, layout_set = detector_facts(detector), job.layout_set()
     with RunStore(folder, job.settings(layout_set, read_run_info(folder)["judge"]), force) as store:
-        if again:
+        if again and not store.info.get("judging_again"):  # else it was stopped, and what it judged stays
             store.forget_verdicts()
+            store.update_info(judging_again=True)
         if store.info["judge"] != judge:
             if store.judged_samples():
                 now = f"{Judge(**judge)}, thresholds {judge['thresholds']}, {judge['dtype']}"
                 raise InputError(f"verdicts are of {facts.judge}, not of {now}; --again drops them", file=folder)
             store.update_info(judge=judge)
         score(store, layout_set.entries, make_cached_judge, (detector, judge, folder / CACHE_FILE), workers)
+        if again:
+            store.update_info(judging_again=False)
         judged = store.judged_samples()
         return len(judged), len(store.whole_samples() - judged)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from bench.store import (
     picture_digest,
     read_run_info,
     read_table,
-    stored_file,
     write_whole,
 )
 
@@ -58,6 +57,7 @@ def merge_runs(out: Path, parts: Sequence[Path], allow_gaps: bool = False) -> in
             pass
     shared = {field: value for field, value in infos[0].items() if field not in APART}
     with RunStore(out, {**shared, "shard": None}) as store:
+        _check_known(store.folder, samples)
         store.update_info(**_progress(parts, infos), status="merging")
         for part, own, judged in zip(parts, samples, verdicts, strict=True):
             _take_over(store, part, own, judged)
@@ -66,18 +66,27 @@ def merge_runs(out: Path, parts: Sequence[Path], allow_gaps: bool = False) -> in
 
 
 def _take_over(store: RunStore, part: Path, samples: pd.DataFrame, verdicts: pd.DataFrame) -> None:
-    """Pictures, then all records in one transaction; nothing where an earlier, stopped merge did it."""
-    keys = set(samples[KEY].itertuples(index=False, name=None))
-    if keys <= store.whole_samples() | store.failed_samples():
+    """Pictures, then all records in one transaction; nothing where an earlier merge left just these."""
+    keys = samples[KEY].drop_duplicates()
+    there = [read_table(store.folder, name).merge(keys, on=KEY) for name in ("samples", "verdicts")]
+    whole = set(keys.itertuples(index=False, name=None)) <= store.whole_samples() | store.failed_samples()
+    if whole and there[0].equals(samples) and there[1].equals(verdicts):
         return
     for name, content in _pictures(part, samples):
-        target = stored_file(store.folder, name)
-        assert target is not None  # it lies inside its own run folder
+        target = store.folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, content)
     judged = [tuple(row[column] for column in VERDICT_COLUMNS) for row in _rows(verdicts, VERDICT_COLUMNS)]
     events = [f"{part}, {row['at']}: {row['what']}" for row in _rows(read_table(part, "events"), ("at", "what"))]
     store.record(_rows(samples, SAMPLE_COLUMNS), judged, events)
+
+
+def _check_known(out: Path, samples: Sequence[pd.DataFrame]) -> None:
+    """Raise InputError where an earlier merge of other parts left samples in ``out``."""
+    known = {key for table in samples for key in table[KEY].itertuples(index=False, name=None)}
+    others = sorted(set(read_table(out, "samples")[KEY].itertuples(index=False, name=None)) - known)
+    if others:
+        raise InputError(f"holds {others[0]}, which is in none of the parts", file=out, field="samples")
 
 
 def _check_overlaps(parts: Sequence[Path], samples: Sequence[pd.DataFrame]) -> None:
@@ -102,10 +111,9 @@ def _gaps(first: Path, samples: Sequence[pd.DataFrame], verdicts: Sequence[pd.Da
 def _pictures(part: Path, samples: pd.DataFrame) -> Iterator[tuple[str, bytes]]:
     """(name in the folder, content) of each picture. Raises InputError where one is not as recorded."""
     for row in samples[samples["status"] == "ok"].to_dict("records"):
-        path = stored_file(part, row["image"])
-        if path is None or picture_digest(part, row["image"]) != row["sha256"]:
+        if picture_digest(part, row["image"]) != row["sha256"]:  # None where the name leads out of the folder
             raise InputError("is not the picture that was recorded", file=part, field=str(row["image"]))
-        yield row["image"], path.read_bytes()
+        yield row["image"], (part / row["image"]).read_bytes()
 
 
 def _rows(table: pd.DataFrame, columns: Sequence[str]) -> list[dict[str, Any]]:
@@ -120,7 +128,8 @@ def _progress(parts: Sequence[Path], infos: Sequence[dict[str, Any]]) -> dict[st
         "started": min((str(info["started"]) for info in infos if info.get("started")), default=None),
         "finished": max((str(info["finished"]) for info in infos if info.get("finished")), default=None),
         "command": shlex.join(["amdm-bench", *sys.argv[1:]]),
-        "workers": sum(int(info.get("workers") or 0) for info in infos),
+        "workers": sum(n for info in infos if isinstance(n := info.get("workers"), int)),
         "merged": own,
+        "forced": [asdict(change) for part in parts for change in read_run(part)[1].forced],
         **circumstances(),
     }

@@ -16,7 +16,7 @@ PNG_BYTES_A_PIXEL = 2.0
 def plan(job: Job) -> list[str]:
     """One line a fact: layouts, weights, methods with their settings, evaluations, disk."""
     profile = load_profile(job.profile)
-    settings = {name: profile.method(name, job.overrides) for name in job.methods}
+    settings = profile.several(job.methods, job.overrides)
     lines = [f"profile {job.profile}, {job.dtype} on {job.device}, batches of {job.batch}, seeds {list(job.seeds)}"]
     try:
         count = len(job.layout_set())

@@ -66,16 +66,20 @@ def check_regression(run: Path, path: Path, tolerance: dict[str, float] | None =
     """Compare a run with the baseline on the same instances.
 
     Raises:
-        InputError: other layouts, or instances of the baseline that the run lacks.
+        InputError: other layouts or another judge, or instances of the baseline that the run lacks.
     """
     limit = tolerance or TOLERANCE
     (_, facts), baseline, now = read_run(run), _read(path), _verdicts(run)
     if facts.layout_hash != baseline["layout_hash"]:
         raise InputError(f"was made on other layouts ({baseline['layouts']})", file=path, field="layout_hash")
+    if asdict(facts.judge) != baseline["judge"]:
+        raise InputError(f"was judged by {facts.judge}, the baseline by another judge", file=run, field="judge")
     before = _stored(baseline, path)
     now = now.merge(before[INSTANCE], on=INSTANCE)
     if len(now) < len(before):
-        raise InputError(f"lacks {len(before) - len(now)} instances of the baseline", file=run, field="verdicts")
+        held = f"{before['layout_index'].nunique()} layouts and {before['method'].nunique()} methods"
+        what = f"lacks {len(before) - len(now)} instances of the baseline, which has {held}; `make regress` runs them"
+        raise InputError(what, file=run, field="verdicts")
     old, new = _levels(_with_columns(before, now)), _levels(now)
     failures, lines = [], []
     for (method, level, metric), value in new.items():
@@ -84,7 +88,8 @@ def check_regression(run: Path, path: Path, tolerance: dict[str, float] | None =
         if fall > allowed:
             failures.append(f"{method} {level} {metric}: fell by {fall:.2f} points (allowed {allowed:g})")
         lines.append(f"| {method} | {level} | {metric} | {100 * (value + fall / 100):.2f} | {100 * value:.2f} |")
-    return GateResult(failures, _report(failures, lines, flipped_instances(before, now), path))
+    same = "the same weights" if facts.weights == baseline["weights"] else "other weights"
+    return GateResult(failures, _report(failures, lines, f"The run has {same}.", flipped_instances(before, now), path))
 
 
 def read_tolerance(changes: Sequence[str]) -> dict[str, float]:
@@ -107,10 +112,10 @@ def read_tolerance(changes: Sequence[str]) -> dict[str, float]:
     return limit
 
 
-def _report(failures: list[str], lines: list[str], flips: str, path: Path) -> str:
+def _report(failures: list[str], lines: list[str], weights: str, flips: str, path: Path) -> str:
     verdict = "\n".join(f"- **{failure}**" for failure in failures) or "No metric fell beyond its tolerance."
     table = "\n".join(["| method | level | metric | baseline | now |", "|---|---|---|---|---|", *lines])
-    return "\n\n".join([f"# Regression check against `{path.name}`", verdict, table, flips]) + "\n"
+    return "\n\n".join([f"# Regression check against `{path.name}`", verdict, weights, table, flips]) + "\n"
 
 
 def _verdicts(run: Path) -> pd.DataFrame:
@@ -147,7 +152,14 @@ def _read(path: Path) -> dict[str, Any]:
     content = read_json(path, LARGEST_FILE)
     if not isinstance(content, dict):
         raise InputError("is not a JSON object", file=path)
-    for field, kind in (("layouts", str), ("layout_hash", str), ("verdicts", list), ("history", list)):
+    for field, kind in (
+        ("layouts", str),
+        ("layout_hash", str),
+        ("verdicts", list),
+        ("history", list),
+        ("judge", dict),
+        ("weights", dict),
+    ):
         if not isinstance(content.get(field), kind):
             raise InputError("is missing or of another kind", file=path, field=field)
     return content

@@ -47,6 +47,7 @@ def table_info(folder: Path) -> TableInfo:
         methods=job.methods,
         seeds=job.seeds,
         command=facts.command,
+        forced=tuple(f"{one.field}: was {one.before}, now {one.now}" for one in facts.forced),
     )
 
 

@@ -25,7 +25,7 @@ from bench.layouts.layout_set import Entry
 from bench.store import LARGEST_PICTURE, RunStore, read_table, stored_file
 
 SCORING_BATCH = 16
-MOST_PIXELS = 8192 * 8192
+MOST_PIXELS = 4096 * 4096
 
 
 @dataclass(frozen=True)
@@ -99,13 +99,14 @@ class ScoringWorker:
         return BatchVerdicts([row for part in done for row in part.made or ()], len(batch), events)
 
     def _judge(self, batch: Sequence[Picture]) -> list[tuple[Any, ...]]:
-        images = [read_image(one.path) for one in batch]
-        if self.detector.canvas is not None:
-            images = [to_canvas(image, self.detector.canvas) for image in images]
+        images = [self._on_canvas(read_image(one.path)) for one in batch]
         rows = []
         for one, verdicts in zip(batch, judge_images(self.detector, images, batch), strict=True):
             rows += [verdict_row(one.method, one.seed, one.entry, k, v) for k, v in enumerate(verdicts)]
         return rows
+
+    def _on_canvas(self, image: np.ndarray) -> np.ndarray:
+        return image if self.detector.canvas is None else to_canvas(image, self.detector.canvas)
 
 
 def _named(batch: Sequence[Picture]) -> str:
@@ -163,6 +164,8 @@ def read_image(path: Path) -> np.ndarray:
             raise InputError(f"has more than {MOST_PIXELS:,} pixels", file=path)
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     except (OSError, SyntaxError, Image.DecompressionBombError, cv2.error) as error:
+        if getattr(error, "code", None) == cv2.Error.StsNoMem:
+            raise MemoryError("out of memory while a picture was read") from error
         raise InputError("is not a picture", file=path) from error
     if image is None:
         raise InputError("is not a picture", file=path)

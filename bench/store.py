@@ -56,10 +56,11 @@ DATABASE = "run.sqlite"
 OWN_FILES = ("run.json", "run.json.partial", DATABASE, f"{DATABASE}-journal", "lock")
 LARGEST_DATABASE = 512 * 2**20
 """Bytes; a run of 800 layouts, ten methods and ten seeds has a tenth of it."""
+BUSY_SECONDS = 10
 LARGEST_INFO = 16 * 2**20
 LARGEST_PICTURE = 64 * 2**20
 PROGRESS_FIELDS = (
-    *("started", "finished", "status", "command", "forced", "workers", "merged", "taken_from"),
+    *("started", "finished", "status", "command", "forced", "workers", "merged", "taken_from", "judging_again"),
     *("git", "machine", "driver"),
 )
 """Fields of run.json that may differ when a run goes on; all others are settings."""
@@ -79,10 +80,11 @@ class RunStore:
 
     def __init__(self, folder: Path, settings: dict[str, Any], force: bool = False) -> None:
         self.folder = folder
-        if folder.exists() and not (folder / "run.json").exists() and any(folder.iterdir()):
-            leftover = {path.name for path in folder.iterdir()} - {*OWN_FILES, "images"}
+        if folder.exists() and not (folder / "run.json").exists():
+            # A run that was killed before it had a run.json has no more than these.
+            leftover = {path.name for path in folder.iterdir()} - {"lock", "run.json.partial"}
             if leftover:
-                raise InputError("is not a run folder and not empty", file=folder)
+                raise InputError(f"holds {min(leftover)} and no run.json: it is no run folder", file=folder)
         folder.mkdir(parents=True, exist_ok=True)
         _refuse_links(folder)
         self._lock = _locked(folder)
@@ -209,13 +211,18 @@ def read_table(folder: Path, table: str) -> pd.DataFrame:
             _check_database(copy, path)
             return pd.read_sql_query(f"SELECT {', '.join(columns)} FROM {table} ORDER BY {order}", copy)
     except (sqlite3.DatabaseError, pd.errors.DatabaseError, UnicodeDecodeError) as error:
-        raise InputError("is not a run's database", file=path, field=table) from error
+        busy = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+        what = "is held by another process" if busy else "is not a run's database"
+        raise InputError(what, file=path, field=table) from error
 
 
 def _copy_database(path: Path, copy: sqlite3.Connection) -> None:
     """Read ``path`` into ``copy``, without the transaction that a killed process left half done, and write nothing."""
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as stored:
+        source = f"{path.resolve().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(source, BUSY_SECONDS, uri=True, isolation_level=None)) as stored:
+            stored.execute("BEGIN")
+            stored.execute("SELECT 1 FROM sqlite_master").fetchone()  # waits for a writer, which backup does for ever
             stored.backup(copy)
     except sqlite3.OperationalError as error:
         if error.sqlite_errorname != "SQLITE_READONLY_ROLLBACK":
@@ -229,7 +236,7 @@ def _copy_database(path: Path, copy: sqlite3.Connection) -> None:
 
 def stored_file(folder: Path, name: object) -> Path | None:
     """The picture that a record names; None where the name leads out of the folder (runs may come from strangers)."""
-    if not isinstance(name, str) or not name.isprintable():
+    if not isinstance(name, str) or not name.isprintable() or ".." in name.split("/"):
         return None
     path = (folder / name).resolve()
     return path if path.is_relative_to(folder.resolve() / "images") else None

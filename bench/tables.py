@@ -27,7 +27,7 @@ class TableInfo:
     """What a table says of its run.
 
     title: first line. judge: detector. layouts: name of the set, layouts: how many, of how many. methods: in order, the
-    target first. seeds: of the run. command: regenerates the table.
+    target first. seeds: of the run. command: regenerates the table. forced: settings that changed on the way.
     """
 
     title: str
@@ -39,6 +39,7 @@ class TableInfo:
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
     command: str
+    forced: tuple[str, ...] = ()
 
 
 def table1(verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> pd.DataFrame:
@@ -99,6 +100,7 @@ def markdown(verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> 
         f"{', '.join(map(str, info.seeds))}, judge `{info.judge}`. Per cent; Avg is weighted by instances; rounded "
         "(published tables truncate). Intervals: 95 %, bootstrap over layouts. s/image: a batch's seconds over its "
         "size.",
+        _forced(info),
         as_markdown(shown),
         f"`{CEILING}`: true renderings of the same layouts under the same judge."
         if CEILING in set(shown.method)
@@ -157,6 +159,13 @@ def _seeds(verdicts: pd.DataFrame, info: TableInfo) -> str:
         pairs = zip(table[f"{metric}_mean"], table[f"{metric}_std"], strict=True)
         shown[name] = [f"{100 * mean:.2f} ± {100 * spread:.2f}" for mean, spread in pairs]
     return "## Over seeds\n\nMean ± standard deviation.\n\n" + as_markdown(shown)
+
+
+def _forced(info: TableInfo) -> str:
+    if not info.forced:
+        return ""
+    lines = "\n".join(f"- {change}" for change in info.forced)
+    return f"**The run went on under other settings (`--force`); what it held was made under the old ones:**\n\n{lines}"
 
 
 def _missing(results: pd.DataFrame, samples: pd.DataFrame) -> str:

@@ -12,8 +12,10 @@ from amdm.errors import InputError
 from amdm.loading import hashed_weights
 from bench.detection import registry
 from bench.job import Job, RunFacts, read_run
+from bench.judge import COLOUR_SHARE, IOU_THRESHOLD, Verdict
 from bench.layouts.layout_set import LayoutSet
-from bench.store import picture_digest, read_run_info, read_table, stored_file
+from bench.scoring import verdict_row
+from bench.store import VERDICT_COLUMNS, picture_digest, read_run_info, read_table, stored_file
 
 PROVENANCE = (
     *("python", "packages", "git", "sources", "device", "device_name", "driver", "machine", "dtype"),
@@ -21,6 +23,10 @@ PROVENANCE = (
     *("started", "finished", "status", "command", "workers"),
 )
 """What run.json must say of a run so that it can be repeated."""
+
+
+_DESCRIBING = ("label", "colour", "category", "level", "box_area")
+_NOTHING = Verdict(False, 0.0, False, False, 0.0, None, None)
 
 
 def verify_run(folder: Path) -> list[str]:
@@ -41,6 +47,7 @@ def verify_run(folder: Path) -> list[str]:
         *_records(job, layout_set, samples),
         *_pictures(folder, samples),
         *_verdicts(layout_set, samples, verdicts),
+        *_contents(layout_set, verdicts),
     ]
     return [str(InputError(problem)) for problem in found]  # names in records may hold terminal escapes
 
@@ -117,6 +124,36 @@ def _verdicts(layout_set: LayoutSet, samples: pd.DataFrame, verdicts: pd.DataFra
             "samples with too few or too many verdicts",
             {one for one, count in counts.items() if one in expected and expected[one] != count},
         ),
+    ]
+
+
+def _contents(layout_set: LayoutSet, verdicts: pd.DataFrame) -> list[str]:
+    """Verdicts that do not say what their layout says, or that no measurement can give."""
+    asked = {
+        (entry.index, k): dict(zip(VERDICT_COLUMNS, verdict_row("", 0, entry, k, _NOTHING), strict=True))
+        for entry in layout_set.entries
+        for k in range(entry.level)
+    }
+    strange, impossible = [], []
+    for row in verdicts.to_dict("records"):
+        name = (row["method"], row["layout_index"], row["seed"], row["instance"])
+        expected = asked.get((row["layout_index"], row["instance"]))
+        if expected is None or any(row[column] != expected[column] for column in _DESCRIBING):
+            strange.append(name)
+        masked, place = pd.notna(row["mask_px"]) and pd.notna(row["hit_px"]), row["iou"] >= IOU_THRESHOLD
+        colour = masked and row["mask_px"] > 0 and row["hit_px"] / row["mask_px"] >= COLOUR_SHARE
+        consistent = (
+            row["success"] == place
+            and masked == place
+            and row["attr"] == colour
+            and row["detected"] >= (row["iou"] > 0)
+            and row["miou"] == (row["iou"] if colour or not place else 0)
+        )
+        if not consistent:
+            impossible.append(name)
+    return [
+        *_counted("verdicts that do not say what their layout says", strange),
+        *_counted("verdicts that no measurement gives", impossible),
     ]
 
 

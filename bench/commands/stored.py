@@ -30,11 +30,11 @@ def score(
     images: Annotated[Path | None, typer.Option(help="a folder of pictures from any model")] = None,
     layouts: Annotated[str | None, typer.Option(help="of --images: a layout set by name, or a file")] = None,
     mapping: Annotated[Path | None, typer.Option(help="of --images: CSV with the columns file and key")] = None,
-    method: Annotated[str, typer.Option(help="of --images: what tables call it")] = "images",
-    seed: Annotated[int, typer.Option(help="of --images: their seed", min=0)] = 0,
+    method: Annotated[str | None, typer.Option(help="of --images: what tables call it; default: images")] = None,
+    seed: Annotated[int | None, typer.Option(help="of --images: their seed; default: 0", min=0)] = None,
     out: Annotated[Path | None, typer.Option(help="of --images: the run folder to make")] = None,
     reports: ReportsOption = Path("reports"),
-    again: Annotated[bool, typer.Option("--again", help="forget the verdicts that are there first")] = False,
+    again: Annotated[bool, typer.Option("--again", help="of a run: forget the verdicts that are there first")] = False,
     detector: DetectorOption = None,
     random_weights: RandomWeightsOption = False,
     weights_dir: WeightsDirOption = None,
@@ -57,6 +57,10 @@ def score(
 
     if (run is None) == (images is None):
         raise InputError("give a run folder, or --images, and not both", field="run")
+    own: dict[str, object] = {"layouts": layouts, "mapping": mapping, "method": method, "seed": seed, "out": out}
+    for name, value in own.items() if run is not None else {"again": again or None, "force": force or None}.items():
+        if value is not None:
+            raise InputError(f"goes with {'--images' if run is not None else 'a run folder'}", field=name)
     if images is not None and layouts is None:
         raise InputError("is needed with --images", field="layouts")
     use_weights_dir(weights_dir)  # a run's own weights are looked for there too
@@ -74,7 +78,7 @@ def score(
         assert images is not None and layouts is not None
         from bench.external_job import images_job, score_images
 
-        job = images_job(layouts, method, seed, options)
+        job = images_job(layouts, "images" if method is None else method, seed or 0, options)
         folder, found, failed = score_images(images, job, mapping, out, reports, options, count, typer.echo)
     typer.echo((reports / folder.name / "table1.md").read_text(encoding="utf-8"))
     for kind, names in (("duplicate", found.duplicate), ("stray", found.stray)):
@@ -157,6 +161,8 @@ def clip(
     from bench.clip_score import ClipScorer, clip_scores, clip_table
     from bench.tables import as_markdown
 
+    if random_weights and weights is not None:
+        raise InputError("is not read with --random-weights", field="weights")
     path = None if random_weights else weights or require(file_named("clip-vit-large"), weights_dir())
     scorer = ClipScorer(path, Loading.parse("mini", device=device).device, bgr)
     scores = clip_scores(run, scorer)

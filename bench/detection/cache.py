@@ -1,5 +1,7 @@
 """Detections and masks on disk, so that judging again loads no model.
 
+What another user or machine wrote is not believed.
+
 The key is everything that an answer depends on: the picture's pixels, the category, for a mask the prompt, and the
 detector down to weights, thresholds, dtype and code. Several processes may share one file: SQLite serialises the short
 transactions, and two processes that answer the same question write the same row.
@@ -8,10 +10,14 @@ transactions, and two processes that answer the same question write the same row
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
+import os
+import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,7 +30,7 @@ from bench.judge import Detections, Masks
 
 Made = TypeVar("Made")
 CACHE_FILE = "detections.sqlite"
-_SCHEMA = "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer TEXT, sha256 TEXT) WITHOUT ROWID"
+_SCHEMA = "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer TEXT, mac TEXT) WITHOUT ROWID"
 _BUSY_SECONDS = 120
 
 
@@ -126,8 +132,8 @@ class CachedDetector:
         def read(database: sqlite3.Connection) -> dict[bytes, str]:
             found = {}
             for key in dict.fromkeys(keys):
-                row = database.execute("SELECT answer, sha256 FROM answers WHERE key = ?", (key,)).fetchone()
-                if row is not None and row[1] == _sha256(row[0]):
+                row = database.execute("SELECT answer, mac FROM answers WHERE key = ?", (key,)).fetchone()
+                if row is not None and row[1] == _mac(key, row[0]):
                     found[key] = row[0]
             return found
 
@@ -141,7 +147,7 @@ class CachedDetector:
 
     def _write(self, answers: dict[bytes, Any]) -> None:
         texts = {key: json.dumps(answer) for key, answer in answers.items()}
-        rows = [(key, text, _sha256(text)) for key, text in texts.items()]
+        rows = [(key, text, _mac(key, text)) for key, text in texts.items()]
 
         def write(database: sqlite3.Connection) -> None:
             database.execute("BEGIN IMMEDIATE")
@@ -196,8 +202,27 @@ def _digest(image: np.ndarray) -> bytes:
     return hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).digest()
 
 
-def _sha256(text: object) -> str:
-    return hashlib.sha256(str(text).encode("utf-8", "surrogatepass")).hexdigest()
+def _mac(key: bytes, answer: object) -> str:
+    """What nobody else can write beside an answer: a run folder may come from a stranger, and its cache with it."""
+    return hmac.digest(_secret(), key + str(answer).encode("utf-8", "surrogatepass"), "sha256").hex()
+
+
+@cache
+def _secret() -> bytes:
+    """Of this user on this machine, made when it is first asked for; where it cannot be kept, of this process."""
+    path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "amdm" / "detections.key"
+    fresh = secrets.token_bytes(32)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+                file.write(fresh)
+        except FileExistsError:
+            pass
+        found = path.read_bytes()
+    except (OSError, RuntimeError):  # no home
+        return fresh
+    return found if len(found) == len(fresh) else fresh
 
 
 def _code() -> str:

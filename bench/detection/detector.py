@@ -10,6 +10,10 @@ import numpy as np
 from bench.judge import Detections, Masks
 
 
+class PictureError(ValueError):
+    """A picture that this detector cannot judge; other pictures of the run can be."""
+
+
 class Prompt(NamedTuple):
     """What a mask is wanted of. A promptable segmenter uses the box, as the official evaluator does; an
     instance-segmentation model returns the mask of the detection.
@@ -48,6 +52,7 @@ class Detector(Protocol):
         """Pictures uint8 RGB (H, W, 3) and, for each, the distinct categories to look for → what was found.
 
         Raises:
-            InputError: a picture's size or a category that this detector cannot judge.
+            PictureError: a picture of a size that this detector cannot judge.
+            InputError: weights that cannot be read, or a category that it does not know.
         """
         ...

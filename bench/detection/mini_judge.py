@@ -22,7 +22,7 @@ from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 from amdm.errors import InputError
 from amdm.mini.renderer import SIZE
 from amdm.mini.vocabulary import CATEGORIES
-from bench.detection.detector import Found, Prompt
+from bench.detection.detector import Found, PictureError, Prompt
 from bench.judge import Detections, Masks
 
 SCORE_THRESHOLD = 0.25
@@ -109,7 +109,8 @@ class MiniJudge:
         """uint8 RGB (64, 64, 3) each; every class is looked for in one pass, each answers for itself alone."""
         for image in images:
             if image.shape != (SIZE, SIZE, 3) or image.dtype != np.uint8:
-                raise InputError(f"picture of {image.shape}, {image.dtype}; the judge needs {SIZE}×{SIZE}×3 uint8")
+                size = "×".join(map(str, image.shape[:2]))
+                raise PictureError(f"a picture of {size} pixels; the mini judge takes {SIZE}×{SIZE}")
         batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
         outputs = self.model(list(batch))
         return [_found(output, wanted) for output, wanted in zip(outputs, categories, strict=True)]

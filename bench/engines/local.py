@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from types import FrameType
 from typing import Any, Protocol
 
@@ -70,7 +70,7 @@ def _in_processes(
         with _interrupt_ignored():  # each of these submissions launches a worker, which inherits it
             for _ in range(min(workers, len(tasks))):
                 running.add(pool.submit(_answer, waiting.pop()))
-        while running:
+        while running or (waiting and not interrupted()):  # quick tasks may all be done at once
             while waiting and len(running) < workers + 1 and not interrupted():
                 running.add(pool.submit(_answer, waiting.pop()))
             done, running = wait(running, return_when=FIRST_COMPLETED)
@@ -78,6 +78,10 @@ def _in_processes(
                 yield future.result()
     except BrokenProcessPool as error:
         raise WorkerLostError("a worker process died (killed, or out of memory)") from error
+    except BaseException:  # Ctrl-C for the second time, or a full disk: nobody waits for what is in hand
+        for child in active_children():
+            child.kill()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -201,9 +201,7 @@ def _yaml(text: str) -> Any:
     depth = 0
     for event in yaml.parse(text, _StrictLoader):
         if isinstance(event, yaml.AliasEvent):
-            raise InputError(
-                "holds an alias (*name), which no layout file needs", field=f"line {event.start_mark.line + 1}"
-            )
+            raise InputError("is an alias, which no layout file needs", field=f"*{event.anchor}")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
             raise InputError(f"nested deeper than {MAX_DEPTH}")

@@ -93,3 +93,24 @@ def test_the_papers_experiments() -> None:
     assert (own.noise_seed, ours.noise_seed) == (42, None)
     assert own.settings["migc"].scheduler == "euler" and ours.settings["migc"].scheduler == "ddim"
     assert own.describe()["settings"]["migc"]["and_augmentation"] and own.negative_prompt != ours.negative_prompt
+
+
+def test_what_methods_are_compared_with_goes_to_those_that_have_it() -> None:
+    mini = load_profile("mini")
+    names = ("interactdiffusion", "interactdiffusion+migc", "migc")
+    found = mini.several(names, ["aggregation.s=5", "settings.migc.guidance_scale=7", "negative_prompt=bad"])
+    assert [one.aggregation and one.aggregation.s for one in found.values()] == [None, 5, None]
+    assert [one.settings["migc"].guidance_scale for one in found.values() if "migc" in one.settings] == [7, 7]
+    assert {one.negative_prompt for one in found.values()} == {"bad"}
+    with pytest.raises(InputError, match=r"set aggregation\.s=5: concerns none of the methods migc, interactdiffusion"):
+        mini.several(("migc", "interactdiffusion"), ["aggregation.s=5"])
+    with pytest.raises(InputError, match="unknown method 'nope'"):
+        mini.several(("nope",), ["aggregation.s=5"])
+    with pytest.raises(InputError, match=r"aggregation\.w: "):
+        mini.several(names, ["aggregation.w=5"])
+
+
+def test_models_that_are_aggregated_take_the_same_steps() -> None:
+    with pytest.raises(InputError, match=r"settings\.all\.num_inference_steps: models that are aggregated"):
+        load_profile("mini").method("interactdiffusion+migc", ["settings.migc.num_inference_steps=7"])
+    assert load_profile("mini").method("interactdiffusion+migc", ["settings.all.num_inference_steps=7"]).steps == 7

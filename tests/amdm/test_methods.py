@@ -11,6 +11,7 @@ import torch
 from amdm.config import load_profile
 from amdm.errors import InputError
 from amdm.layout import Instance, Layout
+from amdm.loading import ModelSet
 from amdm.methods import Method, category_only, load_methods
 from amdm.mini.models import MiniModels
 from amdm.sampler import Step
@@ -122,3 +123,15 @@ def test_altered_weights_are_refused(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(InputError, match="absent"):
         MiniModels.load(tmp_path)
+
+
+def test_a_picture_with_nan_is_not_finite(methods: dict[str, Method], monkeypatch: pytest.MonkeyPatch) -> None:
+    decode = type(methods["migc"].models).decode
+
+    def broken(self: ModelSet, latents: torch.Tensor, model: str) -> torch.Tensor:
+        pictures = decode(self, latents, model)
+        pictures[1, 0, 3, 3] = float("nan")
+        return pictures
+
+    monkeypatch.setattr(ModelSet, "decode", broken)
+    assert methods["migc"].generate(LAYOUTS[:3], KEYS[:3]).finite == [True, False, True]

@@ -132,7 +132,7 @@ def test_a_saved_pipeline_loads_again(pipe: AMDMPipeline, tmp_path: Path) -> Non
     path.write_bytes(content)
     with pytest.raises(InputError, match="not the file that was saved"):
         AMDMPipeline.from_pretrained(tmp_path)
-    with pytest.raises(InputError, match="no saved pipeline"):
+    with pytest.raises(InputError, match="neither mini, paper nor a folder"):
         AMDMPipeline.from_pretrained(tmp_path / "nothing")
 
 

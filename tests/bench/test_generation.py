@@ -156,6 +156,24 @@ def test_control_c_with_workers_keeps_what_is_in_hand(unstopped: Path, tmp_path:
     assert_same(tmp_path / "run", unstopped)
 
 
+def test_a_second_control_c_does_not_wait_for_the_workers(tmp_path: Path) -> None:
+    with running(tmp_path / "run", delay=30, workers=2) as process:
+        deadline = time.monotonic() + 60
+        while len(children := Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()) < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(3)  # the workers have begun
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        assert process.poll() is None  # it waits for what is in hand
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+        deadline = time.monotonic() + 10
+        while any(map(alive, children)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not [child for child in children if alive(child)]
+
+
 def test_workers_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:
     with running(tmp_path / "run", workers=2) as process:
         wait_for_samples(tmp_path / "run", 1, process)
@@ -234,6 +252,29 @@ def test_a_sample_that_fails_three_times_is_given_up_and_the_others_go_on(unstop
     assert second.status == "ok" and second.attempts > 1
     assert small_run(tmp_path / "run") == 0  # the same command tries it again
     assert pictures(tmp_path / "run") == pictures(unstopped)
+
+
+def test_what_is_whole_stays_whatever_happens_to_its_group(unstopped: Path, tmp_path: Path) -> None:
+    """One picture is lost; now its method fails on every sample, and then works again."""
+
+    def broken() -> Generator:
+        def run(*_: object) -> SimpleNamespace:
+            raise ValueError("broken")
+
+        return run
+
+    small_run(tmp_path / "run")
+    before = records(tmp_path / "run")
+    lost = sorted((tmp_path / "run").rglob("*.png"))[0]
+    lost.unlink()
+    assert small_run(tmp_path / "run", factory=broken) == 1
+    now = records(tmp_path / "run")
+    changed = now[(now != before).any(axis=1) & ~(now.isna() & before.isna()).all(axis=1)]
+    assert now.status.value_counts().to_dict() == {"ok": len(before) - 1, "failed": 1} and len(changed) >= 1
+    judged = read_table(tmp_path / "run", "verdicts").groupby(["method", "layout_index"]).ngroups
+    assert judged == len(before) - 1
+    small_run(tmp_path / "run")
+    assert_same(tmp_path / "run", unstopped)
 
 
 def not_finite() -> Generator:

@@ -69,7 +69,9 @@ def test_a_sample_with_nan_latents_fails_alone(method: Method, tmp_path: Path) -
     failed = small_run(tmp_path / "run", count=5, methods=(METHOD,), factory=lambda: generator(method, 9, made, poison))
     samples = read_table(tmp_path / "run", "samples").set_index("layout_index")
     assert failed == 1 and samples.status.to_dict() == {k: "failed" if k == 1 else "ok" for k in samples.index}
-    assert samples.loc[1, "error"] == "NaN or infinity in the latents" and pd.isna(samples.loc[1, "image"])
+    assert samples.loc[1, "error"] == "NaN or infinity in the latents or the picture" and pd.isna(
+        samples.loc[1, "image"]
+    )
     assert len(list((tmp_path / "run").rglob("*.png"))) == 4
 
 

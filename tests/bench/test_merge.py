@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,49 @@ def test_a_stopped_merge_goes_on(parts: list[Path], tmp_path: Path, monkeypatch:
     assert read_run_info(tmp_path / "merged")["status"] == "merging"
     merge_runs(tmp_path / "merged", parts)
     assert verify_run(tmp_path / "merged") == []
+
+
+def test_a_part_that_was_mended_replaces_what_was_merged_of_it(
+    run_fake_job: JobRunner, parts: list[Path], tmp_path: Path
+) -> None:
+    whole = run_fake_job("whole")
+    mended = Path(shutil.copytree(parts[0], tmp_path / "mended"))
+    database(parts[0], "DELETE FROM verdicts WHERE layout_index % 2")
+    database(parts[0], "UPDATE samples SET status = 'failed', image = NULL, sha256 = NULL WHERE layout_index % 3 = 0")
+    merge_runs(tmp_path / "merged", parts, allow_gaps=True)
+    assert read_run_info(tmp_path / "merged")["status"] == "gaps"
+    merge_runs(tmp_path / "merged", [mended, parts[1]])
+    assert_same(tmp_path / "merged", whole)
+    assert verify_run(tmp_path / "merged") == []
+    events = read_table(tmp_path / "merged", "events")
+    merge_runs(tmp_path / "merged", [mended, parts[1]])  # nothing new
+    assert read_table(tmp_path / "merged", "events").equals(events)
+
+
+def test_what_none_of_the_parts_holds_is_not_kept_in_silence(parts: list[Path], tmp_path: Path) -> None:
+    merge_runs(tmp_path / "merged", parts)
+    with pytest.raises(InputError, match=r"merged: samples: holds .*, which is in none of the parts"):
+        merge_runs(tmp_path / "merged", parts[:1], allow_gaps=True)
+
+
+def test_settings_that_were_forced_stay_known(parts: list[Path], tmp_path: Path) -> None:
+    forced = [{"field": "batch", "before": "4", "now": "8"}]
+    change_info(parts[1], forced=forced)
+    merge_runs(tmp_path / "merged", parts)
+    assert read_run_info(tmp_path / "merged")["forced"] == forced
+    assert any("--force" in problem for problem in verify_run(tmp_path / "merged"))
+
+
+def test_records_that_lead_out_of_the_merged_folder_are_refused(parts: list[Path], tmp_path: Path) -> None:
+    database(parts[0], f"UPDATE samples SET image = '../{parts[0].name}/' || image")
+    with pytest.raises(InputError, match="is not the picture that was recorded"):
+        merge_runs(tmp_path / "merged", parts)
+    assert not (tmp_path / "merged").exists()
+
+
+def database(folder: Path, statement: str) -> None:
+    with sqlite3.connect(folder / "run.sqlite") as opened:
+        opened.execute(statement)
 
 
 def test_overlaps_are_refused(parts: list[Path], tmp_path: Path) -> None:

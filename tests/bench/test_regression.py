@@ -9,7 +9,7 @@ import pytest
 
 from amdm.errors import InputError
 from bench.regression import TOLERANCE, check_regression, make_baseline, read_tolerance
-from bench.store import read_table
+from bench.store import read_run_info, read_table
 from tests.bench.conftest import JobRunner
 
 
@@ -99,10 +99,21 @@ def test_a_baseline_has_one_verdict_a_line(baseline: Path) -> None:
 def test_what_cannot_be_paired_is_an_error(run_fake_job: JobRunner, baseline: Path) -> None:
     with pytest.raises(InputError, match="layout_hash: was made on other layouts"):
         check_regression(run_fake_job("other", layouts="mini-hard"), baseline)
-    with pytest.raises(InputError, match="lacks 100 instances"):
+    with pytest.raises(InputError, match="lacks 100 instances of the baseline, which has 25 layouts and 3 methods"):
         check_regression(run_fake_job("half", methods=("migc",)), baseline)
     with pytest.raises(InputError, match="lacks"):
         check_regression(run_fake_job("short", limit=20), baseline)
+
+
+def test_another_judge_is_an_error_and_other_weights_are_said(run_fake_job: JobRunner, baseline: Path) -> None:
+    folder = run_fake_job("now")
+    assert "the same weights" in check_regression(folder, baseline).report
+    info = read_run_info(folder)
+    (folder / "run.json").write_text(json.dumps({**info, "weights": {"unet": "new"}}))
+    assert "other weights" in check_regression(folder, baseline).report
+    (folder / "run.json").write_text(json.dumps({**info, "judge": {**info["judge"], "revision": "other"}}))
+    with pytest.raises(InputError, match="judge: was judged by mini-judge other, the baseline by another judge"):
+        check_regression(folder, baseline)
 
 
 @pytest.mark.parametrize(

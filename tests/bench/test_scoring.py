@@ -6,12 +6,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from amdm.errors import InputError
 from bench.detection.detector import Found
+from bench.detection.registry import DetectorOptions
+from bench.external_job import images_job, score_images
 from bench.job import Job, run_job, score_run
+from bench.layouts.named import load_layouts
 from bench.reporting import write_report
+from bench.scoring import read_image
 from bench.store import read_run_info, read_table
+from tests.amdm.test_style_image import png
 from tests.bench.conftest import JobRunner
 from tests.bench.fakes import BlobDetector
 
@@ -23,11 +29,11 @@ class Troubled(BlobDetector):
 
     def __init__(self, trouble: Raise) -> None:
         super().__init__()
-        self.trouble = trouble
+        self.trouble, self.asked = trouble, list[int]()
 
     def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[Found]:
         """See bench.detection.detector.Detector."""
-        self.sizes.append(len(images))
+        self.asked.append(len(images))
         self.trouble(images)
         return super().find(images, categories)
 
@@ -53,7 +59,7 @@ def test_out_of_memory_halves_the_judges_batch_and_is_recorded(
     before = read_table(folder, "verdicts")
     detector = judged_by(monkeypatch, little)
     assert score_run(folder, 1, again=True) == (30, 0)
-    assert detector.sizes[:3] == [16, 8, 4]
+    assert detector.asked[:3] == [16, 8, 4]
     pd.testing.assert_frame_equal(read_table(folder, "verdicts"), before)
     events = read_table(folder, "events").what.tolist()
     assert any(what.startswith("judge: 16 pictures") and "out of memory" in what for what in events)
@@ -74,12 +80,54 @@ def test_a_picture_that_the_judge_fails_on_is_missing_and_tried_again(
     detector = judged_by(monkeypatch, one_breaks)
     judged, failed = score_run(folder, 1, again=True)
     assert (judged, failed) == (28, 2)  # two methods painted it the same
-    assert detector.sizes[:4] == [16, 1, 1, 1]  # the batch, then the first picture three times
+    assert detector.asked[:4] == [16, 1, 1, 1]  # the batch, then the first picture three times
     assert "ceiling: 9 of 10 images were judged" in write_report(folder, tmp_path / "report")
     assert any("ValueError: broken" in what for what in read_table(folder, "events").what)
     judged_by(monkeypatch, lambda _: None)
     assert score_run(folder, 1) == (30, 0)
     pd.testing.assert_frame_equal(read_table(folder, "verdicts"), before)
+
+
+def test_judging_again_goes_on_where_it_was_stopped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = read_table(folder, "verdicts")
+
+    def second_batch(images: Sequence[np.ndarray]) -> None:
+        if len(images) < 16:
+            raise OSError(28, "No space left")
+
+    judged_by(monkeypatch, second_batch)
+    with pytest.raises(OSError, match="No space"):
+        score_run(folder, 1, again=True)
+    assert 0 < len(read_table(folder, "verdicts")) < len(before)
+    detector = judged_by(monkeypatch, lambda _: None)
+    assert score_run(folder, 1, again=True) == (30, 0)
+    assert detector.asked == [14]  # the first 16 stay
+    pd.testing.assert_frame_equal(read_table(folder, "verdicts"), before)
+    assert score_run(folder, 1, again=True) == (30, 0)
+    assert detector.asked == [14, 16, 14]  # and now from the start
+
+
+def test_a_picture_of_the_wrong_size_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layouts = load_layouts("mini")
+    (tmp_path / "pictures").mkdir()
+    for k, entry in enumerate(layouts.entries[:10]):
+        side = 32 if k == 3 else 64
+        Image.new("RGB", (side, side), "grey").save(tmp_path / "pictures" / f"x_{entry.key}.png")
+    detector = DetectorOptions()
+    job = images_job("mini", "theirs", 0, detector)
+    out, reports = tmp_path / "run", tmp_path / "reports"
+    _, _, failed = score_images(tmp_path / "pictures", job, None, out, reports, detector, 1, lambda line: None)
+    assert failed == 1 and read_table(out, "verdicts").layout_index.nunique() == 9
+    assert any("the mini judge takes 64×64" in what for what in read_table(out, "events").what)
+
+
+def test_a_huge_picture_is_not_decoded(tmp_path: Path) -> None:
+    (tmp_path / "bomb.png").write_bytes(png(22_000, 22_000, b""))
+    with pytest.raises(InputError, match=r"bomb\.png: (has more than|is not a picture)"):
+        read_image(tmp_path / "bomb.png")
+    Image.new("1", (5000, 5000)).save(tmp_path / "large.png")
+    with pytest.raises(InputError, match=r"large\.png: has more than 16,777,216 pixels"):
+        read_image(tmp_path / "large.png")
 
 
 @pytest.mark.parametrize("error", [InputError("is absent", file=Path("weights")), OSError(28, "No space left")])
@@ -92,7 +140,7 @@ def test_what_is_not_the_pictures_fault_stops_the_run(
     detector = judged_by(monkeypatch, stop)
     with pytest.raises(type(error)):
         score_run(folder, 1, again=True)
-    assert detector.sizes == [16]
+    assert detector.asked == [16]
 
 
 def test_a_job_whose_judge_fails_on_a_picture_ends_so_and_the_same_job_tries_again(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from amdm.errors import InputError
-from bench.store import RunStore, read_run_info, read_table, write_whole
+from bench.store import RunStore, read_run_info, read_table, stored_file, write_whole
 
 SETTINGS = {"seeds": [0], "weights": {"unet": "abc", "vae": "def"}, "layout_hash": "12"}
 IMAGE = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
@@ -146,7 +147,7 @@ def test_a_second_writer_is_told_who_holds_the_folder(tmp_path: Path) -> None:
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(InputError, match="is not a run folder"):
+    with pytest.raises(InputError, match="it is no run folder"):
         RunStore(tmp_path, {})
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
@@ -257,6 +258,34 @@ def test_a_link_cannot_lead_writes_out_of_the_folder(tmp_path: Path, name: str) 
     with pytest.raises(InputError, match=f"{name}: is a link"):
         RunStore(tmp_path / "run", SETTINGS)
     assert (away.read_bytes() if away.is_file() else sorted(away.rglob("*"))) == before
+
+
+def test_records_without_a_run_json_are_not_taken_for_ones_own(tmp_path: Path) -> None:
+    with RunStore(tmp_path / "run", SETTINGS) as store:
+        add(store)
+    (tmp_path / "run" / "run.json").unlink()
+    with pytest.raises(InputError, match=r"holds images and no run\.json"):
+        RunStore(tmp_path / "run", {**SETTINGS, "batch": 99})
+    (tmp_path / "new").mkdir()
+    for name in ("lock", "run.json.partial"):  # a run that was killed at its start
+        (tmp_path / "new" / name).touch()
+    RunStore(tmp_path / "new", SETTINGS).__exit__()
+
+
+def test_a_database_that_is_held_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    RunStore(tmp_path / "run", SETTINGS).__exit__()
+    monkeypatch.setattr("bench.store.BUSY_SECONDS", 0.1)
+    with contextlib.closing(sqlite3.connect(tmp_path / "run" / "run.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(InputError, match="is held by another process"):
+            read_table(tmp_path / "run", "samples")
+
+
+@pytest.mark.parametrize(
+    "name", ["../run/images/m/a.png", "images/../../x.png", "/etc/passwd", "images/\n.png", "run.json", None]
+)
+def test_a_record_names_pictures_of_its_own_folder_only(tmp_path: Path, name: object) -> None:
+    assert stored_file(tmp_path / "run", name) is None
 
 
 def test_names_in_the_schema_that_are_no_text_are_one_line(tmp_path: Path) -> None:

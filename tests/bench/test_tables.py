@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from amdm.errors import InputError
+from bench.combined import write_combined
 from bench.metrics import metric_table
 from bench.reporting import write_report
 from bench.store import read_table
@@ -54,6 +55,20 @@ def test_the_page_says_what_was_measured_and_how_it_differs(run_fake_job: JobRun
     for column in ("place", "colour given place", "nothing detected", "wrong place", "wrong colour"):
         assert column in parts["Where instances fail"]
     assert "Over seeds" not in parts and "Missing" not in parts
+
+
+def test_a_forced_run_says_so_in_every_table(run_fake_job: JobRunner, tmp_path: Path) -> None:
+    folder = run_fake_job()
+    info = json.loads((folder / "run.json").read_text())
+    forced = [{"field": "layouts", "before": '"mini"', "now": '"mini-hard"'}]
+    (folder / "run.json").write_text(json.dumps({**info, "forced": forced}))
+    page = write_report(folder, tmp_path / "again")
+    assert "(`--force`)" in page and '- layouts: was "mini", now "mini-hard"' in page
+    assert json.loads((tmp_path / "again" / "summary.json").read_text())["forced"]
+    assert "run (--force)" in write_combined([folder], tmp_path / "combined", False)
+    (folder / "run.json").write_text(json.dumps({**info, "forced": [{"field": 1}]}))
+    with pytest.raises(InputError, match="forced"):
+        write_report(folder, tmp_path / "again")
 
 
 def test_the_failure_split_adds_up(run_fake_job: JobRunner) -> None:

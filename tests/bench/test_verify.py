@@ -60,6 +60,22 @@ def test_missing_records_and_verdicts_are_counted(folder: Path) -> None:
     assert "1 samples with too few or too many verdicts: ('ceiling', 2, 0)" in problems
 
 
+@pytest.mark.parametrize(
+    ("change_", "found"),
+    [
+        ("success = 1, attr = 1, iou = 1, miou = 1, detected = 1", "verdicts that no measurement gives"),
+        ("attr = 1 - attr WHERE success = 1", "verdicts that no measurement gives"),
+        ("miou = 0.25 WHERE miou > 0.25", "verdicts that no measurement gives"),
+        ("level = 2 WHERE level = 6", "verdicts that do not say what their layout says"),
+        ("colour = 'red' WHERE colour <> 'red'", "verdicts that do not say what their layout says"),
+        ("box_area = box_area / 2", "verdicts that do not say what their layout says"),
+    ],
+)
+def test_forged_verdicts_are_found(folder: Path, change_: str, found: str) -> None:
+    change(folder, f"UPDATE verdicts SET {change_}")
+    assert any(found in problem for problem in verify_run(folder))
+
+
 def test_other_weights_are_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.verify.hashed_weights", lambda profile: {"unet": "xyz"})
     monkeypatch.setattr("bench.detection.registry.detector_revision", lambda options, rehash: "newer")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.detection.cache import CachedDetector
+from bench.detection.cache import CachedDetector, _mac, _secret
 from bench.detection.detector import Found, Prompt
 from bench.judge import Masks, Verdict
 from bench.scoring import Picture, judge_images
@@ -146,6 +147,37 @@ def test_a_full_disk_leaves_the_cache_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError, match="full"):
         CachedDetector(tmp_path / "c", FACTS, None, never)._use(full)
     assert (tmp_path / "c").read_bytes() == before
+
+
+def test_what_another_machine_wrote_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = verdicts(tmp_path / "c", FACTS)
+    nothing = json.dumps([[], []])
+    monkeypatch.setattr("bench.detection.cache._secret", lambda: b"of another machine")
+    with sqlite3.connect(tmp_path / "c") as database:
+        for (key,) in database.execute("SELECT key FROM answers").fetchall():
+            database.execute("UPDATE answers SET answer = ?, mac = ? WHERE key = ?", (nothing, _mac(key, nothing), key))
+    assert verdicts(tmp_path / "c", FACTS, never)[0][0].detected is False  # there it is believed
+    monkeypatch.undo()
+    assert verdicts(tmp_path / "c", FACTS) == expected
+
+
+def test_an_answer_is_believed_under_its_own_question_alone(tmp_path: Path) -> None:
+    expected = verdicts(tmp_path / "c", FACTS)
+    with sqlite3.connect(tmp_path / "c") as database:
+        rows = database.execute("SELECT key, answer, mac FROM answers ORDER BY key").fetchall()
+        for (key, _, _), (_, answer, mac) in zip(rows, rows[1:] + rows[:1], strict=True):
+            database.execute("UPDATE answers SET answer = ?, mac = ? WHERE key = ?", (answer, mac, key))
+    assert verdicts(tmp_path / "c", FACTS) == expected
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_secret_is_kept_where_it_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool) -> None:
+    if not kept:
+        (tmp_path / "amdm").touch()  # no folder can be made there
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    found = [_secret.__wrapped__() for _ in range(2)]
+    assert len(found[0]) == 32 and (found[0] == found[1]) is kept
+    assert not kept or (tmp_path / "amdm" / "detections.key").stat().st_mode & 0o077 == 0
 
 
 def test_several_writers_share_one_cache(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from amdm.errors import InputError
 from amdm.mini.vocabulary import CATEGORIES
+from bench.detection.detector import PictureError
 from bench.detection.mini_judge import MiniJudge
 from bench.job import true_renderings
 from bench.judge import intersection_over_union
@@ -81,5 +81,5 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
 
 
 def test_other_picture_sizes_are_refused(judge: MiniJudge) -> None:
-    with pytest.raises(InputError, match="64×64"):
+    with pytest.raises(PictureError, match="64×64"):
         judge.find(np.zeros((1, 128, 128, 3), np.uint8), [["circle"]])
