@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from amdm.errors import InputError
 from amdm.mini.vocabulary import CATEGORIES
 from bench.detection.detector import PictureError
 from bench.detection.mini_judge import MiniJudge
