@@ -77,7 +77,10 @@ class AggregationConfig:
         """The aggregated step indices. Raises InputError where they go beyond T."""
         end = self.first_step + self.s
         if self.s and end > num_inference_steps:
-            raise InputError(f"the window ends with step number {end} of {num_inference_steps}", field="s")
+            window = f"steps {self.first_step} to {end - 1} (counted from 0) are aggregated"
+            raise InputError(
+                f"{window}, but there are {num_inference_steps}: take more steps or a smaller s", field="s"
+            )
         return range(self.first_step, end) if self.s else range(0)
 
     def check_models(self, count: int) -> None:

@@ -46,9 +46,10 @@ def generate(
 
     amdm generate --profile paper --preset interactdiffusion+migc --seed 3 --set aggregation.s=5 --draw-boxes
     """
-    from amdm.generation import Wanted, chosen_profile, generate_picture, print_trace
+    from amdm.generation import Wanted, check_writable, chosen_profile, generate_picture, print_trace
     from amdm.loading import Loading
 
+    check_writable(out)
     chosen = chosen_profile(profile, random_weights)
     changes = [*(change or ()), *([f"settings.all.num_inference_steps={steps}"] if steps is not None else [])]
     wanted = Wanted(chosen, preset, layout, style, seed, changes)

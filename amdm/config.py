@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from importlib.resources import files
 from itertools import islice
 from typing import Any, Literal
@@ -194,7 +195,7 @@ class Profile:
             InputError: naming the methods there are, or the field that is unknown or wrong.
         """
         if name not in self._methods:
-            raise InputError(f"unknown method {name!r}; there are: {', '.join(self._methods)}", field="methods")
+            raise InputError(f"unknown method {name!r}; {self._instead_of(name)}", field="methods")
         content: dict[str, Any] = _merged(self.common, self._methods[name])
         for text in overrides:
             path, value = _override(text)
@@ -205,6 +206,15 @@ class Profile:
             raise _first_fault(error, self._file if not overrides else None, f"methods.{name}") from None
         except InputError as error:
             raise error.within(file=self._file if not overrides else None, field=f"methods.{name}") from None
+
+    def _instead_of(self, name: str) -> str:
+        """What to write for a name that this profile does not have."""
+        own = getattr(self._file, "stem", "")
+        others = [one for one in PROFILES if own in PROFILES and one != own and name in load_profile(one).methods]
+        if others:
+            return f"it is one of the profile {others[0]} (--profile {others[0]}), not of {own}"
+        close = get_close_matches(name, self._methods, 1)
+        return (f"did you mean {close[0]}? " if close else "") + f"there are: {', '.join(self._methods)}"
 
     def several(self, names: Sequence[str], overrides: Sequence[str] = ()) -> dict[str, MethodSettings]:
         """The settings of methods that are compared. What is set of a model, or of the aggregation, goes to the methods

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -12,6 +13,7 @@ import torch
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
+from amdm.config import load_profile
 from amdm.errors import InputError
 from amdm.layout import Layout
 from amdm.layout_file import read_layout
@@ -65,7 +67,9 @@ class Wanted:
 
 def generate_picture(wanted: Wanted, loading: Loading, on_step: Callable[[Step], bool | None] | None = None) -> Picture:
     """Raises InputError for a bad file, an unknown method or field, or latents that blew up."""
+    load_profile(wanted.profile).method(wanted.method, wanted.overrides)  # what is asked for, before what it is to show
     layout, style = read_layout(wanted.layout or example_layout(wanted.profile, wanted.method))
+    warn_of_unknown_words(wanted.profile, layout)
     path = wanted.style or style
     styles = None if path is None else [load_style(path)]
     method = load_methods(wanted.profile, [wanted.method], wanted.overrides, loading)[wanted.method]
@@ -92,6 +96,26 @@ def generate_picture(wanted: Wanted, loading: Loading, on_step: Callable[[Step],
             raise InputError("the picture became NaN or infinite; none was written", field=wanted.method)
         image = to_uint8(decoded)[0]
     return Picture(image, layout)
+
+
+def warn_of_unknown_words(profile: str, layout: Layout) -> None:
+    """Say on stderr which phrases the mini models cannot draw."""
+    from amdm.mini.vocabulary import CATEGORIES, COLOURS
+
+    phrases = [one.phrase for one in layout.placed()]
+    known = {f"a {colour} {category}" for colour in COLOURS for category in CATEGORIES}
+    strange = [one for one in phrases if one not in known]
+    if profile == "mini" and strange:
+        words = f"the mini models know a <{' | '.join(COLOURS)}> <{' | '.join(CATEGORIES)}>, and nothing else"
+        tqdm.write(str(InputError(f"warning: {words}; not {', '.join(map(repr, strange[:3]))}")), file=sys.stderr)
+
+
+def check_writable(path: Path) -> None:
+    """Raise InputError where a picture cannot be written there; better before it is drawn than after."""
+    if path.suffix.lower() != ".png":
+        raise InputError("pictures are written as PNG: name it .png", file=path)
+    if not path.parent.is_dir():
+        raise InputError("is no folder", file=path.parent)
 
 
 def example_layout(profile: str, method: str) -> Path:

@@ -63,8 +63,12 @@ class Layout:
     def __post_init__(self) -> None:
         if not isinstance(self.caption, str):
             raise InputError("must be a text", field="caption")
-        object.__setattr__(self, "instances", tuple(self.instances))
-        object.__setattr__(self, "interactions", tuple(self.interactions))
+        for name, kind in (("instances", Instance), ("interactions", Interaction)):
+            items = tuple(getattr(self, name))
+            for k, one in enumerate(items):
+                if not isinstance(one, kind):
+                    raise InputError(f"is a {type(one).__name__}; it must be an {kind.__name__}", field=f"{name}[{k}]")
+            object.__setattr__(self, name, items)
 
     def placed(self) -> tuple[Instance, ...]:
         """The instances; without any, the subjects and objects of the interactions, each once."""
@@ -76,6 +80,9 @@ class Layout:
         boxes = {one.box for triple in self.interactions for one in (triple.subject, triple.object)}
         alone = (one for one in self.instances if one.box not in boxes)
         return (*self.interactions, *(Interaction(one, "and", one) for one in alone))
+
+
+_FORM = "boxes are x1, y1, x2, y2 (corners, not width and height) as fractions of the picture"
 
 
 def checked_box(box: Sequence[float]) -> Box:
@@ -90,8 +97,9 @@ def checked_box(box: Sequence[float]) -> Box:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise InputError(f"{name} is not a finite number", field="box")
         if not 0.0 <= value <= 1.0:
-            raise InputError(f"{name} = {value:g} is outside [0, 1]", field="box")
+            raise InputError(f"{name} = {value:g} is outside [0, 1]; {_FORM}", field="box")
     x1, y1, x2, y2 = (float(value) for value in box)
     if x2 <= x1 or y2 <= y1:
-        raise InputError(f"{'x2 ≤ x1' if x2 <= x1 else 'y2 ≤ y1'}: the box is empty", field="box")
+        what = "x2 ≤ x1" if x2 <= x1 else "y2 ≤ y1"
+        raise InputError(f"{what}: the box is empty; {_FORM}", field="box")
     return x1, y1, x2, y2

@@ -28,7 +28,7 @@ def read_layout(path: Path) -> tuple[Layout, Path | None]:
     content = read_json(path, LARGEST_FILE)
     try:
         if not isinstance(content, dict):
-            raise InputError("must be a JSON object")
+            raise InputError("must be a JSON object with caption and segment")
         if unknown := [name for name in content if name not in FIELDS]:
             raise InputError(f"is unknown; there are: {', '.join(FIELDS)}", field=unknown[0])
         layout = Layout(
@@ -57,7 +57,11 @@ def _each(items: Any, name: str, read: Any) -> Sequence[Any]:
 
 
 def _instance(item: Any) -> Instance:
-    return Instance(_field(item, "label", str), tuple(_field(item, "bbox", list)))
+    label, box = _field(item, "label", str), tuple(_field(item, "bbox", list))
+    try:
+        return Instance(label, box)
+    except InputError as error:  # by the names that they have in the file
+        raise InputError(error.what, field={"box": "bbox", "phrase": "label"}.get(error.field or "")) from None
 
 
 def _interaction(item: Any) -> Interaction:

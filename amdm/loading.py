@@ -41,17 +41,23 @@ class Loading:
         """From options: ``auto`` takes CUDA where there is a device; float16 for full size there, else float32."""
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        try:
-            kind = torch.device(device).type
-        except RuntimeError:
-            raise InputError(f"{device!r} is no device of torch", field="device") from None
-        if kind == "cuda" and not torch.cuda.is_available():
-            raise InputError(f"{device!r} was asked for, and there is no CUDA device", field="device")
+        kind = require_device(device).type
         if dtype == "auto":
             dtype = "float16" if kind == "cuda" and profile != "mini" else "float32"
         if dtype not in DTYPES:
             raise InputError(f"{dtype!r} is none of {', '.join(DTYPES)}", field="dtype")
         return cls(weights_dir, device, DTYPES[dtype], random_weights)
+
+
+def require_device(device: str | torch.device) -> torch.device:
+    """The device. Raises InputError for what torch does not know, and for CUDA where there is none."""
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        raise InputError(f"{device!r} is no device of torch", field="device") from None
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"{str(device)!r} was asked for, and there is no CUDA device", field="device")
+    return found
 
 
 @dataclass

@@ -18,7 +18,7 @@ from PIL import Image
 from amdm.config import MethodSettings, load_profile
 from amdm.errors import InputError
 from amdm.layout import Interaction, Layout
-from amdm.loading import Loading, ModelSet, fresh_models, load_models
+from amdm.loading import Loading, ModelSet, fresh_models, load_models, require_device
 from amdm.methods import Method
 from amdm.pipeline_inputs import sample_keys, sample_layouts
 from amdm.sampler import Step
@@ -63,6 +63,7 @@ class AMDMPipeline(DiffusionPipeline):
         *,
         overrides: Sequence[str] = (),
         dtype: torch.dtype | None = None,
+        torch_dtype: torch.dtype | None = None,
         device: str = "cpu",
         weights_dir: str | os.PathLike[str] | None = None,
         random_weights: bool = False,
@@ -72,12 +73,14 @@ class AMDMPipeline(DiffusionPipeline):
         Args:
             preset: a method of the profile, by default ``"interactdiffusion+migc"``; a saved folder has its own.
             dtype: of the networks; latents are float32 whatever it is. By default float32, or what was saved.
+            torch_dtype: the same, as diffusers calls it.
             overrides: ``"<field>=<value>"`` (see :meth:`amdm.config.Profile.method`).
             weights_dir, random_weights: see :class:`amdm.loading.Loading`.
 
         Raises:
             InputError: for an unknown name or field, and for weights that are absent or altered.
         """
+        dtype = dtype or torch_dtype
         folder = None if weights_dir is None else Path(weights_dir)
         loading = Loading(folder, device, dtype or torch.float32, random_weights)
         if str(name_or_path) in ("mini", "paper"):
@@ -152,6 +155,9 @@ class AMDMPipeline(DiffusionPipeline):
         styles = [ip_adapter_image] * len(chosen) if isinstance(ip_adapter_image, Image.Image) else ip_adapter_image
         self._interrupt = False
         self._hold("unet", "encoder")
+        expected = (len(chosen), *self.models.latent_shape(settings.height, settings.width))
+        if latents is not None and tuple(latents.shape) != expected:
+            raise InputError(f"has the shape {tuple(latents.shape)}; it must be {expected}", field="latents")
         branches = method.branches(chosen, sample_keys(generator, len(chosen)), styles, latents)
         self._hold("unet")
         with self.progress_bar(total=settings.steps) as progress:
@@ -173,6 +179,9 @@ class AMDMPipeline(DiffusionPipeline):
 
     def to(self, *args: Any, **kwargs: Any) -> AMDMPipeline:
         """Move every network: ``to("cuda")``, ``to(torch.float16)`` (the UNets and encoders; latents stay float32)."""
+        for one in (*args, *kwargs.values()):
+            if isinstance(one, str | torch.device):
+                require_device(one)
         for module in self.models.modules().values():
             module.to(*args, **kwargs)
         self.models.forget_texts()
@@ -180,7 +189,7 @@ class AMDMPipeline(DiffusionPipeline):
 
     def enable_model_cpu_offload(self, gpu_id: int | None = None, device: torch.device | str = "cuda") -> None:  # type: ignore[override]
         """Keep on the device only what a phase needs: encoders and UNets to encode, UNets to sample, then the VAE."""
-        self._offload_to = torch.device(device if gpu_id is None else f"{torch.device(device).type}:{gpu_id}")
+        self._offload_to = require_device(device if gpu_id is None else f"{torch.device(device).type}:{gpu_id}")
         self._hold()
 
     def _hold(self, *kinds: str) -> None:

@@ -26,6 +26,11 @@ def sample_layouts(
     chosen = [layouts] if isinstance(layouts, Layout) else list(layouts)
     if not chosen:
         raise InputError("names no sample", field="layouts")
+    if wrong := [one for one in chosen if not isinstance(one, Layout)]:
+        what = (
+            f"holds a {type(wrong[0]).__name__}; it takes Layouts (amdm.layout_file.read_layout reads one from a file)"
+        )
+        raise InputError(what, field="layouts")
     if prompts is not None:
         if len(prompts) not in (1, len(chosen)):
             raise InputError(f"there are {len(prompts)} for {len(chosen)} layouts", field="prompt")
@@ -47,7 +52,9 @@ def sample_keys(generator: torch.Generator | Sequence[torch.Generator] | None, c
     if generator is None or isinstance(generator, torch.Generator):
         each: list[torch.Generator | None] = [generator] * count
     else:
-        each = list(generator)
+        each = list(generator) if isinstance(generator, Sequence) else []
+        if not each or not all(isinstance(one, torch.Generator) for one in each):
+            raise InputError("takes a torch.Generator, or one a sample", field="generator")
         if len(each) != count:
             raise InputError(f"there are {len(each)} for {count} samples", field="generator")
     drawn = (

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from amdm.entry import run_app
+from amdm.errors import InputError
 from bench.commands import layouts, stored
 from bench.commands.choice import CONTROL_LIMIT, CONTROL_METHODS, DEFAULT_METHODS, Choice
 from bench.commands.merge import merge
@@ -125,8 +126,11 @@ def run(
     Example: amdm-bench run --generator my_module:my_function --layouts mini --detector mini --limit 25
     """
     from bench.external import callable_digest
-    from bench.job import Job
+    from bench.job import Job, usual_detector
+    from bench.layouts.named import load_layouts
 
+    if detector == usual_detector(load_layouts(layouts)):
+        detector = None  # the same job, whether it is named or not
     job = Job(
         profile="external",
         layouts=layouts,
@@ -216,6 +220,7 @@ def _run(
 
 def _measure(job: Job, out: Path | None, reports: Path, workers: int, force: bool) -> None:
     from bench.job import run_job
+    from bench.reporting import first_failure
 
     with resumable():
         folder, failures = run_job(job, out, reports, workers, force)
@@ -223,8 +228,9 @@ def _measure(job: Job, out: Path | None, reports: Path, workers: int, force: boo
     typer.echo((report / "table1.md").read_text(encoding="utf-8"))
     typer.echo(f"records and pictures: {folder}\ntables: {report}/table1.csv, table1.md\npictures: {report}/grid.png")
     if failures:
-        hint = f"table1.md and {folder}/run.sqlite say why; the same command tries them again"
-        typer.echo(f"error: {failures} samples failed; {hint}", err=True)
+        first = first_failure(folder)
+        hint = f"table1.md and {folder}/run.sqlite say more, and the same command tries them again"
+        typer.echo(f"error: {failures} samples failed, the first with {InputError(first)}; {hint}", err=True)
         raise typer.Exit(1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -10,31 +11,51 @@ from amdm.errors import InputError
 from bench.job import read_run
 from bench.metrics import AVERAGE, paired_differences
 from bench.store import read_table
+from bench.tables import CEILING
 
 SHOWN_FLIPS = 40
 INSTANCE = ["method", "layout_index", "seed", "instance"]
 _METRICS = {"isr": "ISR", "miou": "mIoU", "place": "place", "colour_given_place": "colour given place"}
 
 
-def compare_runs(a: Path, b: Path) -> str:
-    """Markdown: for each method that both runs have, B less A in points by level, and the flipped instances.
+def compare_runs(a: Path, b: Path, pair: tuple[str, str] | None = None) -> str:
+    """Markdown: B less A in points by level, and the flipped instances, for each method that both runs have.
+
+    pair: a method of A and one of B, to be compared with each other and nothing else.
 
     Raises:
-        InputError: the runs are on other layouts, or have no method in common.
+        InputError: the runs are on other layouts, have no method in common, or lack one of the pair.
     """
     (_, facts_a), (_, facts_b) = read_run(a), read_run(b)
     if facts_a.layout_hash != facts_b.layout_hash:
         raise InputError("was made on other layouts: the runs cannot be paired", file=b, field="layout_hash")
     first, second = read_table(a, "verdicts"), read_table(b, "verdicts")
-    methods = [method for method in dict.fromkeys(first["method"]) if method in set(second["method"])]
+    if pair is not None:
+        shown = f"{pair[1]} − {pair[0]}"
+        first, second = _only(first, pair[0], shown, a), _only(second, pair[1], shown, b)
+    there = {
+        run: [m for m in dict.fromkeys(table["method"]) if m != CEILING] for run, table in ((a, first), (b, second))
+    }
+    methods = [method for method in there[a] if method in there[b]]
     if not methods:
-        raise InputError(f"has no judged method in common with {a}", file=b, field="methods")
+        names = f"{a} has {', '.join(there[a])}, this one {', '.join(there[b])}"
+        raise InputError(f"no judged method in common ({names}); name two with --method-a and --method-b", file=b)
+    alone = sorted({*there[a]} ^ {*there[b]})
+    left_out = f"In one of the runs alone, and left out: {', '.join(alone)}.\n\n" if alone else ""
     judges = "" if facts_a.judge == facts_b.judge else "**The runs were judged by different judges.**\n\n"
     table = pd.DataFrame([row for method in methods for row in _differences(first, second, method)])
     return (
-        f"# {b} less {a}\n\n{judges}Points, with 95 % intervals by a paired bootstrap over layouts.\n\n"
+        f"# {b} less {a}\n\n{judges}{left_out}Points, with 95 % intervals by a paired bootstrap over layouts.\n\n"
         f"{table.to_markdown(index=False)}\n\n{flipped_instances(first, second)}\n"
     )
+
+
+def _only(verdicts: pd.DataFrame, method: str, shown: str, run: Path) -> pd.DataFrame:
+    """One method's verdicts, under the name that the pair has."""
+    own = verdicts[verdicts["method"] == method]
+    if own.empty:
+        raise InputError(f"has no judged method {method!r}", file=run, field="methods")
+    return own.assign(method=shown)
 
 
 def flipped_instances(before: pd.DataFrame, after: pd.DataFrame) -> str:
@@ -67,6 +88,7 @@ def _differences(first: pd.DataFrame, second: pd.DataFrame, method: str) -> list
         row: dict[str, object] = {"method": method, "level": AVERAGE if level is None else f"L{level}"}
         for metric, shown in _METRICS.items():
             one = found[metric]
-            row[shown] = f"{100 * one.value:+.2f} [{100 * one.low:+.2f}, {100 * one.high:+.2f}]"
+            known = not math.isnan(one.value)
+            row[shown] = f"{100 * one.value:+.2f} [{100 * one.low:+.2f}, {100 * one.high:+.2f}]" if known else "–"
         rows.append({**row, "pairs": found["isr"].pairs, "unpaired": found["isr"].unpaired})
     return rows

@@ -21,7 +21,7 @@ from amdm.errors import InputError
 from amdm.files import read_limited, sha256
 from amdm.layout import Layout
 from amdm.noise import keyed_generator
-from bench.generation import Generator
+from bench.generation import ContractError, Generator
 from bench.layouts.layout_set import LayoutSet
 from bench.scoring import MOST_PIXELS
 from bench.store import LARGEST_PICTURE
@@ -71,18 +71,20 @@ def callable_generator(name: str) -> Generator:
 
     def run(method: str, layouts: Sequence[Layout], keys: Sequence[str]) -> Any:
         seeds = [keyed_generator(key, "generator").initial_seed() % 2**32 for key in keys]  # NumPy takes 32 bits
-        made = [_as_array(one) for one in function(list(layouts), seeds)]
+        made = [_as_array(one, name) for one in function(list(layouts), seeds)]
         if len(made) != len(layouts):
-            raise ValueError(f"{name} returned {len(made)} pictures for {len(layouts)} layouts")
+            what = f"returned {len(made)} pictures for {len(layouts)} layouts; it must return one for each"
+            raise ContractError(what, field=f"generator {name}")
         return SimpleNamespace(images=made, finite=[True] * len(made), evaluations={})
 
     return run
 
 
-def _as_array(picture: Any) -> np.ndarray:
+def _as_array(picture: Any, name: str) -> np.ndarray:
     array = np.asarray(picture.convert("RGB") if isinstance(picture, Image.Image) else picture)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
-        raise ValueError(f"a picture is {array.dtype} of shape {array.shape}; needs uint8 (H, W, 3)")
+        what = f"gave a picture of {array.dtype} and shape {array.shape}; it must be a PIL image, or uint8 (H, W, 3)"
+        raise ContractError(what, field=f"generator {name}")
     return array
 
 
@@ -133,6 +135,9 @@ def find_images(folder: Path, layout_set: LayoutSet, mapping: Path | None = None
         raise InputError("is no folder", file=folder)
     index = {entry.key: entry.index for entry in layout_set.entries}
     named = _mapped(mapping) if mapping is not None else None
+    for file, key in (named or {}).items():
+        if key not in index:
+            raise InputError(f"{key!r} is the key of no layout of {layout_set.name}", file=mapping, field=file)
     found, by_layout = FoundImages(), dict[int, list[Path]]()
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -141,7 +146,7 @@ def find_images(folder: Path, layout_set: LayoutSet, mapping: Path | None = None
         if path.name.startswith(TWIN_PREFIX):
             found.twins.append(name)
             continue
-        key = path.name.rpartition("_")[2].partition(".")[0] if named is None else named.pop(name, None)
+        key = path.name.rpartition("_")[2].partition(".")[0] if named is None else named.pop(name, "")
         if key in index:
             by_layout.setdefault(index[key], []).append(path)
         else:

@@ -21,9 +21,9 @@ from bench.reporting import write_report
 from bench.store import RunStore
 
 
-def images_job(layouts: str, method: str, seed: int, detector: DetectorOptions) -> Job:
+def images_job(layouts: str, method: str, seed: int, detector: DetectorOptions, limit: int | None = None) -> Job:
     """The job that a folder of pictures is measured as; :func:`score_images` puts in what the folder holds."""
-    return Job("external", layouts, (method,), (seed,), 1, generator=IMAGES, digest="", detector=detector.name)
+    return Job("external", layouts, (method,), (seed,), 1, limit, generator=IMAGES, digest="", detector=detector.name)
 
 
 def score_images(
@@ -50,7 +50,10 @@ def score_images(
     found = find_images(images, layout_set, mapping)
     report(f"{images}: " + ", ".join(f"{count} {what}" for what, count in found.counts().items()))
     if not found.paths:
-        raise InputError(f"holds no picture that is named after a layout of {layout_set.name}", file=images)
+        what = (
+            f"holds no picture that is named …_<key>.png after a layout of {layout_set.name} (keys {_keys(layout_set)})"
+        )
+        raise InputError(f"{what}; or map files to keys with --mapping", file=images)
     job = replace(job, digest=found.digest())
     settings = job.settings(layout_set, detector_facts(detector))
     folder = out or Path("runs") / run_name(job, layout_set, settings)
@@ -68,6 +71,11 @@ def score_images(
         store.update_info(finished=now(), status=status)
     write_report(folder, reports / folder.name)
     return folder, found, failed
+
+
+def _keys(layout_set: LayoutSet) -> str:
+    keys = [entry.key for entry in layout_set.entries]
+    return ", ".join(keys) if len(keys) < 4 else f"{keys[0]}, {keys[1]}, …, {keys[-1]}"
 
 
 def _taken_in(job: Job, layout_set: LayoutSet, entry: Entry, path: Path) -> GroupResult:

@@ -27,6 +27,10 @@ class Generated(Protocol):
     evaluations: dict[str, int]
 
 
+class ContractError(InputError):
+    """A generator gave what is no picture, or another number of them: so it is with every batch, and the run stops."""
+
+
 Generator = Callable[[str, Sequence[Layout], Sequence[str]], Generated]
 """(method, layouts, keys) → pictures."""
 
@@ -127,7 +131,7 @@ class GroupWorker:
         def name(entries: tuple[Entry, ...]) -> str:
             return f"{group.method}: {len(entries)} samples from {entries[0].index}"
 
-        done = attempt(group.entries, work, name, events)
+        done = attempt(group.entries, work, name, events, fatal=(ContractError,))
         return GroupResult(group, [one for part in done for one in _outcomes(part)], events)
 
 

@@ -93,6 +93,8 @@ class Job:
                 raise InputError(f"goes with the profile {EXTERNAL} and no other", field=name)
         if not self.methods:
             raise InputError("names no method", field="methods")
+        if self.limit is not None and self.limit > 0:  # levels are balanced: what is run is what is recorded
+            object.__setattr__(self, "limit", 5 * -(-self.limit // 5))
         if self.generator is None:
             load_profile(self.profile).several(self.methods, self.overrides)
         elif CEILING in self.methods or len(self.methods) > 1:

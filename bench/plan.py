@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from amdm.checkpoints.catalogue import files_of
+from amdm.checkpoints.assemble import files_of_models
+from amdm.checkpoints.catalogue import DINO, SAM, WeightFile, files_of
 from amdm.checkpoints.store import is_there, weights_dir
 from amdm.config import load_profile
 from amdm.errors import InputError
@@ -25,12 +26,15 @@ def plan(job: Job) -> list[str]:
         count = job.limit or 800
         lines.append(f"layouts: {job.layouts}, {count} expected; NOT THERE: {error}")
     if job.profile != "mini":
-        folder = weights_dir()
-        for file in files_of("paper"):
-            state = "there" if is_there(file, folder) else "to be fetched"
-            lines.append(
-                f"weights: {file.name}: {state}: {file.source} @ {file.revision} ({file.licence}) -> {file.place}"
-            )
+        models = {model for one in settings.values() for model in one.models}
+        lines += [_weight(file) for file in files_of("paper") if file.name in files_of_models(models)]
+    try:
+        detector = job.detector_name()
+    except InputError:  # without the layouts
+        detector = job.detector or "grounded-sam"
+    lines.append(f"judge: {detector}")
+    if detector == "grounded-sam":
+        lines += [_weight(file) for file in files_of("judge") if file.repository in (DINO, SAM)]
     total = 0
     for name, one in settings.items():
         config = one.aggregation.config() if one.aggregation else None
@@ -43,3 +47,11 @@ def plan(job: Job) -> list[str]:
     lines.append(f"in all: {samples:,} pictures of {width}×{height}, {total:,} guided evaluations")
     lines.append(f"disk: about {samples * height * width * PNG_BYTES_A_PIXEL / 2**30:.1f} GiB of pictures")
     return lines
+
+
+def _weight(file: WeightFile) -> str:
+    state = (
+        "there" if is_there(file, weights_dir()) else f"to be fetched (amdm weights fetch --profile {file.profiles[0]})"
+    )
+    size = f"{file.size / 2**30:.1f} GiB" if file.size else "size not known"
+    return f"weights: {file.name}: {state}: {file.source} @ {file.revision}, {size} ({file.licence}) -> {file.place}"

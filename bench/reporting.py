@@ -30,6 +30,14 @@ def write_report(folder: Path, report: Path) -> str:
     return markdown(verdicts, samples, info)
 
 
+def first_failure(folder: Path) -> str:
+    """Why the first sample of a run failed; where none did, why the first picture could not be judged."""
+    samples, events = read_table(folder, "samples"), read_table(folder, "events")
+    failed, judged = samples[samples["status"] == "failed"]["error"], events[events["what"].str.startswith("judge: ")]
+    found = [*failed, *judged["what"]]
+    return str(found[0]) if found else "no reason recorded"
+
+
 def table_info(folder: Path) -> TableInfo:
     """What tables say of a run. Raises InputError where its layouts are not those of this installation."""
     job, facts = read_run(folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,22 @@ from amdm.errors import InputError
 from amdm.models import full_size
 from amdm.models.control import ControlModel
 
+_FILES_OF_ALL = ("sd14-text-encoder", "sd14-vae")
+_FILES_OF = {
+    "interactdiffusion": ("interactdiffusion",),
+    "migc": ("sd14-unet", "migc"),
+    "stable_diffusion": ("sd14-unet",),
+    "gligen": ("gligen-unet",),
+    "ip-adapter": ("sd15-unet", "ip-adapter", "ip-adapter-image-encoder", "vae-ft-mse"),
+}
+"""What is read for each model; files of the catalogue by name."""
+
 _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+
+
+def files_of_models(models: Iterable[str]) -> set[str]:
+    """Names of the files that are read to load these models."""
+    return {*_FILES_OF_ALL, *(name for model in models for name in _FILES_OF[model])}
 
 
 class Assembly:

@@ -32,6 +32,7 @@ def score(
     mapping: Annotated[Path | None, typer.Option(help="of --images: CSV with the columns file and key")] = None,
     method: Annotated[str | None, typer.Option(help="of --images: what tables call it; default: images")] = None,
     seed: Annotated[int | None, typer.Option(help="of --images: their seed; default: 0", min=0)] = None,
+    limit: Annotated[int | None, typer.Option(help="of --images: layouts in all, balanced over levels")] = None,
     out: Annotated[Path | None, typer.Option(help="of --images: the run folder to make")] = None,
     reports: ReportsOption = Path("reports"),
     again: Annotated[bool, typer.Option("--again", help="of a run: forget the verdicts that are there first")] = False,
@@ -57,7 +58,14 @@ def score(
 
     if (run is None) == (images is None):
         raise InputError("give a run folder, or --images, and not both", field="run")
-    own: dict[str, object] = {"layouts": layouts, "mapping": mapping, "method": method, "seed": seed, "out": out}
+    own: dict[str, object] = {
+        "layouts": layouts,
+        "mapping": mapping,
+        "method": method,
+        "seed": seed,
+        "limit": limit,
+        "out": out,
+    }
     for name, value in own.items() if run is not None else {"again": again or None, "force": force or None}.items():
         if value is not None:
             raise InputError(f"goes with {'--images' if run is not None else 'a run folder'}", field=name)
@@ -78,7 +86,7 @@ def score(
         assert images is not None and layouts is not None
         from bench.external_job import images_job, score_images
 
-        job = images_job(layouts, "images" if method is None else method, seed or 0, options)
+        job = images_job(layouts, "images" if method is None else method, seed or 0, options, limit)
         folder, found, failed = score_images(images, job, mapping, out, reports, options, count, typer.echo)
     typer.echo((reports / folder.name / "table1.md").read_text(encoding="utf-8"))
     for kind, names in (("duplicate", found.duplicate), ("stray", found.stray)):
@@ -179,12 +187,21 @@ def clip(
 def compare(
     a: Annotated[Path, typer.Argument(help="the first run folder")],
     b: Annotated[Path, typer.Argument(help="the second run folder")],
+    method_a: Annotated[str | None, typer.Option(help="with --method-b: a method of the first run")] = None,
+    method_b: Annotated[str | None, typer.Option(help="with --method-a: a method of the second run")] = None,
     summary: Annotated[Path | None, typer.Option(help="write the report as Markdown here too")] = None,
 ) -> None:
-    """What the second run differs in from the first, paired over layouts, and which instances flipped."""
+    """What the second run differs in from the first, paired over layouts, and which instances flipped.
+
+    Of methods that both have, or of two that are named.
+
+    Example: amdm-bench compare runs/mini runs/mine --method-a migc --method-b my_function
+    """
     from bench.compare import compare_runs
 
-    report = compare_runs(a, b)
+    if (method_a is None) != (method_b is None):
+        raise InputError("--method-a and --method-b go together", field="method")
+    report = compare_runs(a, b, (method_a, method_b) if method_a is not None and method_b is not None else None)
     typer.echo(report)
     if summary is not None:
         summary.write_text(report, encoding="utf-8")

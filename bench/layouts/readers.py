@@ -53,6 +53,9 @@ def read_json(path: Path, name: str) -> LayoutSet:
             a duplicate key, an empty set.
     """
     records = read_object(path, LARGEST_SET)
+    if "caption" in records and "segment" in records:
+        what = 'is one layout; a set maps keys to layouts: {"0": {"caption": …, "segment": […]}, "1": …}'
+        raise InputError(what, file=path)
     try:
         return parse_records(records, name)
     except InputError as error:

@@ -36,11 +36,14 @@ BAD = {
     "no caption": ({"segment": []}, "caption: is missing"),
     "a box outside": (
         {"caption": "c", "segment": [{"label": "a red ring", "bbox": [0, 0, 2, 1]}]},
-        "segment[0].box: x2",
+        "segment[0].bbox: x2 = 2 is outside [0, 1]; boxes are x1, y1, x2, y2",
     ),
     "an empty box": ({"caption": "c", "segment": [{"label": "a red ring", "bbox": [0.5, 0, 0.5, 1]}]}, "x2 ≤ x1"),
     "NaN": ('{"caption": "c", "segment": [{"label": "a", "bbox": [NaN, 0, 1, 1]}]}', "not a finite number"),
-    "an empty phrase": ({"caption": "c", "segment": [{"label": " ", "bbox": [0, 0, 1, 1]}]}, "phrase"),
+    "an empty phrase": (
+        {"caption": "c", "segment": [{"label": " ", "bbox": [0, 0, 1, 1]}]},
+        "segment[0].label: must be",
+    ),
     "no instance": ({"caption": "c", "segment": []}, "0 interactions"),
 }
 
@@ -103,3 +106,38 @@ def test_overrides_and_conditions_that_nobody_reads(
     assert run(monkeypatch, *common, "--preset", "migc", "--dtype", "float16") == 2
     assert not out.exists()
     assert run(monkeypatch, *common, "--preset", "migc", "--steps", 2) == 0 and out.exists()
+
+
+def test_what_is_asked_for_is_checked_before_the_layout(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for options, what in (
+        (("--preset", "migc", "--profile", "papr"), "profile: unknown profile 'papr'"),
+        (("--preset", "interactdifusion+migc", "--profile", "mini"), "did you mean interactdiffusion+migc?"),
+        (("--preset", "interactdiffusion+migc+ip-adapter", "--profile", "mini"), "it is one of the profile paper"),
+        (("--preset", "migc", "--out", "x.jpg"), "x.jpg: pictures are written as PNG"),
+        (("--preset", "migc", "--out", "nowhere/x.png"), "nowhere: is no folder"),
+        (("--preset", "interactdiffusion+migc", "--profile", "mini", "--steps", "2"), "steps 1 to 3 (counted from 0)"),
+    ):
+        assert run(monkeypatch, "generate", *options) == 2
+        assert what in capsys.readouterr().err
+
+
+def test_words_that_the_mini_models_do_not_know_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+    tmp_path: Path,
+) -> None:
+    segment = [
+        {"label": "a purple dog", "bbox": [0.1, 0.1, 0.5, 0.5]},
+        {"label": "a red ring", "bbox": [0.5, 0.5, 1, 1]},
+    ]
+    (tmp_path / "l.json").write_text(json.dumps({"caption": "c", "segment": segment}))
+    options = ("--preset", "migc", "--profile", "mini", "--steps", "1", "--layout", tmp_path / "l.json")
+    assert run(monkeypatch, "generate", *options, "--out", tmp_path / "x.png") == 0
+    shown = capsys.readouterr().err
+    assert "warning: the mini models know a <red | blue" in shown and "'a purple dog'" in shown
+    assert "'a red ring'" not in shown

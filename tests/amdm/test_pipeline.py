@@ -167,3 +167,26 @@ def test_unknown_names_and_fields() -> None:
         AMDMPipeline.from_pretrained("mini", "nope")
     with pytest.raises(InputError, match=r"aggregation\.t"):
         AMDMPipeline.from_pretrained("mini", overrides=["aggregation.t=3"])
+
+
+def test_mistakes_of_a_call_are_named(pipe: AMDMPipeline) -> None:
+    for arguments, what in (
+        ({"layouts": {"caption": "c"}}, "layouts: holds a str; it takes Layouts"),
+        ({"layouts": LAYOUTS, "generator": 0}, "generator: takes a torch.Generator, or one a sample"),
+        (
+            {"layouts": LAYOUTS, "latents": torch.zeros(1, 4, 8, 8)},
+            r"latents: has the shape \(1, 4, 8, 8\); it must be",
+        ),
+    ):
+        with pytest.raises(InputError, match=what):
+            pipe(**arguments)
+    with pytest.raises(InputError, match=r"instances\[0\]: is a dict; it must be an Instance"):
+        Layout("c", ({"phrase": "a red circle", "box": (0, 0, 1, 1)},))  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_an_error_and_nothing_moves(pipe: AMDMPipeline) -> None:
+    for ask in (lambda: pipe.to("cuda"), pipe.enable_model_cpu_offload, lambda: pipe.to(device="cuda:1")):
+        with pytest.raises(InputError, match="there is no CUDA device"):
+            ask()
+    assert pipe.device == torch.device("cpu") and pipe._offload_to is None

@@ -42,3 +42,25 @@ def test_only_what_both_have_is_paired(run_fake_job: JobRunner) -> None:
 def test_other_layouts_are_never_compared(run_fake_job: JobRunner, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="layout_hash"):
         compare_runs(run_fake_job("a"), run_fake_job("b", layouts="mini-hard"))
+
+
+def test_two_methods_of_different_names_are_paired(run_fake_job: JobRunner) -> None:
+    a, b = run_fake_job("a", methods=("interactdiffusion",)), run_fake_job("b", methods=("migc",))
+    with pytest.raises(InputError, match=r"no judged method in common .*--method-a and --method-b"):
+        compare_runs(a, b)
+    report = compare_runs(a, b, ("interactdiffusion", "migc"))
+    row = next(
+        line for line in report.splitlines() if line.startswith("| migc − interactdiffusion") and "| Avg" in line
+    )
+    isr = {
+        folder: metric_table(read_table(folder, "verdicts"), intervals=False).set_index(["method", "level"]).isr
+        for folder in (a, b)
+    }
+    assert f" {100 * (isr[b]['migc', 'Avg'] - isr[a]['interactdiffusion', 'Avg']):+.2f} [" in row
+    with pytest.raises(InputError, match="has no judged method 'nope'"):
+        compare_runs(a, b, ("interactdiffusion", "nope"))
+
+
+def test_what_only_one_run_has_is_said(run_fake_job: JobRunner) -> None:
+    report = compare_runs(run_fake_job("a"), run_fake_job("b", methods=("migc",)))
+    assert "left out: interactdiffusion." in report

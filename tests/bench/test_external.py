@@ -115,6 +115,7 @@ def test_files_are_found_by_a_mapping(tmp_path: Path) -> None:
         ("file,key\nnone.png,1\n", "not in the folder"),
         ("name,key\none.png,1\n", "needs the columns"),
         ("file,key\none.png,1\none.png,2\n", "stands twice"),
+        ("file,key\none.png,zz\n", "one.png: 'zz' is the key of no layout of mini"),
     ):
         table.write_text(content)
         with pytest.raises(InputError, match=what):
@@ -144,7 +145,93 @@ def test_unreadable_pictures_fail_and_missing_ones_are_counted(
     shutil.rmtree(folder)
     folder.mkdir()
     assert run(monkeypatch, "score", "--images", folder, *options) == 2
-    assert "no picture" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "no picture that is named …_<key>.png" in shown and "keys 0, 1, …, 799" in shown and "--mapping" in shown
+
+
+@pytest.mark.usefixtures("fake_judge")
+def test_pictures_of_a_part_of_a_set_are_measured_as_that_part(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pictures").mkdir()
+    for entry in load_layouts("mini").subset(5).entries:
+        cv2.imwrite(str(tmp_path / "pictures" / f"p_{entry.key}.png"), np.full((64, 64, 3), 128, np.uint8))
+    options = ("--images", "pictures", "--layouts", "mini", "--limit", "5", "--out", "run")
+    assert run(monkeypatch, "score", *options) == 0
+    shown = capsys.readouterr().out
+    assert "5 found, 0 missing" in shown and "5 of 800 layouts" in shown and "Missing" not in shown
+
+
+def test_options_of_the_other_use_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(monkeypatch, "score", tmp_path, "--method", "x") == 2
+    assert "method: goes with --images" in capsys.readouterr().err
+    assert run(monkeypatch, "score", "--images", tmp_path, "--layouts", "mini", "--again") == 2
+    assert "again: goes with a run folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        ("return []", "returned 0 pictures for 4 layouts"),
+        ("return [np.zeros((64, 64, 3), np.uint8)]", "returned 1 pictures for 4 layouts"),
+        ("return [np.zeros((64, 64, 3)) for _ in layouts]", "float64 and shape (64, 64, 3)"),
+        ("return [np.zeros((3, 64, 64), np.uint8) for _ in layouts]", "uint8 and shape (3, 64, 64)"),
+    ],
+)
+@pytest.mark.usefixtures("fake_judge")
+def test_a_generator_that_gives_no_pictures_stops_at_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+    body: str,
+    what: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "wrong", raising=False)
+    (tmp_path / "wrong.py").write_text(f"import numpy as np\n\n\ndef draw(layouts, seeds):\n    {body}\n")
+    assert run(monkeypatch, "run", "--generator", "wrong:draw", "--layouts", "mini", "--limit", "5", "--out", "r") == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: generator wrong:draw: ") and what in error
+
+
+@pytest.mark.usefixtures("fake_judge")
+def test_why_the_first_sample_failed_is_in_the_last_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "failing", raising=False)
+    body = "if layouts[0].caption == first: raise ValueError('no ink')"
+    first = load_layouts("mini").entries[0].layout.caption
+    (tmp_path / "failing.py").write_text(
+        f"import numpy as np\nfirst = {first!r}\n\n\ndef draw(layouts, seeds):\n    {body}\n"
+        "    return [np.zeros((64, 64, 3), np.uint8) for _ in layouts]\n"
+    )
+    assert (
+        run(monkeypatch, "run", "--generator", "failing:draw", "--layouts", "mini", "--limit", "5", "--out", "r") == 1
+    )
+    assert "1 samples failed, the first with ValueError: no ink" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("fake_judge")
+def test_the_usual_detector_and_a_rounded_limit_are_the_same_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "plain", raising=False)
+    (tmp_path / "plain.py").write_text(
+        "import numpy as np\n\n\ndef draw(layouts, seeds):\n"
+        "    return [np.zeros((64, 64, 3), np.uint8) for _ in layouts]\n"
+    )
+    for options in (("--limit", "7"), ("--limit", "10", "--detector", "mini")):
+        assert run(monkeypatch, "run", "--generator", "plain:draw", "--layouts", "mini", *options) == 0
+    assert len(list((tmp_path / "runs").iterdir())) == 1
 
 
 def whole_folder(folder: Path, layouts: Path, method: str) -> Path:

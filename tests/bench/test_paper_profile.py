@@ -80,5 +80,11 @@ def test_the_plan_counts_evaluations_and_names_files(tmp_path: Path, monkeypatch
     monkeypatch.setenv("AMDM_WEIGHTS_DIR", str(tmp_path))
     lines = "\n".join(plan(Job("paper", "mini", ("interactdiffusion+migc@paper",), (0, 1), 4)))
     assert "interactdiffusion 50, migc 3" in lines and f"{800 * 2 * 53:,} guided evaluations" in lines
-    assert "migc: to be fetched: Google Drive 107fnQ9Fpu5K0UtqnHlKja7hqe-GwjAmz" in lines
+    fetched = "to be fetched (amdm weights fetch --profile paper)"
+    assert f"migc: {fetched}: Google Drive 107fnQ9Fpu5K0UtqnHlKja7hqe-GwjAmz" in lines
+    assert "judge: mini" in lines and "grounding-dino" not in lines
+    assert "ip-adapter" not in lines  # no method of this job reads it
+    other = "\n".join(plan(Job("paper", "coco-mig-amdm", ("interactdiffusion+migc+ip-adapter",), (0,), 4)))
+    assert "judge: grounded-sam" in other and "weights: sam-vit-huge-model.safetensors: to be fetched" in other
+    assert "weights: ip-adapter-image-encoder" in other and "2.4 GiB" in other
     assert not list(tmp_path.iterdir())

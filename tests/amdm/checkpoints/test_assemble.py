@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from amdm.checkpoints.catalogue import file_named
+from amdm.checkpoints.assemble import files_of_models
+from amdm.checkpoints.catalogue import CATALOGUE, file_named
 from amdm.checkpoints.converted import convert_all
 from amdm.checkpoints.interactdiffusion import ldm_name
 from amdm.errors import InputError
@@ -121,6 +122,23 @@ def test_what_is_loaded_says_what_was_saved_with_one_base_in_memory(random: Mode
     assert not base & {id(p) for p in loaded.models["ip-adapter"].unet.parameters()}
     one = sum(p.numel() * 4 for p in loaded.models["stable_diffusion"].unet.parameters())
     assert loaded.saved_bytes == 3 * one
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_model_needs_the_files_that_are_named_and_no_others(folder: Path, name: str) -> None:
+    needed = files_of_models([name])
+    for one in CATALOGUE:
+        path = folder / one.place
+        if one.name not in needed and path.exists():
+            path.unlink()
+    load_models("paper", (name,), Loading(folder))
+    for one in needed - {"interactdiffusion", "migc"}:  # these are read from their conversions
+        path = folder / file_named(one).place
+        content = path.read_bytes()
+        path.unlink()
+        with pytest.raises(InputError, match="is absent"):
+            load_models("paper", (name,), Loading(folder))
+        path.write_bytes(content)
 
 
 def test_a_base_that_differs_in_one_tensor_is_shared_but_for_it(folder: Path) -> None:

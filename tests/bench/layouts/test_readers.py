@@ -176,3 +176,9 @@ def test_public_files(coco_mig_dir: Path) -> None:
         for entry in layouts.entries:
             words = sorted(entry.layout.caption.removeprefix("a photo of ").strip().split(" and "))
             assert words == sorted(str(label) for label in entry.labels)
+
+
+def test_one_layout_is_no_set(tmp_path: Path) -> None:
+    path = write(tmp_path / "one.json", {"caption": "c", "segment": []})
+    with pytest.raises(InputError, match=r"one\.json: is one layout; a set maps keys to layouts"):
+        read_json(path, "one")
