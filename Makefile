@@ -12,16 +12,18 @@ METHODS ?=
 BATCH ?=
 OUT ?=
 SUMMARY ?=
+SET ?=
 option = $(if $(strip $(2)),--$(1) '$(strip $(2))')
 OPTIONS = $(call option,limit,$(LIMIT)) $(call option,seeds,$(SEEDS)) $(call option,methods,$(METHODS)) \
-	$(call option,batch,$(BATCH)) $(call option,layouts,$(LAYOUTS)) $(call option,out,$(OUT))
+	$(call option,batch,$(BATCH)) $(call option,layouts,$(LAYOUTS)) $(call option,out,$(OUT)) $(call option,set,$(SET))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup bench-migc smoke controls test test-reference torture fuzz soak check regress train-mini clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
-	@echo "  Options: PROFILE=auto|mini|paper LIMIT=100 SEEDS=0,1 METHODS=migc,... BATCH=16 LAYOUTS=mini-hard OUT=runs/NAME"
+	@echo "  Of bench-migc and controls: PROFILE=auto|mini|paper LIMIT=100 SEEDS=0,1 METHODS=migc,... BATCH=16"
+	@echo "  LAYOUTS=mini-hard OUT=runs/NAME SET=aggregation.s=5; of regress: SUMMARY=summary.md"
 
 $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

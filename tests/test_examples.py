@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from amdm.layout_file import read_layout
+from amdm.mini.vocabulary import CATEGORIES, COLOURS
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -39,3 +42,13 @@ def test_files_that_the_readme_names_are_there() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for path in re.findall(r"\]\(((?!http)[^)#]+)\)", readme):
         assert (ROOT / path).exists(), path
+
+
+def test_the_layout_file_of_the_documentation_is_read(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "layout-files.md").read_text(encoding="utf-8")
+    shown = textwrap.dedent(re.search(r"\n\n(    \{\n(?:    .*\n)+)", page)[1])  # type: ignore[index]
+    (tmp_path / "my.json").write_text(shown, encoding="utf-8")
+    layout, style = read_layout(tmp_path / "my.json")
+    assert [one.phrase for one in layout.instances] == ["a red circle", "a blue arch"] and style is None
+    for word in (*COLOURS, *CATEGORIES):
+        assert word in page
