@@ -18,7 +18,7 @@ OPTIONS = $(call option,limit,$(LIMIT)) $(call option,seeds,$(SEEDS)) $(call opt
 	$(call option,batch,$(BATCH)) $(call option,layouts,$(LAYOUTS)) $(call option,out,$(OUT)) $(call option,set,$(SET))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench-migc smoke controls test test-reference torture fuzz soak check regress train-mini clean
+.PHONY: help setup bench-migc smoke controls test test-reference torture fuzz soak benchmark check regress train-mini clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ fuzz: $(READY) ## 10,000 hostile and broken inputs; each must end in success or 
 
 soak: $(READY) ## A mini job in a loop for SOAK_SECONDS (1200); memory, file handles and time must not grow
 	$(BIN)/python -m tests.torture.soak
+
+benchmark: $(READY) ## Speed and memory of ways to draw the same pictures, diffusers' own pipeline among them, in one run
+	$(BIN)/python scripts/benchmark.py
 
 check: $(READY) ## Style and types
 	$(BIN)/ruff check .

@@ -38,7 +38,7 @@ def generate(
     ] = False,
     weights_dir: Annotated[Path | None, typer.Option(help="folder of the public checkpoints")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …; auto: cuda where there is one")] = "auto",
-    dtype: Annotated[str, typer.Option(help="of the UNets: float32, bfloat16 or float16; auto: by device")] = "auto",
+    dtype: Annotated[str, typer.Option(help="of the networks: float32, bfloat16 or float16; auto: by device")] = "auto",
 ) -> None:
     """Make one picture.
 

@@ -20,8 +20,8 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 class Loading:
     """Where and how models are held.
 
-    weights_dir: of the public checkpoints; None takes the usual place. device, dtype: of the UNets (latents are float32
-    whatever these are). random_weights: full-size architectures without checkpoints; what they draw is noise.
+    weights_dir: of the public checkpoints; None takes the usual place. device, dtype: of the networks (latents are
+    float32 whatever these are). random_weights: full-size architectures without checkpoints; what they draw is noise.
     """
 
     weights_dir: Path | None = None

@@ -242,8 +242,8 @@ def run_job(job: Job, folder: Path | None, reports: Path, workers: int, force: b
             store.update_info(started=started, command=command, workers=workers, **circumstances())
             generate(store, work, make_generator, (job,), workers)
             score(store, layout_set.entries, make_cached_judge, (detector, judge, folder / CACHE_FILE), workers)
-            failed = expected - store.judged_samples()
-            store.update_info(finished=now(), status="failed samples" if failed else "complete")
+            status = "failed samples" if expected - store.judged_samples() else "complete"
+            store.update_info(finished=now(), status=status, judging_again=False)
         failures = len(expected - store.judged_samples())
     from bench.reporting import write_report
 

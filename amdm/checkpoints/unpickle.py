@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickletools
 import re
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -164,7 +165,9 @@ def _only_these(replaced: Mapping[str, Any]) -> Iterator[None]:
 def _guarded(path: Path, read: Callable[[], Any]) -> Any:
     """``read()``; whatever a damaged or crafted pickle makes torch raise becomes one line."""
     try:
-        return read()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of odd pickles, over several lines
+            return read()
     except Exception as error:
         lines = str(error).rpartition("WeightsUnpickler error:")[2].strip().splitlines() or [type(error).__name__]
         raise InputError(f"cannot be read as a checkpoint ({lines[0][:160]})", file=path) from error

@@ -82,7 +82,12 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
         single=f"{start} $A {end}", special_tokens=[(start, vocabulary[start]), (end, vocabulary[end])]
     )
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token=pad, unk_token=unknown, bos_token=start, eos_token=end
+        tokenizer_object=tokenizer,
+        pad_token=pad,
+        unk_token=unknown,
+        bos_token=start,
+        eos_token=end,
+        model_max_length=TEXT_LENGTH,  # what diffusers' pipelines pad to
     )
 
 

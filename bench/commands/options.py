@@ -25,7 +25,7 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="field=value of every method, for example aggregation.s=5; repeatable")
 ]
 DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …; auto: cuda where there is one")]
-DtypeOption = Annotated[str, typer.Option(help="of the UNets: float32, bfloat16, float16; auto: by device")]
+DtypeOption = Annotated[str, typer.Option(help="of the networks: float32, bfloat16, float16; auto: by device")]
 WeightsDirOption = Annotated[Path | None, typer.Option(help="folder of the public checkpoints")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="print all that would be fetched and run; do nothing")]
 ShardOption = Annotated[

@@ -216,3 +216,9 @@ def _write(path: Path, pickled: bytes, compression: int = zipfile.ZIP_STORED) ->
         archive.writestr("archive/data.pkl", pickled)
         archive.writestr("archive/byteorder", b"little")
         archive.writestr("archive/version", b"3\n")
+
+
+def test_what_torch_finds_odd_is_not_printed(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    _write(tmp_path / "odd.pth", b"\x80\x00}.")
+    assert read_checkpoint(tmp_path / "odd.pth") == {}
+    assert not recwarn
