@@ -27,6 +27,9 @@ class WorkerLostError(RuntimeError):
     """A worker process died: killed, or out of memory. What was recorded is whole."""
 
 
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+"""Ctrl-C, and what a machine sends before it is taken away."""
+
 Factory = Callable[..., Worker]
 Interrupted = Callable[[], bool]
 _worker: Worker | None = None
@@ -40,7 +43,8 @@ def run_tasks(
     Close the iterator (``contextlib.closing``) where it may be left early.
 
     Raises:
-        KeyboardInterrupt: after Ctrl-C, once the results of what was in hand are given; a second Ctrl-C stops at once.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM, when the results of what was in hand are given; after a second one,
+            at once.
         WorkerLostError: a worker process died.
     """
     run = _in_this_process if workers == 1 or len(tasks) <= 1 else _in_processes
@@ -107,14 +111,14 @@ def _answer(task: Any) -> Any:
 
 @contextmanager
 def _interrupt_deferred() -> Iterator[Interrupted]:
-    """Inside, the first Ctrl-C is only noted; the second raises. Elsewhere than in the main thread nothing changes."""
+    """Inside, the first Ctrl-C or SIGTERM is only noted; the second raises. In other threads nothing changes."""
     asked: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
         if asked:
             raise KeyboardInterrupt
         asked.append(number)
-        os.write(2, b"\nstopping: finishing the batches in hand (Ctrl-C again stops at once)\n")
+        os.write(2, b"\nstopping: finishing the batches in hand (the same signal again stops at once)\n")
 
     with _handled_by(note):
         yield lambda: bool(asked)
@@ -131,8 +135,9 @@ def _handled_by(handler: Any) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, handler)
+    before = {number: signal.signal(number, handler) for number in STOPPING}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, former in before.items():
+            signal.signal(number, former)

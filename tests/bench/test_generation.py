@@ -130,26 +130,28 @@ def test_five_kills_leave_the_records_of_an_unstopped_run(unstopped: Path, tmp_p
     assert read_run_info(folder)["status"] == "complete"
 
 
-def test_control_c_keeps_the_batch_in_hand(unstopped: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_control_c_keeps_the_batch_in_hand(unstopped: Path, tmp_path: Path, asked: signal.Signals) -> None:
     with running(tmp_path / "run", delay=0.4) as process:
         wait_for_samples(tmp_path / "run", 1, process)
         time.sleep(0.1)  # the next batch is in hand
-        process.send_signal(signal.SIGINT)
+        process.send_signal(asked)
         _, errors = process.communicate(timeout=60)
-    assert process.returncode not in (0, -signal.SIGKILL) and "finishing" in errors
+    assert process.returncode not in (0, -signal.SIGTERM, -signal.SIGKILL) and "finishing" in errors
     there = len(read_table(tmp_path / "run", "samples"))
     assert there in (8, 12) and there == len(pictures(tmp_path / "run"))
     small_run(tmp_path / "run")
     assert_same(tmp_path / "run", unstopped)
 
 
-def test_control_c_with_workers_keeps_what_is_in_hand(unstopped: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_control_c_with_workers_keeps_what_is_in_hand(unstopped: Path, tmp_path: Path, asked: signal.Signals) -> None:
     with running(tmp_path / "run", delay=0.4, workers=2) as process:
         wait_for_samples(tmp_path / "run", 1, process)
         before = len(pictures(tmp_path / "run"))
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         assert len(children) >= 2 and all(map(ignores_interrupts, children))
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
+        os.killpg(process.pid, asked)  # as a terminal does, or a batch system: to the workers too
         process.communicate(timeout=60)
     assert len(read_table(tmp_path / "run", "samples")) > before
     small_run(tmp_path / "run")
