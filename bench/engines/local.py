@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -29,6 +30,9 @@ class WorkerLostError(RuntimeError):
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 """Ctrl-C, and what a machine sends before it is taken away."""
+
+ONE_REQUEST = 1.0
+"""Seconds in which several signals are one: `timeout` and batch systems signal a process and then its group."""
 
 Factory = Callable[..., Worker]
 Interrupted = Callable[[], bool]
@@ -112,12 +116,14 @@ def _answer(task: Any) -> Any:
 @contextmanager
 def _interrupt_deferred() -> Iterator[Interrupted]:
     """Inside, the first Ctrl-C or SIGTERM is only noted; the second raises. In other threads nothing changes."""
-    asked: list[int] = []
+    asked: list[float] = []
 
     def note(number: int, frame: FrameType | None) -> None:
+        if asked and time.monotonic() - asked[0] < ONE_REQUEST:
+            return
         if asked:
             raise KeyboardInterrupt
-        asked.append(number)
+        asked.append(time.monotonic())
         os.write(2, b"\nstopping: finishing the batches in hand (the same signal again stops at once)\n")
 
     with _handled_by(note):
