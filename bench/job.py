@@ -6,34 +6,25 @@ import hashlib
 import json
 import shlex
 import sys
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, TypeVar
 
-import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from amdm.config import load_profile
 from amdm.errors import InputError
-from amdm.layout import Layout
-from bench.detection.cache import CACHE_FILE, CachedDetector
-from bench.detection.detector import Detector
+from bench import factories
+from bench.detection.cache import CACHE_FILE
 from bench.detection.registry import (
     RANDOM_REVISION,
     DetectorOptions,
-    detector_canvas,
     detector_facts,
-    is_heavy,
-    load_detector,
     name_of,
 )
-from bench.external import callable_generator
-from bench.generation import Generator, Group, generate, groups, share
-from bench.layouts.layout_set import Label, LayoutSet
+from bench.generation import Group, generate, groups, share
+from bench.layouts.layout_set import LayoutSet
 from bench.layouts.named import load_layouts
 from bench.layouts.vocabulary import MINI
 from bench.provenance import circumstances, environment
@@ -240,8 +231,10 @@ def run_job(job: Job, folder: Path | None, reports: Path, workers: int, force: b
             command = shlex.join(["amdm-bench", *sys.argv[1:]])
             started = store.info.get("started") or now()
             store.update_info(started=started, command=command, workers=workers, **circumstances())
-            generate(store, work, make_generator, (job,), workers)
-            score(store, layout_set.entries, make_cached_judge, (detector, judge, folder / CACHE_FILE), workers)
+            generate(store, work, factories.make_generator, (job,), workers)
+            score(
+                store, layout_set.entries, factories.make_cached_judge, (detector, judge, folder / CACHE_FILE), workers
+            )
             status = "failed samples" if expected - store.judged_samples() else "complete"
             store.update_info(finished=now(), status=status, judging_again=False)
         failures = len(expected - store.judged_samples())
@@ -280,65 +273,11 @@ def score_run(
                 now = f"{Judge(**judge)}, thresholds {judge['thresholds']}, {judge['dtype']}"
                 raise InputError(f"verdicts are of {facts.judge}, not of {now}; --again drops them", file=folder)
             store.update_info(judge=judge)
-        score(store, layout_set.entries, make_cached_judge, (detector, judge, folder / CACHE_FILE), workers)
+        score(store, layout_set.entries, factories.make_cached_judge, (detector, judge, folder / CACHE_FILE), workers)
         if again:
             store.update_info(judging_again=False)
         judged = store.judged_samples()
         return len(judged), len(store.whole_samples() - judged)
-
-
-def make_generator(job: Job) -> Generator:
-    """The methods of a job, and true renderings under the name "ceiling"."""
-    from amdm.methods import load_methods
-
-    _one_thread()
-    if job.generator is not None:
-        own = callable_generator(job.generator)
-        by_name: dict[str, Callable[..., Any]] = {name: partial(own, name) for name in job.methods}
-    else:
-        loaded = load_methods(job.profile, job.methods, job.overrides, job.loading())
-        by_name = {name: method.generate for name, method in loaded.items()}
-
-    def run(method: str, layouts: Sequence[Layout], keys: Sequence[str]) -> Any:
-        return true_renderings(layouts, keys) if method == CEILING else by_name[method](layouts, keys)
-
-    return run
-
-
-def true_renderings(layouts: Sequence[Layout], keys: Sequence[str]) -> SimpleNamespace:
-    """Pictures of the layouts as the mini world's renderer draws them."""
-    from amdm.mini.renderer import render
-    from amdm.mini.scenes import Scene, SceneObject, scene_generator
-
-    images = []
-    for layout, key in zip(layouts, keys, strict=True):
-        labels = [Label.parse(one.phrase) for one in layout.instances]
-        objects = [
-            SceneObject(label.colour, label.category, one.box)
-            for label, one in zip(labels, layout.instances, strict=True)
-        ]
-        images.append(render(Scene(tuple(objects)), scene_generator(f"{CEILING}:{key}", 0, 0)).image)
-    return SimpleNamespace(images=np.stack(images), finite=[True] * len(images), evaluations={})
-
-
-def make_judge(options: DetectorOptions | None = None) -> Detector:
-    """The detector asked for, by default the mini judge."""
-    options = options or DetectorOptions()
-    if not is_heavy(options.name):
-        _one_thread()
-    return load_detector(**vars(options))
-
-
-def make_cached_judge(options: DetectorOptions, facts: dict[str, Any], cache: Path) -> Detector:
-    """The same, built only where the cache lacks an answer. facts: the detector's."""
-    return CachedDetector(cache, facts, detector_canvas(options.name), partial(make_judge, options))
-
-
-def _one_thread() -> None:
-    """On a CPU several processes beat several threads, and rounding is then the same for any number of processes."""
-    import torch
-
-    torch.set_num_threads(1)
 
 
 def chosen_profile(wanted: str) -> tuple[str, str]:

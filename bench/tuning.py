@@ -16,7 +16,7 @@ from amdm.errors import InputError
 from amdm.loading import Loading, load_models
 from amdm.methods import Method
 from bench.engines.local import run_tasks
-from bench.job import make_judge
+from bench.factories import make_judge
 from bench.layouts.layout_set import Entry
 from bench.layouts.named import load_layouts
 from bench.metrics import AVERAGE, metric_table

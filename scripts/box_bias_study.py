@@ -21,7 +21,7 @@ from amdm.mini.train_grounding import GroundingTrainer
 from amdm.mini.trainer import Job, run_processes
 from amdm.models.interactdiffusion import InteractDiffusion
 from amdm.models.interaction_net import GatedGroundingAttention
-from bench.job import make_judge
+from bench.factories import make_judge
 from bench.layouts.named import load_layouts
 from bench.scoring import Picture, judge_images
 

@@ -16,14 +16,14 @@ JobRunner = Callable[..., Path]
 @pytest.fixture
 def fake_judge(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blobs in place of the judge; works in one process."""
-    monkeypatch.setattr("bench.job.make_judge", lambda options: BlobDetector())
+    monkeypatch.setattr("bench.factories.make_judge", lambda options: BlobDetector())
     monkeypatch.setattr("bench.detection.registry.detector_revision", lambda options, rehash=False: "blobs")
 
 
 @pytest.fixture
 def fake_networks(fake_judge: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The main job with a painter in place of the models, and blobs in place of the judge; works in one process."""
-    monkeypatch.setattr("bench.job.make_generator", lambda job: painter())
+    monkeypatch.setattr("bench.factories.make_generator", lambda job: painter())
     monkeypatch.setattr("amdm.loading.weight_digests", lambda profile: {"unet": "abc"})
     monkeypatch.setattr("bench.verify.hashed_weights", lambda profile: {"unet": "abc"})
 

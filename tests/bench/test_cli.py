@@ -207,7 +207,7 @@ def test_a_shard_that_is_none_is_one_line(call: Call, fake_networks: None, shard
 def test_failed_samples_end_non_zero(call: Call, fake_networks: None, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.bench.test_generation import not_finite
 
-    monkeypatch.setattr("bench.job.make_generator", lambda job: not_finite())
+    monkeypatch.setattr("bench.factories.make_generator", lambda job: not_finite())
     answer = call("migc", *SMALL, "--methods", "migc", "--out", "run")
     assert answer.status == 1 and "error: 2 samples failed" in answer.err
     assert "migc: 9 of 10 images were judged" in answer.out

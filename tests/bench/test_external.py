@@ -309,6 +309,6 @@ def test_a_function_that_always_fails_says_why(
     with Path("my_generator.py").open("a", encoding="utf-8") as file:
         file.write("\n\ndef broken(layouts, seeds):\n    return 1 / 0\n")
     options = ("--layouts", "mini", "--detector", "mini", "--limit", 5)
-    monkeypatch.setattr("bench.job.true_renderings", lambda *_: 1 / 0)
+    monkeypatch.setattr("bench.factories.true_renderings", lambda *_: 1 / 0)
     assert run(monkeypatch, "run", "--generator", "my_generator:broken", *options) == 2
     assert "all 10 samples failed, the first with ZeroDivisionError" in capsys.readouterr().err.splitlines()[-1]

@@ -45,7 +45,7 @@ def folder(run_fake_job: JobRunner) -> Path:
 
 def judged_by(monkeypatch: pytest.MonkeyPatch, trouble: Raise) -> Troubled:
     detector = Troubled(trouble)
-    monkeypatch.setattr("bench.job.make_cached_judge", lambda *_: detector)
+    monkeypatch.setattr("bench.factories.make_cached_judge", lambda *_: detector)
     return detector
 
 

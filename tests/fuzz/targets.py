@@ -96,8 +96,8 @@ def targets(run: Path) -> dict[str, Target]:
 def small_job(folder: Path) -> Iterator[Path]:
     """A run on five layouts by a painter in place of the models, which stands in for them while this is open."""
     with (
-        patch("bench.job.make_generator", lambda job: painter()),
-        patch("bench.job.make_judge", BlobDetector),
+        patch("bench.factories.make_generator", lambda job: painter()),
+        patch("bench.factories.make_judge", BlobDetector),
         patch("bench.merge.circumstances", lambda: {"git": None, "machine": "m", "driver": None}),
         patch("bench.external_job.circumstances", lambda: {"git": None, "machine": "m", "driver": None}),
         patch("bench.job.circumstances", lambda: {"git": None, "machine": "m", "driver": None}),
@@ -115,7 +115,7 @@ def _whole_run(content: bytes, folder: Path) -> None:
     """Captions, ids and labels become file names, records, tables and captions of pictures."""
     (folder / "set.json").write_bytes(content)
     job = Job("mini", str(folder / "set.json"), ("migc",), (0,), 2, None, detector="mini")
-    with patch("bench.job.make_generator", lambda job: _blank):
+    with patch("bench.factories.make_generator", lambda job: _blank):
         run_job(job, folder / "run", folder / "reports", 1)
     assert verify_run(folder / "run") == []
 

@@ -12,7 +12,7 @@ from amdm.errors import InputError
 from amdm.mini.vocabulary import CATEGORIES
 from bench.detection.detector import PictureError
 from bench.detection.mini_judge import MiniJudge
-from bench.job import true_renderings
+from bench.factories import true_renderings
 from bench.judge import intersection_over_union
 from bench.layouts.named import load_layouts
 from bench.scoring import Picture, judge_images

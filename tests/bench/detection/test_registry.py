@@ -70,10 +70,10 @@ def test_scoring_again_builds_no_detector(run_fake_job: JobRunner, monkeypatch: 
     def never(options: DetectorOptions) -> Detector:
         raise AssertionError("the detector was built")
 
-    monkeypatch.setattr("bench.job.make_judge", never)
+    monkeypatch.setattr("bench.factories.make_judge", never)
     assert score_run(run, 1, again=True) == (75, 0)
     assert read_table(run, "verdicts").equals(before)
-    monkeypatch.setattr("bench.job.make_judge", lambda options: BlobDetector())
+    monkeypatch.setattr("bench.factories.make_judge", lambda options: BlobDetector())
     (run / "detections.sqlite").unlink()
     assert score_run(run, 1, again=True) == (75, 0)
     assert read_table(run, "verdicts").equals(before)
