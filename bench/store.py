@@ -257,6 +257,11 @@ def write_whole(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # or a power failure may take the new name
+    finally:
+        os.close(folder)
 
 
 class _transaction:

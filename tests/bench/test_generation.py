@@ -304,7 +304,7 @@ def test_a_full_disk_ends_and_the_same_command_goes_on(
 
     def fsync(handle: int) -> None:
         written.append(handle)
-        if len(written) > 9:
+        if len(written) > 24:
             raise OSError(28, "No space left on device")
         real(handle)
 
