@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import subprocess
 import textwrap
 from pathlib import Path
 
@@ -40,8 +41,15 @@ def test_the_readmes_code_is_the_script() -> None:
 
 def test_files_that_the_readme_names_are_there() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for path in re.findall(r"\]\(((?!http)[^)#]+)\)", readme):
+    paths = re.findall(r"\]\(((?!http)[^)#]+)\)", readme)
+    assert paths
+    for path in paths:
         assert (ROOT / path).exists(), path
+    if (ROOT / ".git").exists():  # a file that git ignores is there for its author alone
+        ignored = subprocess.run(
+            ["git", "-C", str(ROOT), "check-ignore", *paths], capture_output=True, text=True
+        )
+        assert not ignored.stdout, ignored.stdout
 
 
 def test_the_layout_file_of_the_documentation_is_read(tmp_path: Path) -> None:
