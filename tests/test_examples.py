@@ -46,9 +46,7 @@ def test_files_that_the_readme_names_are_there() -> None:
     for path in paths:
         assert (ROOT / path).exists(), path
     if (ROOT / ".git").exists():  # a file that git ignores is there for its author alone
-        ignored = subprocess.run(
-            ["git", "-C", str(ROOT), "check-ignore", *paths], capture_output=True, text=True
-        )
+        ignored = subprocess.run(["git", "-C", str(ROOT), "check-ignore", *paths], capture_output=True, text=True)
         assert not ignored.stdout, ignored.stdout
 
 
