@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from amdm.errors import InputError
+from bench.metrics import metric_table
 from bench.reporting import table_info
 from bench.store import read_table
 from bench.tables import as_markdown, latex, table1
@@ -30,7 +31,7 @@ def combined_table(runs: Sequence[Path]) -> pd.DataFrame:
         info, verdicts = table_info(run), read_table(run, "verdicts")
         if verdicts.empty:
             raise InputError("nothing is judged yet", file=run)
-        table = table1(verdicts, read_table(run, "samples"), info)
+        table = table1(metric_table(verdicts), read_table(run, "samples"), info)
         world = "mini world" if "(mini world)" in info.title else ""
         about = {
             "run": f"{name} (--force)" if info.forced else name,

@@ -13,7 +13,7 @@ from bench.layouts.vocabulary import MINI
 from bench.report.grid import balanced, picture_grid
 from bench.scoring import read_image
 from bench.store import read_table, stored_file
-from bench.tables import CEILING, TableInfo, markdown, write_tables
+from bench.tables import CEILING, TableInfo, write_tables
 
 
 def write_report(folder: Path, report: Path) -> str:
@@ -24,10 +24,10 @@ def write_report(folder: Path, report: Path) -> str:
         failed = samples[samples["status"] == "failed"]
         first = f"all {len(failed)} samples failed, the first with {failed['error'].iloc[0]}" if len(failed) else ""
         raise InputError(first or "nothing is judged yet; the command that made the run goes on", file=folder)
-    write_tables(report, verdicts, samples, info)
+    page = write_tables(report, verdicts, samples, info)
     entries = balanced(job.layout_set().entries)
     picture_grid(_pictures(folder, samples, job, {e.index for e in entries}), entries, report / "grid.png")
-    return markdown(verdicts, samples, info)
+    return page
 
 
 def first_failure(folder: Path) -> str:

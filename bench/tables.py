@@ -42,14 +42,14 @@ class TableInfo:
     forced: tuple[str, ...] = ()
 
 
-def table1(verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> pd.DataFrame:
+def table1(metrics: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> pd.DataFrame:
     """One row a method: per cent by level and in all (weighted by instances), 95 % interval of the ISR, seconds, n.
 
-    seconds: of a batch over its size, mean. n: images judged. expected: images asked for; fewer were judged where some
-    failed or are not done yet.
+    metrics: as :func:`bench.metrics.metric_table` gives them. seconds: of a batch over its size, mean. n: images
+    judged. expected: images asked for; fewer were judged where some failed or are not done yet.
     """
-    found = {(row["method"], row["level"]): row for row in metric_table(verdicts).to_dict("records")}
-    levels = [*(f"L{k}" for k in sorted(set(verdicts["level"]))), AVERAGE]
+    found = {(row["method"], row["level"]): row for row in metrics.to_dict("records")}
+    levels = [*sorted(set(metrics["level"]) - {AVERAGE}, key=lambda level: int(level[1:])), AVERAGE]
     rows = []
     for method in (*info.methods, *([CEILING] if CEILING in set(samples["method"]) else [])):
         of_level = [found.get((method, level), {}) for level in levels]
@@ -79,18 +79,18 @@ def differences(verdicts: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def failure_split(verdicts: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
+def failure_split(metrics: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     """Per cent of instances at the right place, of these in the right colour, and why the others fail."""
-    metrics = metric_table(verdicts, intervals=False)
     average = metrics[metrics.level == AVERAGE].set_index("method")
     rows = [m for m in (*methods, CEILING) if m in average.index]
     table = 100 * average.loc[rows, list(SPLIT)]
     return table.rename(columns=lambda name: name.replace("_", " ")).reset_index()
 
 
-def markdown(verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> str:
+def _markdown(
+    results: pd.DataFrame, metrics: pd.DataFrame, verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo
+) -> str:
     """The table as a page: results, differences, failures, what is missing, and how to make it again."""
-    results = table1(verdicts, samples, info)
     shown = results.copy()
     shown["ISR 95 %"] = [f"{low:.1f}–{high:.1f}" for low, high in zip(shown.pop("ISR low"), shown.pop("ISR high"))]  # noqa: B905
     paired = as_markdown(differences(verdicts, info.methods))
@@ -109,7 +109,7 @@ def markdown(verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> 
         paired and "Points, with 95 % intervals by a paired bootstrap over layouts.",
         paired,
         "## Where instances fail",
-        as_markdown(failure_split(verdicts, info.methods)),
+        as_markdown(failure_split(metrics, info.methods)),
         _seeds(verdicts, info),
         _missing(results, samples),
         f"Made by `{info.command}`.",
@@ -117,22 +117,29 @@ def markdown(verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> 
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def write_tables(folder: Path, verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> None:
-    """table1 as CSV, Markdown and LaTeX, all metrics by level, colour, category and size, a summary, the verdicts."""
+def write_tables(folder: Path, verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> str:
+    """table1 as CSV, Markdown and LaTeX, all metrics by level, colour, category and size, a summary, the verdicts.
+
+    Returns the Markdown.
+    """
+    metrics = metric_table(verdicts)
+    results = table1(metrics, samples, info)
+    page = _markdown(results, metrics, verdicts, samples, info)
     folder.mkdir(parents=True, exist_ok=True)
-    table1(verdicts, samples, info).to_csv(folder / "table1.csv", index=False, float_format="%.4f")
-    (folder / "table1.tex").write_text(latex(table1(verdicts, samples, info)), encoding="utf-8")
+    results.to_csv(folder / "table1.csv", index=False, float_format="%.4f")
+    (folder / "table1.tex").write_text(latex(results, info.forced), encoding="utf-8")
     for by in ("colour", "category", "size"):
         breakdown(verdicts, by).to_csv(folder / f"by_{by}.csv", index=False, float_format="%.6f")
-    metric_table(verdicts).to_csv(folder / "metrics.csv", index=False, float_format="%.6f")
-    (folder / "table1.md").write_text(markdown(verdicts, samples, info), encoding="utf-8")
-    (folder / "summary.json").write_text(json.dumps(summary(verdicts, info), indent=2) + "\n", encoding="utf-8")
+    metrics.to_csv(folder / "metrics.csv", index=False, float_format="%.6f")
+    (folder / "table1.md").write_text(page, encoding="utf-8")
+    (folder / "summary.json").write_text(json.dumps(summary(metrics, info), indent=2) + "\n", encoding="utf-8")
     verdicts.to_parquet(folder / "verdicts.parquet", index=False)
+    return page
 
 
-def summary(verdicts: pd.DataFrame, info: TableInfo) -> dict[str, Any]:
+def summary(metrics: pd.DataFrame, info: TableInfo) -> dict[str, Any]:
     """For programs: what was run, and each metric of each method as [value, low, high] (fractions, all levels)."""
-    rows = [row for row in metric_table(verdicts).to_dict("records") if row["level"] == AVERAGE]
+    rows = [row for row in metrics.to_dict("records") if row["level"] == AVERAGE]
     results = {
         row["method"]: {
             "images": row["images"],
@@ -201,6 +208,10 @@ def _cell(value: Any) -> Any:
     return " ".join(value.replace("|", "\\|").split()) if isinstance(value, str) else value
 
 
-def latex(table: pd.DataFrame) -> str:
-    """A tabular with two decimals, every text escaped."""
-    return str(table.to_latex(index=False, escape=True, float_format="%.2f", na_rep="--"))
+def latex(table: pd.DataFrame, forced: Sequence[str] = ()) -> str:
+    """A tabular with two decimals, every text escaped; below it what ``--force`` changed."""
+    text = str(table.to_latex(index=False, escape=True, float_format="%.2f", na_rep="--"))
+    if not forced:
+        return text
+    note = pd.DataFrame({"The run went on under other settings (--force)": list(forced)})
+    return text + str(note.to_latex(index=False, escape=True))

@@ -65,6 +65,7 @@ def test_a_forced_run_says_so_in_every_table(run_fake_job: JobRunner, tmp_path: 
     page = write_report(folder, tmp_path / "again")
     assert "(`--force`)" in page and '- layouts: was "mini", now "mini-hard"' in page
     assert json.loads((tmp_path / "again" / "summary.json").read_text())["forced"]
+    assert "mini-hard" in (tmp_path / "again" / "table1.tex").read_text()
     assert "run (--force)" in write_combined([folder], tmp_path / "combined", False)
     (folder / "run.json").write_text(json.dumps({**info, "forced": [{"field": 1}]}))
     with pytest.raises(InputError, match="forced"):
@@ -75,7 +76,7 @@ def test_the_failure_split_adds_up(run_fake_job: JobRunner) -> None:
     from bench.tables import failure_split
 
     verdicts = read_table(run_fake_job(), "verdicts")
-    split = failure_split(verdicts, METHODS[:2])
+    split = failure_split(metric_table(verdicts), METHODS[:2])
     isr = metric_table(verdicts, intervals=False).query("level == 'Avg'").set_index("method").isr
     total = (
         split["nothing detected"] + split["wrong place"] + split["wrong colour"] + 100 * isr[split.method].to_numpy()
