@@ -9,8 +9,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from amdm.errors import InputError
-from bench.detection.registry import DetectorOptions
+from bench.detection.registry import DetectorOptions, detector_facts
 from bench.external_job import images_job, score_images
+from bench.layouts.named import load_layouts
 from bench.metrics import AVERAGE, metric_table
 from bench.store import read_table
 
@@ -57,6 +58,12 @@ def fetch_pictures(folder: Path) -> Path:
     if not found:
         raise InputError(f"Google Drive gives no files; {by_hand}", field="images")
     return folder
+
+
+def check_ready(detector: DetectorOptions) -> None:
+    """Raises InputError where the layouts or the judge's weights are not there: before hundreds of pictures come."""
+    load_layouts(LAYOUTS)
+    detector_facts(detector)
 
 
 def check_pictures(folder: Path, out: Path, reports: Path, detector: DetectorOptions) -> Check:

@@ -108,12 +108,14 @@ def check_authors(
 
     Needs the layout set coco-mig-migc, the judge's weights and, to end soon, a GPU.
     """
-    from bench.check_authors import check_pictures, fetch_pictures
+    from bench.check_authors import check_pictures, check_ready, fetch_pictures
     from bench.detection.registry import DetectorOptions
 
+    detector = DetectorOptions("grounded-sam", weights_dir, device)
+    check_ready(detector)
     with resumable():
         folder = fetch_pictures(out.parent / "migc-released-pictures") if images is None else images
-        result = check_pictures(folder, out, reports, DetectorOptions("grounded-sam", weights_dir, device))
+        result = check_pictures(folder, out, reports, detector)
     typer.echo(result.report)
     if not result.passed:
         raise typer.Exit(1)

@@ -9,6 +9,7 @@ import pytest
 
 from amdm.errors import InputError
 from bench.check_authors import FOLDER_ID, PUBLISHED, compare_with_published, fetch_pictures
+from bench.cli import main
 from bench.metrics import AVERAGE
 from bench.store import VERDICT_COLUMNS
 
@@ -52,3 +53,14 @@ def test_when_drive_refuses_the_way_by_hand_is_told(tmp_path: Path, monkeypatch:
         monkeypatch.setattr("gdown.download_folder", answer)
         with pytest.raises(InputError, match=FOLDER_ID):
             fetch_pictures(tmp_path / "pictures")
+
+
+def test_nothing_is_fetched_where_layouts_or_weights_are_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AMDM_COCO_MIG_DIR", str(tmp_path))
+    monkeypatch.setattr("gdown.download_folder", lambda **_: pytest.fail("fetched"))
+    monkeypatch.setattr("sys.argv", ["amdm-bench", "check-authors", "--weights-dir", str(tmp_path)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2 and "layouts fetch" in capsys.readouterr().err
