@@ -14,8 +14,10 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from PIL import Image
 
 from amdm.config import MethodSettings, ModelSettings, load_profile
+from amdm.errors import InputError
 from amdm.layout import Instance, Interaction, Layout
 from amdm.loading import Loading, ModelSet, load_models
+from amdm.mini.vocabulary import COLOURS
 from amdm.models.control import ControlModel, SampleRequest, check_conditioning
 from amdm.noise import initial_noise
 from amdm.sampler import Branch, SamplingResult, Step, sample
@@ -152,11 +154,20 @@ def scheduler_of(model: ControlModel, settings: ModelSettings) -> SchedulerMixin
 
 
 def category_only(layout: Layout) -> Layout:
-    """The layout with "a <category>" for "a <colour> <category>"; the caption keeps its colours."""
+    """The layout with "a <category>" for "a <colour> <category>"; the caption keeps its colours.
+
+    Raises:
+        InputError: a phrase of another form, of which it is not known what names its colour.
+    """
 
     def plain(one: Instance) -> Instance:
-        article, _, rest = one.phrase.split(" ", 2)
-        return replace(one, phrase=f"{article} {rest}")
+        words = one.phrase.split(" ", 2)
+        if len(words) < 3 or words[1] not in COLOURS or not words[2].strip():
+            known = "|".join(COLOURS)
+            raise InputError(
+                f"{one.phrase!r} is not 'a <{known}> <category>', as phrases=category needs", field="phrase"
+            )
+        return replace(one, phrase=f"{words[0]} {words[2]}")
 
     triples = tuple(Interaction(plain(t.subject), t.action, plain(t.object)) for t in layout.interactions)
     return replace(layout, instances=tuple(map(plain, layout.instances)), interactions=triples)

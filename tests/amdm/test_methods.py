@@ -80,6 +80,12 @@ def mirrored(layout: Layout) -> list[Instance]:
     return [Instance(one.phrase, (1 - one.box[2], one.box[1], 1 - one.box[0], one.box[3])) for one in layout.instances]
 
 
+@pytest.mark.parametrize("phrase", ["circle", "a circle", "a red", "a red ", "the big red circle", "a\tred circle"])
+def test_a_phrase_without_a_colour_in_its_place_has_no_category_only_form(phrase: str) -> None:
+    with pytest.raises(InputError, match=r"phrase: .* is not 'a <red"):
+        category_only(Layout("", (Instance(phrase, (0.1, 0.1, 0.5, 0.5)),)))
+
+
 def test_the_target_alone_and_aggregated_start_from_the_same_noise(methods: dict[str, Method]) -> None:
     starts = []
     for name in ("interactdiffusion", "interactdiffusion+migc"):

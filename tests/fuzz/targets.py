@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import partial
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from amdm.config import MethodSettings, Profile, load_profile
 from amdm.layout import Layout
 from amdm.layout_file import read_layout
+from amdm.methods import Method, load_methods
 from amdm.style_image import load_style
 from bench.commands.options import integers, numbers, shard_of
 from bench.compare import compare_runs
@@ -52,6 +53,7 @@ TABLES = {
 }
 
 
+MINI_METHODS = tuple(load_profile("mini").methods)
 OVERRIDABLE = (
     *("aggregation.s", "aggregation.weights", "aggregation", "settings.all.num_inference_steps", "settings.migc"),
     *("settings", "models", "height", "noise_seed", "a.b.c"),
@@ -66,11 +68,15 @@ def targets(run: Path) -> dict[str, Target]:
     presets = {name: yaml.safe_load((files("amdm.presets") / f"{name}.yaml").read_text()) for name in ("mini", "paper")}
     info = json.loads((run / "run.json").read_text())
     method = load_profile("mini").method("interactdiffusion+migc").describe()
-    plain = as_json(LAYOUTS)
+    plain, one_layout = as_json(LAYOUTS), as_json(ONE_LAYOUT)
     return {
         "layout sets": Target(changed(LAYOUTS).map(as_json) | mutated(plain) | deep | st.binary(), _layout_set, 16),
         "MIGC's layout sets": Target(changed(MIGC).map(_yaml) | mutated(_yaml(MIGC)), _migc_set, 8),
-        "layouts": Target(changed(ONE_LAYOUT).map(as_json) | mutated(as_json(ONE_LAYOUT)) | deep, _layout, 16),
+        "layouts": Target(
+            st.tuples(st.sampled_from(MINI_METHODS), changed(ONE_LAYOUT).map(as_json) | mutated(one_layout) | deep),
+            _layout,
+            16,
+        ),
         "presets": Target(st.sampled_from(sorted(presets)).flatmap(lambda name: changed(presets[name])), _preset, 12),
         "methods": Target(changed(method), _method, 8),
         "overrides": Target(st.lists(_overrides(), min_size=1, max_size=3), _override, 8),
@@ -131,10 +137,17 @@ def _migc_set(content: bytes, folder: Path) -> None:
     read_layouts(folder / "set.txt")
 
 
-def _layout(content: bytes, folder: Path) -> None:
+def _layout(case: tuple[str, bytes], folder: Path) -> None:
+    """Read, and bound to the models of a method, which encode its phrases."""
+    method, content = case
     (folder / "layout.json").write_bytes(content)
     layout, _ = read_layout(folder / "layout.json")
-    layout.triples()
+    _mini_methods()[method].branches([layout], ["key"])
+
+
+@cache
+def _mini_methods() -> dict[str, Method]:
+    return load_methods("mini", MINI_METHODS)
 
 
 def _preset(content: Any, folder: Path) -> None:
