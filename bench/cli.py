@@ -215,7 +215,7 @@ def _run(
 
         typer.echo("\n".join(plan(job)))
         return
-    _measure(job, out, reports, worker_count(workers), force)
+    _measure(job, out, reports, worker_count(workers, job.is_heavy()), force)
 
 
 def _measure(job: Job, out: Path | None, reports: Path, workers: int, force: bool) -> None:

@@ -27,7 +27,8 @@ def make_generator(job: Job) -> Generator:
     """The methods of a job, and true renderings under the name "ceiling"."""
     from amdm.methods import load_methods
 
-    _one_thread()
+    if job.profile == "mini":
+        _one_thread()
     if job.generator is not None:
         own = callable_generator(job.generator)
         by_name: dict[str, Callable[..., Any]] = {name: partial(own, name) for name in job.methods}
@@ -71,7 +72,8 @@ def make_cached_judge(options: DetectorOptions, facts: dict[str, Any], cache: Pa
 
 
 def _one_thread() -> None:
-    """On a CPU several processes beat several threads, and rounding is then the same for any number of processes."""
+    """On a CPU several processes beat several threads where networks are small, and rounding is then the same for any
+    number of processes. A full-size network, or a user's own, has all cores."""
     import torch
 
     torch.set_num_threads(1)

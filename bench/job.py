@@ -21,6 +21,7 @@ from bench.detection.registry import (
     RANDOM_REVISION,
     DetectorOptions,
     detector_facts,
+    is_heavy,
     name_of,
 )
 from bench.generation import Group, generate, groups, share
@@ -133,6 +134,10 @@ class Job:
     def detector_name(self) -> str:
         """The detector asked for, else that of the layouts' world."""
         return self.detector or usual_detector(load_layouts(self.layouts))
+
+    def is_heavy(self) -> bool:
+        """Whether one process fills the machine, with full-size models or with its judge."""
+        return self.profile == "paper" or is_heavy(self.detector_name())
 
     def settings(self, layout_set: LayoutSet, judge: dict[str, Any]) -> dict[str, Any]:
         """All that decides the results, as plain JSON. ``judge``: the detector's facts."""

@@ -20,7 +20,9 @@ BatchOption = Annotated[int | None, typer.Option(help="samples generated togethe
 LayoutsOption = Annotated[str | None, typer.Option(help="a layout set by name, or a file")]
 OutOption = Annotated[Path | None, typer.Option(help="run folder; by default one under runs/ named by the settings")]
 ReportsOption = Annotated[Path, typer.Option(help="where tables and pictures go")]
-WorkersOption = Annotated[int | None, typer.Option(help="processes; by default one a core, at most 4, or 1 on CUDA")]
+WorkersOption = Annotated[
+    int | None, typer.Option(help="processes; by default one a core, at most 4; 1 on CUDA and for full-size networks")
+]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="field=value of every method, for example aggregation.s=5; repeatable")
 ]
@@ -65,12 +67,14 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
 
 
-def worker_count(asked: int | None) -> int:
-    """How many processes to use."""
+def worker_count(asked: int | None, heavy: bool = False) -> int:
+    """How many processes to use. heavy: one fills all cores and much of the memory, or the accelerator."""
     if asked is not None:
         if asked < 1:
             raise InputError(f"{asked} is not 1 or more", field="workers")
         return asked
+    if heavy:
+        return 1
     import torch
 
     return 1 if torch.cuda.is_available() else min(4, len(os.sched_getaffinity(0)))

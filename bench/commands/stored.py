@@ -74,7 +74,7 @@ def score(
     use_weights_dir(weights_dir)  # a run's own weights are looked for there too
     known = recorded_detector(run) if run is not None else usual_detector(load_layouts(str(layouts)))
     options = DetectorOptions(detector or known, weights_dir, device, dtype, random_weights)
-    count = 1 if workers is None and is_heavy(options.name) else worker_count(workers)
+    count = worker_count(workers, is_heavy(options.name))
     with resumable():
         if run is not None:
             judged, failed = score_run(run, count, again, force, options)
