@@ -1,9 +1,10 @@
-"""Files that may come from strangers: read whole and with a limit, or hashed in pieces."""
+"""Files: those of strangers read with a limit or hashed in pieces; ours written whole or not at all."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -43,3 +44,19 @@ def sha256(path: Path) -> str:
     """Of a file of any size, as hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write so that ``path`` holds all of the content or what it held before."""
+    temporary = path.with_name(path.name + ".partial")
+    temporary.unlink(missing_ok=True)
+    with temporary.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # or a power failure may take the new name
+    finally:
+        os.close(folder)

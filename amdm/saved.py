@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from amdm.errors import InputError
-from amdm.files import read_json, sha256
+from amdm.files import read_json, sha256, write_whole
 from amdm.loading import ModelSet
 
 INDEX = "amdm.json"
@@ -39,7 +39,7 @@ def save_models(models: ModelSet, folder: Path, about: dict[str, Any]) -> None:
     save_torch_state_dict(tensors, folder, max_shard_size="5GB")
     files = {path.name: sha256(path) for path in sorted(folder.glob("model*.safetensors"))}
     content = {"format": FORMAT, **about, "files": files, "aliases": aliases}
-    (folder / INDEX).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_whole(folder / INDEX, f"{json.dumps(content, indent=1)}\n".encode())
 
 
 def read_index(folder: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import typer
 
 from amdm.entry import run_app
 from amdm.errors import InputError
+from amdm.files import write_whole
 from bench.commands import layouts, stored
 from bench.commands.choice import CONTROL_LIMIT, CONTROL_METHODS, DEFAULT_METHODS, Choice
 from bench.commands.merge import merge
@@ -161,7 +162,7 @@ def tune(
     scales = numbers(guidances, "guidances")
     table = measure("mini", names(models), integers(steps, "steps"), scales, limit, worker_count(workers))
     to.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(to, index=False, float_format="%.4f")
+    write_whole(to, table.to_csv(index=False, float_format="%.4f").encode())
     typer.echo(table.to_string(index=False))
 
 

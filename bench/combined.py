@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from amdm.errors import InputError
+from amdm.files import write_whole
 from bench.metrics import metric_table
 from bench.reporting import table_info
 from bench.store import read_table
@@ -82,11 +83,15 @@ def combined_markdown(table: pd.DataFrame, with_published: bool) -> str:
 def write_combined(runs: Sequence[Path], folder: Path, with_published: bool) -> str:
     """``combined.csv``, ``combined.md`` and ``combined.tex`` in ``folder``; returns the Markdown."""
     table = combined_table(runs)
-    folder.mkdir(parents=True, exist_ok=True)
-    table.to_csv(folder / "combined.csv", index=False, float_format="%.4f")
-    (folder / "combined.tex").write_text(latex(table.drop(columns=["layouts", "judge"])), encoding="utf-8")
-    text = combined_markdown(table, with_published)
-    (folder / "combined.md").write_text(text, encoding="utf-8")
+    page = combined_markdown(table, with_published)
+    files = {
+        "combined.csv": table.to_csv(index=False, float_format="%.4f"),
+        "combined.tex": latex(table.drop(columns=["layouts", "judge"])),
+        "combined.md": page,
+    }
     if with_published:
-        published().to_csv(folder / "published.csv", index=False)
-    return text
+        files["published.csv"] = published().to_csv(index=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        write_whole(folder / name, content.encode())
+    return page

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from amdm.errors import InputError
+from amdm.files import write_whole
 from bench.job import read_run
 from bench.provenance import circumstances
 from bench.store import (
@@ -23,7 +24,6 @@ from bench.store import (
     picture_digest,
     read_run_info,
     read_table,
-    write_whole,
 )
 
 KEY = ["method", "layout_index", "seed"]

@@ -11,11 +11,11 @@ from typing import Any
 import pandas as pd
 
 from amdm.errors import InputError
-from amdm.files import read_json
+from amdm.files import read_json, write_whole
 from bench.compare import INSTANCE, flipped_instances
 from bench.job import read_run
 from bench.metrics import AVERAGE, metric_table
-from bench.store import read_run_info, read_table, write_whole
+from bench.store import read_run_info, read_table
 
 GATED = ("isr", "miou")
 TOLERANCE = {f"{metric}{place}": points for metric in GATED for place, points in (("", 1.5), (".level", 4.0))}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from amdm.errors import InputError
+from amdm.files import write_whole
 from bench.job import Job, read_run
 from bench.layouts.vocabulary import MINI
 from bench.report.grid import balanced, picture_grid
@@ -26,7 +28,9 @@ def write_report(folder: Path, report: Path) -> str:
         raise InputError(first or "nothing is judged yet; the command that made the run goes on", file=folder)
     page = write_tables(report, verdicts, samples, info)
     entries = balanced(job.layout_set().entries)
-    picture_grid(_pictures(folder, samples, job, {e.index for e in entries}), entries, report / "grid.png")
+    grid, file = picture_grid(_pictures(folder, samples, job, {e.index for e in entries}), entries), BytesIO()
+    grid.save(file, format="PNG")
+    write_whole(report / "grid.png", file.getvalue())
     return page
 
 

@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from amdm.errors import InputError
-from amdm.files import read_json, sha256
+from amdm.files import read_json, sha256, write_whole
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS samples (
@@ -246,22 +246,6 @@ def picture_digest(folder: Path, name: object) -> str | None:
     """SHA-256 of a stored picture; None where it is absent, or larger than any picture."""
     path = stored_file(folder, name)
     return sha256(path) if path is not None and path.is_file() and path.stat().st_size <= LARGEST_PICTURE else None
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write so that ``path`` holds all of the content or what it held before."""
-    temporary = path.with_name(path.name + ".partial")
-    temporary.unlink(missing_ok=True)
-    with temporary.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # or a power failure may take the new name
-    finally:
-        os.close(folder)
 
 
 class _transaction:

@@ -6,11 +6,13 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from amdm.files import write_whole
 from bench.metrics import AVERAGE, RATIOS, breakdown, metric_table, over_seeds, paired_differences
 
 CEILING = "ceiling"
@@ -66,16 +68,16 @@ def table1(metrics: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> pd.
 
 
 def differences(verdicts: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
-    """Each method less the first, paired over layouts: points, with 95 % intervals, for ISR and mIoU."""
+    """Each method less the first, paired over layouts: every metric as a fraction, with its 95 % interval."""
     target, rows = methods[0], []
     for method in methods[1:]:
         if {target, method} <= set(verdicts.method):
             found = paired_differences(verdicts, method, target)
-            row: dict[str, object] = {"difference": f"{method} − {target}"}
-            for metric, shown in METRICS.items():
-                one = found[metric]
-                row[shown] = f"{100 * one.value:+.2f} [{100 * one.low:+.2f}, {100 * one.high:+.2f}]"
-            rows.append({**row, "pairs": found["isr"].pairs, "unpaired": found["isr"].unpaired})
+            counts = {"pairs": found["isr"].pairs, "unpaired": found["isr"].unpaired}
+            row: dict[str, object] = {"method": method, "target": target, **counts}
+            for metric, one in found.items():
+                row |= {metric: one.value, f"{metric}_low": one.low, f"{metric}_high": one.high}
+            rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -88,12 +90,16 @@ def failure_split(metrics: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame
 
 
 def _markdown(
-    results: pd.DataFrame, metrics: pd.DataFrame, verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo
+    results: pd.DataFrame,
+    metrics: pd.DataFrame,
+    paired: pd.DataFrame,
+    by_seed: pd.DataFrame,
+    samples: pd.DataFrame,
+    info: TableInfo,
 ) -> str:
     """The table as a page: results, differences, failures, what is missing, and how to make it again."""
     shown = results.copy()
     shown["ISR 95 %"] = [f"{low:.1f}–{high:.1f}" for low, high in zip(shown.pop("ISR low"), shown.pop("ISR high"))]  # noqa: B905
-    paired = as_markdown(differences(verdicts, info.methods))
     parts = [
         f"# {info.title}",
         f"{info.count} of {info.full_size} layouts of `{info.layouts}` ({info.layout_hash[:12]}), seeds "
@@ -105,12 +111,10 @@ def _markdown(
         f"`{CEILING}`: true renderings of the same layouts under the same judge."
         if CEILING in set(shown.method)
         else "",
-        paired and "## Paired differences",
-        paired and "Points, with 95 % intervals by a paired bootstrap over layouts.",
-        paired,
+        _paired(paired),
         "## Where instances fail",
         as_markdown(failure_split(metrics, info.methods)),
-        _seeds(verdicts, info),
+        _seeds(by_seed),
         _missing(results, samples),
         f"Made by `{info.command}`.",
     ]
@@ -120,21 +124,37 @@ def _markdown(
 def write_tables(folder: Path, verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> str:
     """table1 as CSV, Markdown and LaTeX, all metrics by level, colour, category and size, a summary, the verdicts.
 
-    Returns the Markdown.
+    Paired differences and the spread over seeds where there are several methods and seeds. Returns the Markdown.
     """
     metrics = metric_table(verdicts)
     results = table1(metrics, samples, info)
-    page = _markdown(results, metrics, verdicts, samples, info)
+    paired = differences(verdicts, info.methods)
+    by_seed = over_seeds(verdicts[verdicts.method != CEILING]) if len(info.seeds) > 1 else pd.DataFrame()
+    page = _markdown(results, metrics, paired, by_seed, samples, info)
+    parquet = BytesIO()
+    verdicts.to_parquet(parquet, index=False)
+    files = {
+        "table1.csv": results.to_csv(index=False, float_format="%.4f").encode(),
+        "table1.tex": latex(results, info.forced).encode(),
+        "table1.md": page.encode(),
+        "metrics.csv": _fractions(metrics),
+        **{f"by_{by}.csv": _fractions(breakdown(verdicts, by)) for by in ("colour", "category", "size")},
+        "differences.csv": _fractions(paired),
+        "seeds.csv": _fractions(by_seed),
+        "summary.json": f"{json.dumps(summary(metrics, info), indent=2)}\n".encode(),
+        "verdicts.parquet": parquet.getvalue(),
+    }
     folder.mkdir(parents=True, exist_ok=True)
-    results.to_csv(folder / "table1.csv", index=False, float_format="%.4f")
-    (folder / "table1.tex").write_text(latex(results, info.forced), encoding="utf-8")
-    for by in ("colour", "category", "size"):
-        breakdown(verdicts, by).to_csv(folder / f"by_{by}.csv", index=False, float_format="%.6f")
-    metrics.to_csv(folder / "metrics.csv", index=False, float_format="%.6f")
-    (folder / "table1.md").write_text(page, encoding="utf-8")
-    (folder / "summary.json").write_text(json.dumps(summary(metrics, info), indent=2) + "\n", encoding="utf-8")
-    verdicts.to_parquet(folder / "verdicts.parquet", index=False)
+    for name, content in files.items():
+        if content:
+            write_whole(folder / name, content)
+        else:
+            (folder / name).unlink(missing_ok=True)  # of an earlier run with other methods or seeds
     return page
+
+
+def _fractions(table: pd.DataFrame) -> bytes:
+    return b"" if table.empty else table.to_csv(index=False, float_format="%.6f").encode()
 
 
 def summary(metrics: pd.DataFrame, info: TableInfo) -> dict[str, Any]:
@@ -156,10 +176,23 @@ def _numbers(*values: float) -> list[float | None]:
     return [None if math.isnan(value) else round(float(value), 6) for value in values]
 
 
-def _seeds(verdicts: pd.DataFrame, info: TableInfo) -> str:
-    if len(info.seeds) < 2:
+def _paired(table: pd.DataFrame) -> str:
+    if table.empty:
         return ""
-    table = over_seeds(verdicts[verdicts.method != CEILING])
+    shown = pd.DataFrame(
+        {"difference": [f"{one} − {other}" for one, other in zip(table.method, table.target, strict=True)]}
+    )
+    for metric, name in METRICS.items():
+        parts = (100 * table[column] for column in (metric, f"{metric}_low", f"{metric}_high"))
+        shown[name] = [f"{value:+.2f} [{low:+.2f}, {high:+.2f}]" for value, low, high in zip(*parts, strict=True)]
+    shown[["pairs", "unpaired"]] = table[["pairs", "unpaired"]]
+    about = "Points, with 95 % intervals by a paired bootstrap over layouts."
+    return f"## Paired differences\n\n{about}\n\n{as_markdown(shown)}"
+
+
+def _seeds(table: pd.DataFrame) -> str:
+    if table.empty:
+        return ""
     table = table[table.level == AVERAGE]
     shown = pd.DataFrame({"method": table.method, "seeds": table.seeds})
     for metric, name in METRICS.items():

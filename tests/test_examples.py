@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import subprocess
 import textwrap
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -48,6 +50,73 @@ def test_files_that_the_readme_names_are_there() -> None:
     if (ROOT / ".git").exists():  # a file that git ignores is there for its author alone
         ignored = subprocess.run(["git", "-C", str(ROOT), "check-ignore", *paths], capture_output=True, text=True)
         assert not ignored.stdout, ignored.stdout
+
+
+NUMBERS = r"[+−]?\d+\.\d+"
+
+
+def readme_rows(first: str) -> list[list[str]]:
+    """The cells of the rows below the README's table whose heading begins so."""
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").partition(first)[2].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[: lines.index("")]]
+
+
+def shown(cell: str) -> list[float]:
+    return [float(number.replace("−", "-")) for number in re.findall(NUMBERS, cell)]
+
+
+def near(found: list[float], report: list[float]) -> bool:
+    """Equal to one decimal; at a tie, rounded either way."""
+    return len(found) == len(report) and all(abs(a - 100 * b) <= 0.0501 for a, b in zip(found, report, strict=True))
+
+
+def results(report: str) -> dict[str, dict[str, list[float]]]:
+    found: dict[str, dict[str, list[float]]] = json.loads((ROOT / "reports" / report / "summary.json").read_text())[
+        "results"
+    ]
+    return found
+
+
+def differences(report: str) -> dict[str, list[float]]:
+    """Method → value, low, high of its ISR less the target's."""
+    rows = pd.read_csv(ROOT / "reports" / report / "differences.csv").to_dict("records")
+    return {row["method"]: [row["isr"], row["isr_low"], row["isr_high"]] for row in rows}
+
+
+def test_the_readmes_main_table_is_its_report() -> None:
+    of = results("mini")
+    rows = readme_rows("| method, 800 layouts |")
+    assert len(rows) == 4
+    for method, row in zip(("interactdiffusion", "interactdiffusion+migc", "migc", "ceiling"), rows, strict=True):
+        one = of[method]
+        assert near(shown(row[1].replace("–", " ")), one["isr"]), row
+        for cell, metric in zip(row[2:], ("miou", "place", "colour_given_place"), strict=True):
+            assert near(shown(cell), one[metric][:1]), row
+
+
+def test_the_readmes_controls_are_their_report() -> None:
+    of = differences("controls")
+    rows = readme_rows("| control, 200 layouts")
+    assert len(rows) == len(of)
+    for row in rows:
+        assert sum(near(shown(row[1]), found) for found in of.values()) == 1, row
+
+
+def test_the_readmes_other_runs_are_their_reports() -> None:
+    rows = readme_rows("| `make bench-migc …` |")
+    assert len(rows) == 3
+    for row in rows:
+        report = re.search(r"reports/([\w-]+)/", row[0])[1]  # type: ignore[index]
+        of = results(report)
+        for cell, method in zip(
+            (row[1], row[2], row[4]), ("interactdiffusion", "interactdiffusion+migc", "migc"), strict=True
+        ):
+            assert near(shown(cell)[:1], of[method]["isr"][:1]), row
+            if "±" in cell:
+                spread = pd.read_csv(ROOT / "reports" / report / "seeds.csv").set_index(["method", "level"])
+                assert near(shown(cell)[1:], [spread.loc[(method, "Avg"), "isr_std"]]), row
+        assert near(shown(row[3]), differences(report)["interactdiffusion+migc"]), row
+        assert near(shown(row[5]), of["ceiling"]["isr"][:1]), row
 
 
 def test_the_layout_file_of_the_documentation_is_read(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from amdm.errors import InputError
+from amdm.files import write_whole
 from bench.commands.options import (
     DetectorOption,
     DeviceOption,
@@ -182,7 +183,8 @@ def clip(
     if random_weights:
         typer.echo("random weights: these numbers measure nothing, and are not written")
     else:
-        scores.to_csv(folder / f"clip{'_bgr' if bgr else ''}.csv", index=False, float_format="%.6f")
+        content = scores.to_csv(index=False, float_format="%.6f")
+        write_whole(folder / f"clip{'_bgr' if bgr else ''}.csv", content.encode())
     typer.echo(as_markdown(shown))
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from amdm.errors import InputError
+from amdm.files import write_whole
 from bench.layouts.named import coco_mig_dir
 
 MAX_BYTES = 16 << 20
@@ -83,9 +83,7 @@ def _fetch(source: Source, path: Path, get: Callable[[str], bytes]) -> Path:
         raise InputError(f"cannot be fetched ({error}); put the file at {path} by hand", file=source.url) from None
     _check(content, source, source.url)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(content)
-    os.replace(part, path)
+    write_whole(path, content)
     return path
 
 

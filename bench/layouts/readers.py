@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from amdm.errors import InputError
-from amdm.files import read_limited
+from amdm.files import read_limited, write_whole
 from amdm.layout import Instance, Layout, checked_box
 from bench.layouts.layout_set import MAX_INSTANCES, Entry, Label, LayoutSet, check_level
 from bench.layouts.vocabulary import COCO, MINI, Vocabulary
@@ -118,7 +118,7 @@ def write_json(layout_set: LayoutSet, path: Path) -> None:
         }
         for entry in layout_set.entries
     }
-    path.write_text(json.dumps(records, separators=(",", ":")) + "\n", encoding="utf-8")
+    write_whole(path, f"{json.dumps(records, separators=(',', ':'))}\n".encode())
 
 
 def parse_records(records: Records, name: str) -> LayoutSet:

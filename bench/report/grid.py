@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -14,8 +13,8 @@ TILE, GAP, HEADER, MARGIN = 192, 6, 18, 190
 _INK = {"white": (150, 150, 150)}
 
 
-def picture_grid(rows: Mapping[str, Mapping[int, np.ndarray]], entries: Sequence[Entry], path: Path) -> None:
-    """Write a PNG: a row of empty layouts, then a row a method; a column a layout.
+def picture_grid(rows: Mapping[str, Mapping[int, np.ndarray]], entries: Sequence[Entry]) -> Image.Image:
+    """A row of empty layouts, then a row a method; a column a layout.
 
     Args:
         rows: method → layout index → picture uint8 RGB (H, W, 3).
@@ -33,8 +32,7 @@ def picture_grid(rows: Mapping[str, Mapping[int, np.ndarray]], entries: Sequence
             picture = None if line == 0 else rows[name].get(entry.index)
             if line == 0 or picture is not None:
                 sheet.paste(_tile(picture, entry), (MARGIN + column * (TILE + GAP), top))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path)
+    return sheet
 
 
 def balanced(entries: Sequence[Entry], count: int = 10) -> list[Entry]:

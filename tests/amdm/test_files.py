@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from amdm.errors import InputError
-from amdm.files import read_json, read_limited, sha256
+from amdm.files import read_json, read_limited, sha256, write_whole
 
 
 def test_a_file_is_read_up_to_its_limit_and_no_further(tmp_path: Path) -> None:
@@ -37,3 +37,15 @@ def test_what_is_no_json_is_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "f").write_bytes(content)
     with pytest.raises(InputError, match="f: cannot be read as JSON"):
         read_json(tmp_path / "f", 10**6)
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_whole(tmp_path / "file", b"before")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_whole(tmp_path / "file", b"after")
+    assert (tmp_path / "file").read_bytes() == b"before"

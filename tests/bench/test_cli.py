@@ -142,7 +142,7 @@ def test_the_main_job_leaves_a_run_and_a_report_and_then_is_complete(call: Call,
     assert run.name == report.name
     assert {path.name for path in report.iterdir()} == {
         *("table1.csv", "table1.md", "table1.tex", "metrics.csv", "by_colour.csv", "by_category.csv", "by_size.csv"),
-        *("grid.png", "summary.json", "verdicts.parquet"),
+        *("grid.png", "summary.json", "verdicts.parquet", "differences.csv"),
     }
     info = read_run_info(run)
     for field in ("python", "packages", "git", "sources", "device", "dtype", "profile", "method_settings"):

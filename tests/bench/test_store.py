@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from amdm.errors import InputError
-from bench.store import RunStore, read_run_info, read_table, stored_file, write_whole
+from bench.store import RunStore, read_run_info, read_table, stored_file
 
 SETTINGS = {"seeds": [0], "weights": {"unet": "abc", "vae": "def"}, "layout_hash": "12"}
 IMAGE = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
@@ -203,18 +203,6 @@ def test_a_broken_database_is_one_line(tmp_path: Path) -> None:
         RunStore(tmp_path / "run", SETTINGS)
     with pytest.raises(InputError, match="absent"):
         read_table(tmp_path, "samples")
-
-
-def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_whole(tmp_path / "file", b"before")
-
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        write_whole(tmp_path / "file", b"after")
-    assert (tmp_path / "file").read_bytes() == b"before"
 
 
 def test_run_json_is_plain_json(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from pathlib import Path
 
@@ -91,10 +92,50 @@ def test_seeds_are_shown_as_mean_and_spread(run_fake_job: JobRunner, tmp_path: P
         100 * metric_table(part, intervals=False).query("method == 'migc' and level == 'Avg'").isr.item()
         for _, part in verdicts[verdicts.method == "migc"].groupby("seed")
     ]
-    page = (tmp_path / "reports" / "run" / "table1.md").read_text()
+    report = tmp_path / "reports" / "run"
+    page = (report / "table1.md").read_text()
     assert f"{np.mean(of_seed):.2f} ± {np.std(of_seed, ddof=1):.2f}" in sections(page)["Over seeds"]
-    table = pd.read_csv(tmp_path / "reports" / "run" / "table1.csv")
+    spread = pd.read_csv(report / "seeds.csv").set_index(["method", "level"]).loc[("migc", "Avg")]
+    assert spread.seeds == 2 and 100 * spread.isr_std == pytest.approx(np.std(of_seed, ddof=1), abs=1e-3)
+    table = pd.read_csv(report / "table1.csv")
     assert table.n.tolist() == [50, 50, 25]
+
+
+def test_differences_are_a_table_too(run_fake_job: JobRunner, tmp_path: Path) -> None:
+    run_fake_job()
+    report = tmp_path / "reports" / "run"
+    metrics = pd.read_csv(report / "metrics.csv").query("level == 'Avg'").set_index("method")
+    (row,) = pd.read_csv(report / "differences.csv").to_dict("records")
+    assert (row["method"], row["target"], row["pairs"], row["unpaired"]) == ("migc", "interactdiffusion", 25, 0)
+    for metric in ("isr", "miou", "place"):
+        assert row[metric] == pytest.approx(metrics[metric]["migc"] - metrics[metric]["interactdiffusion"], abs=2e-6)
+        assert row[f"{metric}_low"] <= row[metric] <= row[f"{metric}_high"]
+    assert f"{100 * row['isr']:+.2f} [" in sections((report / "table1.md").read_text())["Paired differences"]
+    assert not (report / "seeds.csv").exists()
+
+
+def test_a_full_disk_leaves_the_report_that_was_there(
+    run_fake_job: JobRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, report = run_fake_job(), tmp_path / "again"
+    write_report(folder, report)
+    before = {path.name: path.read_bytes() for path in report.iterdir()}
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_report(folder, report)
+    assert {name: (report / name).read_bytes() for name in before} == before
+
+
+def test_a_table_of_an_earlier_run_does_not_stay(run_fake_job: JobRunner, tmp_path: Path) -> None:
+    folder, report = run_fake_job(), tmp_path / "again"
+    report.mkdir()
+    (report / "seeds.csv").write_text("of another run")
+    write_report(folder, report)
+    assert not (report / "seeds.csv").exists() and (report / "differences.csv").exists()
 
 
 def test_missing_samples_are_named_and_not_counted(run_fake_job: JobRunner, tmp_path: Path) -> None:

@@ -24,8 +24,7 @@ def differences(one: Path, other: Path) -> list[str]:
         ("verdicts", _rows(one, "verdicts"), _rows(other, "verdicts")),
         ("pictures", _files(one / "run" / "images"), _files(other / "run" / "images")),
         ("table1.csv", _table(one), _table(other)),
-        ("summary.json", _report(one, "summary.json"), _report(other, "summary.json")),
-        ("grid.png", _report(one, "grid.png"), _report(other, "grid.png")),
+        ("reports", _reports(one), _reports(other)),
         ("run.json", _settings(one), _settings(other)),
     ):
         if first != second:
@@ -63,8 +62,12 @@ def _table(folder: Path) -> str:
     return str(table.drop(columns="s/image").to_csv())
 
 
-def _report(folder: Path, name: str) -> bytes:
-    return (folder / "reports" / "run" / name).read_bytes().replace(b"--workers 2", b"--workers 1")
+def _reports(folder: Path) -> dict[str, bytes]:
+    """File → content, but for Table 1 (it holds times) and the command's number of workers."""
+    files = (folder / "reports" / "run").iterdir()
+    return {
+        path.name: path.read_bytes().replace(b"--workers 2", b"--workers 1") for path in files if path.stem != "table1"
+    }
 
 
 def _settings(folder: Path) -> dict[str, str]:
