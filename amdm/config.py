@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib.resources import files
-from itertools import islice
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from amdm.aggregation import SEMANTICS, AggregationConfig
 from amdm.errors import InputError
+from amdm.plain_yaml import load_plain
 
 PROFILES = ("mini", "paper")
 LONGEST_VALUE = 10_000
@@ -21,7 +21,14 @@ MOST_EVENTS = 200
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    """Nothing unknown, and no value turned into one of another type: a text or true is no number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+Count = Annotated[int, Field(ge=0, lt=2**31)]
+Numbers = Annotated[tuple[float, ...], Field(strict=False)]  # JSON has lists, no tuples
+Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 
 
 class ModelSettings(_Strict):
@@ -50,8 +57,8 @@ class MIGCSettings(ModelSettings):
     and_augmentation: phrases repeated and joined by ", and ", as MIGC's benchmark script does.
     """
 
-    migc_steps: int = Field(default=20, ge=-1)
-    naive_fuser_steps: int = Field(default=-1, ge=-1)
+    migc_steps: int = Field(default=20, ge=-1, le=1000)
+    naive_fuser_steps: int = Field(default=-1, ge=-1, le=1000)
     and_augmentation: bool = False
 
 
@@ -74,12 +81,12 @@ class AggregationSettings(_Strict):
     """An :class:`AggregationConfig` as one of the named semantics with fields overridden."""
 
     semantics: Literal["paper", "official"]
-    s: int
-    weights: tuple[float, ...]
-    eta: tuple[float, ...]
+    s: Count
+    weights: Numbers
+    eta: Numbers
     eta_unit: Literal["latent", "sqrt_dim"] = "latent"
     initial_noise: Literal["shared", "separate"] | None = None
-    first_step: int | None = None
+    first_step: Count | None = None
     mean: Literal["ddim", "ddpm_previous"] | None = None
     coefficients: Literal["nested", "official"] | None = None
     mix_norm: Literal["as_is", "preserving"] = "as_is"
@@ -101,13 +108,13 @@ class MethodSettings(_Strict):
     noise_seed: None gives each sample random numbers of its own; a number gives all samples the same ones.
     """
 
-    models: tuple[str, ...] = Field(min_length=1)
+    models: Names
     settings: dict[str, ModelSettings]
     height: int = Field(gt=0, le=4096, multiple_of=8)
     width: int = Field(gt=0, le=4096, multiple_of=8)
     negative_prompt: str
     phrases: Literal["label", "category"] = "label"
-    noise_seed: int | None = Field(default=None, ge=0)
+    noise_seed: Count | None = None
     aggregation: AggregationSettings | None = None
 
     @model_validator(mode="before")
@@ -133,7 +140,17 @@ class MethodSettings(_Strict):
             raise ValueError("aggregation: is needed for several models")
         if len({self.settings[name].num_inference_steps for name in self.models}) > 1:
             raise ValueError("settings.all.num_inference_steps: models that are aggregated take the same steps")
+        self._check_aggregation()
         return self
+
+    def _check_aggregation(self) -> None:
+        if self.aggregation is not None:
+            try:
+                config = self.aggregation.config()
+                config.check_models(len(self.models))
+                config.steps(self.steps)
+            except InputError as error:
+                raise error.within(field="aggregation") from None
 
     @classmethod
     def read(cls, content: Mapping[str, Any], overrides: Sequence[str] = ()) -> MethodSettings:
@@ -284,13 +301,10 @@ def _override(text: str) -> tuple[list[str], Any]:
     if len(value) > LONGEST_VALUE:
         raise InputError(f"has more than {LONGEST_VALUE} characters", field=name)
     try:
-        events = list(islice(yaml.parse(value, yaml.SafeLoader), MOST_EVENTS + 1))
-        if len(events) > MOST_EVENTS or any(isinstance(event, yaml.AliasEvent) for event in events):
-            raise InputError("is not a plain value or list", field=name)
-        return path, yaml.safe_load(value)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
+        return path, load_plain(value, MOST_EVENTS)
+    except InputError as error:
+        raise error.within(field=name) from None
+    except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"{value[:80]!r} is not a value", field=name) from error
 
 

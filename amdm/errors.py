@@ -26,7 +26,12 @@ class InputError(ValueError):
         return InputError(self.what, file=file or self.file, field=inner or None)
 
 
+def printable(text: str, keep: str = "") -> str:
+    """With what a terminal would obey (escapes, changes of direction) written out, but for the characters ``keep``."""
+    return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
+
+
 def _one_line(text: str, limit: int = 400) -> str:
     """Printable, on one line, and short: error texts quote files written by strangers."""
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    shown = printable(text)
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"

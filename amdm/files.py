@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -44,6 +45,19 @@ def sha256(path: Path) -> str:
     """Of a file of any size, as hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def make_folder(path: Path) -> Path:
+    """The folder, made with those around it. Raises InputError where it cannot be (but OSError for a full disk)."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise InputError(f"cannot be a folder: {error.strerror}", file=path) from error
+    except ValueError as error:  # a name that holds NUL
+        raise InputError("cannot be a folder's name", file=path) from error
+    return path
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -94,10 +94,11 @@ def checked_box(box: Sequence[float]) -> Box:
     if isinstance(box, str | bytes) or not isinstance(box, Sequence) or len(box) != 4:
         raise InputError("must be four numbers [x1, y1, x2, y2]", field="box")
     for name, value in zip(("x1", "y1", "x2", "y2"), box, strict=True):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not -math.inf < value < math.inf:
             raise InputError(f"{name} is not a finite number", field="box")
-        if not 0.0 <= value <= 1.0:
-            raise InputError(f"{name} = {value:g} is outside [0, 1]; {_FORM}", field="box")
+        if not 0.0 <= value <= 1.0:  # compared as it is: an integer of 400 digits is no float
+            shown = f"{value:g}" if -1e300 < value < 1e300 else "a huge number"
+            raise InputError(f"{name} = {shown} is outside [0, 1]; {_FORM}", field="box")
     x1, y1, x2, y2 = (float(value) for value in box)
     if x2 <= x1 or y2 <= y1:
         what = "x2 ≤ x1" if x2 <= x1 else "y2 ≤ y1"

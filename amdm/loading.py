@@ -50,13 +50,17 @@ class Loading:
 
 
 def require_device(device: str | torch.device) -> torch.device:
-    """The device. Raises InputError for what torch does not know, and for CUDA where there is none."""
+    """The device. Raises InputError for what is neither CPU nor CUDA, and for a CUDA device that is not there."""
     try:
         found = torch.device(device)
     except RuntimeError:
         raise InputError(f"{device!r} is no device of torch", field="device") from None
+    if found.type not in ("cpu", "cuda"):
+        raise InputError(f"{str(device)!r} is neither cpu nor cuda", field="device")
     if found.type == "cuda" and not torch.cuda.is_available():
         raise InputError(f"{str(device)!r} was asked for, and there is no CUDA device", field="device")
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"{str(device)!r} was asked for, and there are {torch.cuda.device_count()}", field="device")
     return found
 
 

@@ -39,17 +39,11 @@ class Method:
     """One method, ready to generate.
 
     A sample depends on its key, its layout and the settings; across batch compositions it agrees to rounding.
-
-    Raises:
-        InputError: the aggregation does not fit the number of models or of steps.
     """
 
     def __init__(self, name: str, settings: MethodSettings, models: ModelSet) -> None:
         self.name, self.settings, self.models = name, settings, models
         self.config = settings.aggregation.config() if settings.aggregation else None
-        if self.config is not None:
-            self.config.check_models(len(settings.models))
-            self.config.steps(settings.steps)
 
     @torch.inference_mode()
     def generate(

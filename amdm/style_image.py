@@ -11,6 +11,9 @@ from amdm.errors import InputError
 
 LARGEST_SIDE = 8192
 LARGEST_FILE = 64 * 2**20
+MOST_SCANS = 32
+"""Of a progressive JPEG, each of which goes over all of its pixels; encoders write about 10."""
+_SCAN = b"\xff\xda"
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 """Pillow knows others, among them some that start a program (EPS)."""
 
@@ -30,6 +33,8 @@ def load_style(path: Path) -> Image.Image:
         with Image.open(path, formats=FORMATS) as picture:
             if max(picture.size) > LARGEST_SIDE:
                 raise InputError(f"has a side of more than {LARGEST_SIDE} pixels", file=path)
+            if picture.format in ("JPEG", "MPO") and path.read_bytes().count(_SCAN) > MOST_SCANS:
+                raise InputError(f"has more than {MOST_SCANS} scans", file=path)
             picture.load()
             return _as_rgb(ImageOps.exif_transpose(picture))
     except InputError:

@@ -225,7 +225,7 @@ def _measure(job: Job, out: Path | None, reports: Path, workers: int, force: boo
 
     with resumable():
         folder, failures = run_job(job, out, reports, workers, force)
-    report = reports / folder.name
+    report = reports / folder.resolve().name
     typer.echo((report / "table1.md").read_text(encoding="utf-8"))
     typer.echo(f"records and pictures: {folder}\ntables: {report}/table1.csv, table1.md\npictures: {report}/grid.png")
     if failures:

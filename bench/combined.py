@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from amdm.errors import InputError
+from amdm.errors import InputError, printable
 from amdm.files import write_whole
 from bench.metrics import metric_table
 from bench.reporting import table_info
@@ -77,7 +77,7 @@ def combined_markdown(table: pd.DataFrame, with_published: bool) -> str:
         for (group, layouts, source), rows in published().groupby(about, sort=False):
             parts.append(f"## {group}: {layouts}\n\nSource: {source}")
             parts.append(as_markdown(rows.drop(columns=about).dropna(axis="columns", how="all")))
-    return "\n\n".join(parts) + "\n"
+    return printable("\n\n".join(parts) + "\n", keep="\n")
 
 
 def write_combined(runs: Sequence[Path], folder: Path, with_published: bool) -> str:

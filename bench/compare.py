@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from amdm.errors import InputError
+from amdm.errors import InputError, printable
 from bench.job import read_run
 from bench.metrics import AVERAGE, paired_differences
 from bench.store import read_table
@@ -44,10 +44,11 @@ def compare_runs(a: Path, b: Path, pair: tuple[str, str] | None = None) -> str:
     left_out = f"In one of the runs alone, and left out: {', '.join(alone)}.\n\n" if alone else ""
     judges = "" if facts_a.judge == facts_b.judge else "**The runs were judged by different judges.**\n\n"
     table = pd.DataFrame([row for method in methods for row in _differences(first, second, method)])
-    return (
+    page = (
         f"# {b} less {a}\n\n{judges}{left_out}Points, with 95 % intervals by a paired bootstrap over layouts.\n\n"
         f"{table.to_markdown(index=False)}\n\n{flipped_instances(first, second)}\n"
     )
+    return printable(page, keep="\n")
 
 
 def _only(verdicts: pd.DataFrame, method: str, shown: str, run: Path) -> pd.DataFrame:

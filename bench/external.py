@@ -21,6 +21,7 @@ from amdm.errors import InputError
 from amdm.files import read_limited, sha256
 from amdm.layout import Layout
 from amdm.noise import keyed_generator
+from amdm.style_image import LARGEST_SIDE, load_style
 from bench.generation import ContractError, Generator
 from bench.layouts.layout_set import LayoutSet
 from bench.scoring import MOST_PIXELS
@@ -59,7 +60,11 @@ def load_callable(name: str) -> UserFunction:
 
 def callable_digest(name: str) -> str:
     """SHA-256 of the file that the function stands in."""
-    source = inspect.getsourcefile(inspect.unwrap(load_callable(name)))
+    found = inspect.unwrap(load_callable(name))
+    try:
+        source = inspect.getsourcefile(found if inspect.isroutine(found) or inspect.isclass(found) else type(found))
+    except TypeError:  # of what is built in
+        source = None
     if source is None:
         raise InputError(f"the source of {name!r} is not to be found", field="generator")
     return sha256(Path(source))
@@ -82,8 +87,11 @@ def callable_generator(name: str) -> Generator:
 
 def _as_array(picture: Any, name: str) -> np.ndarray:
     array = np.asarray(picture.convert("RGB") if isinstance(picture, Image.Image) else picture)
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
         what = f"gave a picture of {array.dtype} and shape {array.shape}; it must be a PIL image, or uint8 (H, W, 3)"
+        raise ContractError(what, field=f"generator {name}")
+    if max(array.shape) > LARGEST_SIDE or array.shape[0] * array.shape[1] > MOST_PIXELS:
+        what = f"gave a picture of shape {array.shape}; at most {MOST_PIXELS:,} pixels are judged"
         raise ContractError(what, field=f"generator {name}")
     return array
 
@@ -181,8 +189,6 @@ def _mapped(path: Path) -> dict[str, str]:
 
 def read_picture(path: Path) -> np.ndarray:
     """uint8 RGB (H, W, 3). Raises InputError where it cannot be read, or is larger than what is judged."""
-    from amdm.style_image import load_style
-
     picture = np.asarray(load_style(path))
     if picture.shape[0] * picture.shape[1] > MOST_PIXELS:
         raise InputError(f"has more than {MOST_PIXELS:,} pixels", file=path)

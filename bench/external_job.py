@@ -11,6 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from amdm.errors import InputError
+from amdm.files import make_folder
 from bench.detection.registry import DetectorOptions, detector_facts
 from bench.external import FoundImages, find_images, read_picture
 from bench.generation import Group, GroupResult, Outcome, record_group
@@ -57,6 +58,7 @@ def score_images(
     job = replace(job, digest=found.digest())
     settings = job.settings(layout_set, detector_facts(detector))
     folder = out or Path("runs") / run_name(job, layout_set, settings)
+    report_folder = make_folder(reports / folder.resolve().name)
     with RunStore(folder, settings) as store:
         store.update_info(started=store.info.get("started") or now(), command=shlex.join(["amdm-bench", *sys.argv[1:]]))
         store.update_info(workers=workers, taken_from={"folder": str(images), **found.counts()}, **circumstances())
@@ -69,7 +71,7 @@ def score_images(
         failed = unjudged + len(store.failed_samples())
         status = "failed samples" if failed else "gaps" if found.gaps() else "complete"
         store.update_info(finished=now(), status=status)
-    write_report(folder, reports / folder.name)
+    write_report(folder, report_folder)
     return folder, found, failed
 
 

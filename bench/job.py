@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
 import sys
 from dataclasses import asdict, dataclass, field
@@ -15,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from amdm.config import load_profile
 from amdm.errors import InputError
+from amdm.files import make_folder
 from bench import factories
 from bench.detection.cache import CACHE_FILE
 from bench.detection.registry import (
@@ -85,7 +87,9 @@ class Job:
                 raise InputError(f"goes with the profile {EXTERNAL} and no other", field=name)
         if not self.methods:
             raise InputError("names no method", field="methods")
-        if self.limit is not None and self.limit > 0:  # levels are balanced: what is run is what is recorded
+        if self.limit is not None and self.limit <= 0:
+            raise InputError(f"{self.limit} is not a positive number of layouts", field="limit")
+        if self.limit is not None:  # levels are balanced: what is run is what is recorded
             object.__setattr__(self, "limit", 5 * -(-self.limit // 5))
         if self.generator is None:
             load_profile(self.profile).several(self.methods, self.overrides)
@@ -99,6 +103,8 @@ class Job:
             raise InputError(f"must be at most {MOST_SEEDS}, each less than 2**31", field="seeds")
         if not all(name.isprintable() and 0 < len(name) <= LONGEST_NAME for name in self.methods):
             raise InputError(f"must be printable, of at most {LONGEST_NAME} characters", field="methods")
+        if not re.fullmatch(r"cpu|cuda(:\d{1,3})?", self.device):
+            raise InputError(f"{self.device!r} is neither cpu nor cuda", field="device")
         if not 1 <= self.batch <= 1024:
             raise InputError(f"{self.batch} is not between 1 and 1024", field="batch")
 
@@ -139,16 +145,19 @@ class Job:
         """Whether one process fills the machine, with full-size models or with its judge."""
         return self.profile == "paper" or is_heavy(self.detector_name())
 
+    def method_settings(self) -> dict[str, Any]:
+        """All that decides what each method computes, by name, as plain JSON; nothing of what is not ours."""
+        if self.generator is not None:
+            return {}
+        methods = load_profile(self.profile).several(self.methods, self.overrides)
+        return {name: one.describe() for name, one in methods.items()}
+
     def settings(self, layout_set: LayoutSet, judge: dict[str, Any]) -> dict[str, Any]:
         """All that decides the results, as plain JSON. ``judge``: the detector's facts."""
-        described: dict[str, Any] = {}
-        if self.generator is None:
-            methods = load_profile(self.profile).several(self.methods, self.overrides)
-            described = {name: one.describe() for name, one in methods.items()}
         return {
             **asdict(self),
             "layout_hash": layout_set.hash,
-            "method_settings": described,
+            "method_settings": self.method_settings(),
             "weights": self.weights(),
             "judge": judge,
             **environment(),
@@ -225,6 +234,7 @@ def run_job(job: Job, folder: Path | None, reports: Path, workers: int, force: b
     judge = detector_facts(detector)
     work, settings = job.work(layout_set), job.settings(layout_set, judge)
     folder = folder or Path("runs") / run_name(job, layout_set, settings)
+    report = make_folder(reports / folder.resolve().name)
     with RunStore(folder, settings, force) as store:
         expected = {(g.method, e.index, g.seed) for g in work for e in g.entries}
         complete = expected <= (store.whole_samples() & store.judged_samples())
@@ -245,7 +255,7 @@ def run_job(job: Job, folder: Path | None, reports: Path, workers: int, force: b
         failures = len(expected - store.judged_samples())
     from bench.reporting import write_report
 
-    write_report(folder, reports / folder.name)
+    write_report(folder, report)
     return folder, failures
 
 

@@ -27,6 +27,7 @@ from bench.store import (
 )
 
 KEY = ["method", "layout_index", "seed"]
+Key = tuple[str, int, int]
 APART = {*PROGRESS_FIELDS, "shard"}
 """Fields of run.json in which the parts of a run may differ."""
 
@@ -38,7 +39,7 @@ def merge_runs(out: Path, parts: Sequence[Path], allow_gaps: bool = False) -> in
 
     Raises:
         InputError: settings differ (naming the field), two parts hold one sample, samples or verdicts are missing
-            (without ``allow_gaps``), a picture is not as recorded, or a folder is no run.
+            (without ``allow_gaps``), records are not of the job, a picture is not as recorded, or a folder is no run.
     """
     infos = [read_run_info(part) for part in parts]
     for part, info in zip(parts[1:], infos[1:], strict=True):
@@ -49,7 +50,7 @@ def merge_runs(out: Path, parts: Sequence[Path], allow_gaps: bool = False) -> in
     samples = [read_table(part, "samples") for part in parts]
     verdicts = [read_table(part, "verdicts") for part in parts]
     _check_overlaps(parts, samples)
-    gaps = _gaps(parts[0], samples, verdicts)
+    gaps = _gaps(parts, samples, verdicts)
     if gaps and not allow_gaps:
         raise InputError(f"{len(gaps)} samples are missing or not judged, the first {gaps[0]}; --allow-gaps", file=out)
     for part, table in zip(parts, samples, strict=True):
@@ -69,7 +70,7 @@ def _take_over(store: RunStore, part: Path, samples: pd.DataFrame, verdicts: pd.
     """Pictures, then all records in one transaction; nothing where an earlier merge left just these."""
     keys = samples[KEY].drop_duplicates()
     there = [read_table(store.folder, name).merge(keys, on=KEY) for name in ("samples", "verdicts")]
-    whole = set(keys.itertuples(index=False, name=None)) <= store.whole_samples() | store.failed_samples()
+    whole = _keys(samples) <= store.whole_samples() | store.failed_samples()
     if whole and there[0].equals(samples) and there[1].equals(verdicts):
         return
     for name, content in _pictures(part, samples):
@@ -83,29 +84,46 @@ def _take_over(store: RunStore, part: Path, samples: pd.DataFrame, verdicts: pd.
 
 def _check_known(out: Path, samples: Sequence[pd.DataFrame]) -> None:
     """Raise InputError where an earlier merge of other parts left samples in ``out``."""
-    known = {key for table in samples for key in table[KEY].itertuples(index=False, name=None)}
-    others = sorted(set(read_table(out, "samples")[KEY].itertuples(index=False, name=None)) - known)
+    others = sorted(_keys(read_table(out, "samples")).difference(*map(_keys, samples)))
     if others:
         raise InputError(f"holds {others[0]}, which is in none of the parts", file=out, field="samples")
 
 
 def _check_overlaps(parts: Sequence[Path], samples: Sequence[pd.DataFrame]) -> None:
-    owner: dict[tuple[Any, ...], Path] = {}
+    owner: dict[Key, Path] = {}
     for part, table in zip(parts, samples, strict=True):
-        for key in table[KEY].itertuples(index=False, name=None):
+        for key in _keys(table):
             if key in owner:
                 raise InputError(f"{key} is also in {owner[key]}", file=part, field="samples")
             owner[key] = part
 
 
-def _gaps(first: Path, samples: Sequence[pd.DataFrame], verdicts: Sequence[pd.DataFrame]) -> list[tuple[Any, ...]]:
-    """Samples of the whole job that no part holds, or that are whole and not judged."""
-    job, _ = read_run(first)
+def _gaps(parts: Sequence[Path], samples: Sequence[pd.DataFrame], verdicts: Sequence[pd.DataFrame]) -> list[Key]:
+    """Samples of the whole job that no part holds, or that are whole and not judged, every instance of them.
+
+    Raises:
+        InputError: a part holds samples that the job does not ask for, or verdicts on samples that it does not hold.
+    """
+    job, facts = read_run(parts[0])
     whole = replace(job, shard=None)
-    wanted = {(g.method, e.index, g.seed) for g in whole.work(whole.layout_set()) for e in g.entries}
-    held, judged = pd.concat(samples), pd.concat(verdicts)
-    failed = set(held[held["status"] != "ok"][KEY].itertuples(index=False, name=None))
-    return sorted(wanted - failed - set(judged[KEY].itertuples(index=False, name=None)))
+    layout_set = whole.layout_set()
+    if layout_set.hash != facts.layout_hash:
+        raise InputError("the layout set is not the one that was run", file=parts[0] / "run.json", field="layout_hash")
+    level = {(g.method, e.index, g.seed): e.level for g in whole.work(layout_set) for e in g.entries}
+    lacking = set(level)
+    for part, held, judged in zip(parts, samples, verdicts, strict=True):
+        if strange := sorted(_keys(held) - set(level)):
+            raise InputError(f"holds {strange[0]}, which the job does not ask for", file=part, field="samples")
+        ok = _keys(held[held["status"] == "ok"])
+        counts: dict[Any, int] = judged.groupby(KEY).size().to_dict()
+        if strange := sorted(set(counts) - ok):
+            raise InputError(f"are of {strange[0]}, which it does not hold", file=part, field="verdicts")
+        lacking -= (_keys(held) - ok) | {key for key, count in counts.items() if count == level[key]}
+    return sorted(lacking)
+
+
+def _keys(table: pd.DataFrame) -> set[Key]:
+    return set(zip(table["method"], table["layout_index"], table["seed"], strict=True))
 
 
 def _pictures(part: Path, samples: pd.DataFrame) -> Iterator[tuple[str, bytes]]:
@@ -128,7 +146,7 @@ def _progress(parts: Sequence[Path], infos: Sequence[dict[str, Any]]) -> dict[st
         "started": min((str(info["started"]) for info in infos if info.get("started")), default=None),
         "finished": max((str(info["finished"]) for info in infos if info.get("finished")), default=None),
         "command": shlex.join(["amdm-bench", *sys.argv[1:]]),
-        "workers": sum(n for info in infos if isinstance(n := info.get("workers"), int)),
+        "workers": sum(n for info in infos if isinstance(n := info.get("workers"), int) and 0 < n < 2**31),
         "merged": own,
         "forced": [asdict(change) for part in parts for change in read_run(part)[1].forced],
         **circumstances(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from amdm.errors import InputError
+from amdm.errors import InputError, printable
 from amdm.files import read_json, write_whole
 from bench.compare import INSTANCE, flipped_instances
 from bench.job import read_run
@@ -40,6 +41,8 @@ def make_baseline(run: Path, path: Path, reason: str) -> None:
     if not reason.strip():
         raise InputError("say why the baseline changes", field="reason")
     (job, facts), info, verdicts = read_run(run), read_run_info(run), _verdicts(run)
+    if verdicts.empty:
+        raise InputError("has no verdicts: against it every run would pass", file=run)
     history = _read(path)["history"] if path.exists() else []
     rows = [[*map(_plain, row)] for row in verdicts[_COLUMNS].itertuples(index=False)]
     content = {
@@ -85,7 +88,7 @@ def check_regression(run: Path, path: Path, tolerance: dict[str, float] | None =
     for (method, level, metric), value in new.items():
         fall = 100 * (old[method, level, metric] - value)
         allowed = limit[metric if level == AVERAGE else f"{metric}.level"]
-        if fall > allowed:
+        if not fall <= allowed:
             failures.append(f"{method} {level} {metric}: fell by {fall:.2f} points (allowed {allowed:g})")
         lines.append(f"| {method} | {level} | {metric} | {100 * (value + fall / 100):.2f} | {100 * value:.2f} |")
     same = "the same weights" if facts.weights == baseline["weights"] else "other weights"
@@ -115,7 +118,8 @@ def read_tolerance(changes: Sequence[str]) -> dict[str, float]:
 def _report(failures: list[str], lines: list[str], weights: str, flips: str, path: Path) -> str:
     verdict = "\n".join(f"- **{failure}**" for failure in failures) or "No metric fell beyond its tolerance."
     table = "\n".join(["| method | level | metric | baseline | now |", "|---|---|---|---|---|", *lines])
-    return "\n\n".join([f"# Regression check against `{path.name}`", verdict, weights, table, flips]) + "\n"
+    page = "\n\n".join([f"# Regression check against `{path.name}`", verdict, weights, table, flips]) + "\n"
+    return printable(page, keep="\n")
 
 
 def _verdicts(run: Path) -> pd.DataFrame:
@@ -125,9 +129,12 @@ def _verdicts(run: Path) -> pd.DataFrame:
 def _stored(baseline: dict[str, Any], path: Path) -> pd.DataFrame:
     """The baseline's verdicts."""
     try:
-        return pd.DataFrame(baseline["verdicts"], columns=_COLUMNS).astype({**_FLAGS, "iou": float, "miou": float})
+        table = pd.DataFrame(baseline["verdicts"], columns=_COLUMNS).astype({**_FLAGS, "iou": float, "miou": float})
     except (TypeError, ValueError) as error:
         raise InputError(f"is not a table of {', '.join(_COLUMNS)}", file=path, field="verdicts") from error
+    if table.empty or not table[["iou", "miou"]].map(math.isfinite).all(axis=None):
+        raise InputError("is empty, or holds what is no number", file=path, field="verdicts")
+    return table
 
 
 def _with_columns(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:

@@ -52,12 +52,14 @@ def score(
     """
     by_index = {entry.index: entry for entry in entries}
     samples = read_table(store.folder, "samples")
-    judged = store.judged_samples()
+    judged, whole = store.judged_samples(), store.whole_samples()
     pictures = []
     for row in samples[samples.status == "ok"].to_dict("records"):
         entry, path = by_index.get(row["layout_index"]), stored_file(store.folder, row["image"])
         if entry is None or path is None:
             raise InputError("names a layout or a picture that is not of this run", file=store.folder, field="samples")
+        if (row["method"], row["layout_index"], row["seed"]) not in whole:
+            raise InputError("is not the picture that was recorded", file=path)
         pictures.append(Picture(row["method"], row["seed"], entry, path))
     chunks = [pictures[k : k + SCORING_BATCH] for k in range(0, len(pictures), SCORING_BATCH)]
     batches = [chunk for chunk in chunks if any((p.method, p.entry.index, p.seed) not in judged for p in chunk)]

@@ -25,7 +25,8 @@ import numpy as np
 import pandas as pd
 
 from amdm.errors import InputError
-from amdm.files import read_json, sha256, write_whole
+from amdm.files import make_folder, read_json, sha256, write_whole
+from bench.sqlite_files import refuse_traps
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS samples (
@@ -58,6 +59,8 @@ LARGEST_DATABASE = 512 * 2**20
 """Bytes; a run of 800 layouts, ten methods and ten seeds has a tenth of it."""
 BUSY_SECONDS = 10
 LARGEST_INFO = 16 * 2**20
+MOST_ROWS = 2_000_000
+"""Of a table, which pandas holds in memory; the largest run has 1.2 million verdicts."""
 LARGEST_PICTURE = 64 * 2**20
 PROGRESS_FIELDS = (
     *("started", "finished", "status", "command", "forced", "workers", "merged", "taken_from", "judging_again"),
@@ -80,13 +83,13 @@ class RunStore:
 
     def __init__(self, folder: Path, settings: dict[str, Any], force: bool = False) -> None:
         self.folder = folder
-        if folder.exists() and not (folder / "run.json").exists():
+        make_folder(folder)
+        if not (folder / "run.json").exists():
             # A run that was killed before it had a run.json has no more than these.
             leftover = {path.name for path in folder.iterdir()} - {"lock", "run.json.partial"}
             if leftover:
                 raise InputError(f"holds {min(leftover)} and no run.json: it is no run folder", file=folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        _refuse_links(folder)
+        _refuse_traps(folder)
         self._lock = _locked(folder)
         try:
             self.info = self._agreed(settings, force)
@@ -201,14 +204,17 @@ def read_table(folder: Path, table: str) -> pd.DataFrame:
         "verdicts": (VERDICT_COLUMNS, "method, seed, layout_index, instance"),
         "events": (("at", "what"), "rowid"),
     }[table]
-    if not path.is_file():
+    if not path.exists():
         raise InputError("is absent", file=path)
+    refuse_traps(path)
     if sum(one.stat().st_size for one in path.parent.glob(f"{DATABASE}*")) > LARGEST_DATABASE:
         raise InputError(f"has more than {LARGEST_DATABASE} bytes, with its journal", file=path)
     try:
         with closing(sqlite3.connect(":memory:")) as copy:  # SQLite checks values only in what it may write
             _copy_database(path, copy)
             _check_database(copy, path)
+            if copy.execute(f"SELECT count(*) FROM {table}").fetchone()[0] > MOST_ROWS:
+                raise InputError(f"has more than {MOST_ROWS:,} rows", file=path, field=table)
             return pd.read_sql_query(f"SELECT {', '.join(columns)} FROM {table} ORDER BY {order}", copy)
     except (sqlite3.DatabaseError, pd.errors.DatabaseError, UnicodeDecodeError) as error:
         busy = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
@@ -238,7 +244,11 @@ def stored_file(folder: Path, name: object) -> Path | None:
     """The picture that a record names; None where the name leads out of the folder (runs may come from strangers)."""
     if not isinstance(name, str) or not name.isprintable() or ".." in name.split("/"):
         return None
-    path = (folder / name).resolve()
+    try:
+        path = (folder / name).resolve()
+        path.exists()
+    except (OSError, RuntimeError):  # a name that is too long, a link to itself
+        return None
     return path if path.is_relative_to(folder.resolve() / "images") else None
 
 
@@ -300,11 +310,15 @@ def _check_database(database: sqlite3.Connection, path: Path) -> None:
         raise InputError(f"is damaged: {found[0]}", file=path)
 
 
-def _refuse_links(folder: Path) -> None:
-    """A folder that comes from somewhere else could lead what is written to it out of it."""
+def _refuse_traps(folder: Path) -> None:
+    """A folder that comes from somewhere else could lead what is written to it out of it, or have it wait for ever."""
     for path in (*folder.iterdir(), *folder.glob("images/*")):
         if path.is_symlink():
             raise InputError("is a link; what a run writes must stay in its folder", file=path)
+    for path in (folder / "lock", *folder.glob("run.json*")):
+        if path.exists() and not path.is_file():
+            raise InputError("is no regular file", file=path)
+    refuse_traps(folder / DATABASE)
 
 
 def _locked(folder: Path) -> Any:

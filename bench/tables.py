@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from amdm.errors import printable
 from amdm.files import write_whole
 from bench.metrics import AVERAGE, RATIOS, breakdown, metric_table, over_seeds, paired_differences
 
@@ -118,7 +119,7 @@ def _markdown(
         _missing(results, samples),
         f"Made by `{info.command}`.",
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return printable("\n\n".join(part for part in parts if part) + "\n", keep="\n")
 
 
 def write_tables(folder: Path, verdicts: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> str:

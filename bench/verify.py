@@ -43,6 +43,7 @@ def verify_run(folder: Path) -> list[str]:
         problems.append(f"layouts: {layout_set.name} is not the set that was run (hash {layout_set.hash[:12]})")
     found = [
         *problems,
+        *_settings(job, read_run_info(folder)),
         *_weights(job, facts),
         *_records(job, layout_set, samples),
         *_pictures(folder, samples),
@@ -64,6 +65,20 @@ def _provenance(info: dict[str, Any]) -> list[str]:
     if info.get("forced"):
         found.append("run.json: the run went on under other settings (--force); see its field forced")
     return found
+
+
+def _settings(job: Job, info: dict[str, Any]) -> list[str]:
+    """What run.json says twice and differently, by the presets and detectors of this version."""
+    now = {"method_settings": job.method_settings(), "thresholds": _thresholds(info)}
+    then = {"method_settings": info.get("method_settings"), "thresholds": info["judge"].get("thresholds")}
+    return [f"run.json: {field} are not those of this version" for field in now if now[field] != then[field]]
+
+
+def _thresholds(info: dict[str, Any]) -> Any:
+    try:
+        return registry.detector_thresholds(registry.name_of(info["judge"]["name"]))
+    except InputError:
+        return None
 
 
 def _weights(job: Job, facts: RunFacts) -> list[str]:

@@ -25,8 +25,10 @@ from typing import Any, TypeVar
 import numpy as np
 from pycocotools import mask as coco
 
+from amdm.errors import InputError
 from bench.detection.detector import Detector, Found, Prompt
 from bench.judge import Detections, Masks
+from bench.sqlite_files import refuse_traps
 
 Made = TypeVar("Made")
 CACHE_FILE = "detections.sqlite"
@@ -50,6 +52,10 @@ class CachedDetector:
         self._path, self._factory = path, factory
         self._detector: Detector | None = None
         self._facts = hashlib.sha256(json.dumps([facts, canvas, _code()], sort_keys=True).encode()).hexdigest()
+        try:
+            refuse_traps(path)
+        except InputError:
+            self._remove()
         self._use(_check_schema)
 
     def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[Found]:
@@ -116,10 +122,13 @@ class CachedDetector:
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if not _is_damage(error):
                 raise
-            for path in (self._path, self._path.with_name(f"{self._path.name}-journal")):
-                path.unlink(missing_ok=True)
+            self._remove()
             self._try(_check_schema)
             return self._try(work)
+
+    def _remove(self) -> None:
+        for path in self._path.parent.glob(f"{self._path.name}*"):
+            path.unlink(missing_ok=True)
 
     def _try(self, work: Callable[[sqlite3.Connection], Made]) -> Made:
         with closing(sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)) as database:

@@ -97,6 +97,11 @@ def detector_facts(options: DetectorOptions) -> dict[str, Any]:
     }
 
 
+def detector_thresholds(name: str) -> dict[str, float]:
+    """Scores from which on an answer counts."""
+    return _entry(DetectorOptions(name)).thresholds
+
+
 def detector_canvas(name: str) -> int | None:
     """The side of the square on which it judges (see :class:`bench.detection.detector.Detector`)."""
     return _entry(DetectorOptions(name)).canvas

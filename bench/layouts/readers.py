@@ -12,6 +12,7 @@ import yaml
 from amdm.errors import InputError
 from amdm.files import read_limited, write_whole
 from amdm.layout import Instance, Layout, checked_box
+from amdm.plain_yaml import load_plain, whole_text, without_duplicates
 from bench.layouts.layout_set import MAX_INSTANCES, Entry, Label, LayoutSet, check_level
 from bench.layouts.vocabulary import COCO, MINI, Vocabulary
 
@@ -21,8 +22,6 @@ LARGEST_SET = 16 * 2**20
 """Bytes; 800 layouts have 400,000."""
 LARGEST_YAML = 4 * 2**20
 """Bytes; MIGC's file of 800 layouts has 400,225, and each takes ten times as long to read as one of JSON."""
-MAX_DEPTH = 8
-"""Of a YAML file; MIGC's has a depth of 4."""
 
 Records = Mapping[str, Any]
 """Key → ``{"caption": text, "segment": [{"bbox": [x1, y1, x2, y2], "label": text}, …], "image_id": text}``."""
@@ -69,7 +68,7 @@ def read_object(path: Path, most: int = LARGEST_ANNOTATIONS) -> dict[str, Any]:
         InputError: it is anything else, or holds a duplicate key at any depth.
     """
     try:
-        content = json.loads(_text(path, most), object_pairs_hook=_without_duplicates)
+        content = json.loads(_text(path, most), object_pairs_hook=without_duplicates)
     except InputError as error:
         raise error.within(file=path) from None
     except (ValueError, RecursionError) as error:
@@ -89,7 +88,7 @@ def read_migc(captions: Path, annotations: Path, name: str) -> LayoutSet:
         InputError: as :func:`read_json`; a caption without annotation or the reverse.
     """
     try:
-        annotated = _yaml(_text(annotations, LARGEST_YAML))
+        annotated = load_plain(_text(annotations, LARGEST_YAML))
     except InputError as error:
         raise error.within(file=annotations) from None
     except (yaml.YAMLError, ValueError) as error:
@@ -103,7 +102,7 @@ def read_migc(captions: Path, annotations: Path, name: str) -> LayoutSet:
     if len(set(lines)) != len(lines) or len(lines) != len(annotated):
         raise InputError(f"{len(set(lines))} different captions, {len(annotated)} annotations", file=captions)
     try:
-        return parse_records(_without_duplicates(_migc_record(caption, annotated[caption]) for caption in lines), name)
+        return parse_records(without_duplicates(_migc_record(caption, annotated[caption]) for caption in lines), name)
     except InputError as error:
         raise error.within(file=annotations) from None
 
@@ -132,7 +131,7 @@ def parse_records(records: Records, name: str) -> LayoutSet:
 
 
 def _entry(index: int, key: str, record: Any) -> Entry:
-    caption = _member(record, "caption", str, _whole(key, "key"))
+    caption = _member(record, "caption", str, whole_text(key, "key"))
     instances = []
     segment = _member(record, "segment", list, key)
     if len(segment) > MAX_INSTANCES:  # a hundred thousand of them need not be read to be too many
@@ -149,7 +148,7 @@ def _entry(index: int, key: str, record: Any) -> Entry:
     image_id = record.get("image_id", "")
     if isinstance(image_id, bool) or not isinstance(image_id, str | int):
         raise InputError("must be a text or an integer", field=f"{key}.image_id")
-    return Entry(index, key, _whole(str(image_id), f"{key}.image_id"), Layout(caption, tuple(instances)))
+    return Entry(index, key, whole_text(str(image_id), f"{key}.image_id"), Layout(caption, tuple(instances)))
 
 
 def _member(holder: Any, name: str, kind: type, place: str) -> Any:
@@ -159,14 +158,7 @@ def _member(holder: Any, name: str, kind: type, place: str) -> Any:
         raise InputError("missing", field=f"{place}.{name}")
     if not isinstance(holder[name], kind):
         raise InputError(f"must be a {'text' if kind is str else 'list'}", field=f"{place}.{name}")
-    return _whole(holder[name], f"{place}.{name}") if kind is str else holder[name]
-
-
-def _whole(text: str, field: str) -> str:
-    """The text itself. JSON can hold half of a surrogate pair, which is no character and cannot be stored."""
-    if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise InputError("holds half of a surrogate pair", field=field)
-    return text
+    return whole_text(holder[name], f"{place}.{name}") if kind is str else holder[name]
 
 
 def _migc_record(caption: str, annotation: Any) -> tuple[str, dict[str, Any]]:
@@ -185,39 +177,6 @@ def _vocabulary(entries: Iterable[Entry]) -> Vocabulary:
     """Shapes where any label names one, COCO's categories otherwise: the two have no word in common."""
     shapes = any(label.category in MINI.categories for entry in entries for label in entry.labels)
     return MINI if shapes else COCO
-
-
-def _without_duplicates(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
-    result: dict[Any, Any] = {}
-    for key, value in pairs:
-        if key in result:
-            raise InputError("duplicate key", field=str(key))
-        result[key] = value
-    return result
-
-
-def _yaml(text: str) -> Any:
-    """The content of a YAML text, safely loaded.
-
-    The C loader's recursion has no bound, and aliases make a large value of a short text: both are checked first.
-    """
-    depth = 0
-    for event in yaml.parse(text, _StrictLoader):
-        if isinstance(event, yaml.AliasEvent):
-            raise InputError("is an alias, which no layout file needs", field=f"*{event.anchor}")
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            raise InputError(f"nested deeper than {MAX_DEPTH}")
-    return yaml.load(text, _StrictLoader)
-
-
-class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML's safe loader (the C one where it is built in: ten times faster) that refuses duplicate keys."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        mapping = dict(super().construct_mapping(node, deep))
-        _without_duplicates((self.construct_object(key, deep=True), None) for key, _ in node.value)
-        return mapping
 
 
 def _text(path: Path, most: int) -> str:

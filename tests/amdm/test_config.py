@@ -114,3 +114,42 @@ def test_models_that_are_aggregated_take_the_same_steps() -> None:
     with pytest.raises(InputError, match=r"settings\.all\.num_inference_steps: models that are aggregated"):
         load_profile("mini").method("interactdiffusion+migc", ["settings.migc.num_inference_steps=7"])
     assert load_profile("mini").method("interactdiffusion+migc", ["settings.all.num_inference_steps=7"]).steps == 7
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("settings.all.guidance_scale=true", "valid number"),
+        ("settings.all.guidance_scale='3'", "valid number"),
+        ("settings.all.guidance_scale=.inf", "finite number"),
+        ("aggregation.s=true", "valid integer"),
+        ("aggregation.s=1.0", "valid integer"),
+        ("aggregation.s=1:30", "valid integer"),
+        ("aggregation.s=0x10", "valid integer"),
+        (f"aggregation.s=0x{'f' * 8000}", "valid integer"),
+        (f"aggregation.s={'9' * 5000}", "valid integer|finite number"),
+        ("aggregation.first_step=3000000000", "less than 2147483648"),
+        ("aggregation.first_step=-5", "greater than or equal to 0"),
+        ("aggregation.first_step=19", r"aggregation\.s: steps 19 to 21"),
+        ("aggregation.eta=[true, false]", "valid number"),
+        ("aggregation.weights=[.nan]", "finite number"),
+        ("aggregation.weights=[2]", r"aggregation\.weights\[0\]: is 2"),
+        ("aggregation.weights=[0.1, 0.2]", r"aggregation\.weights: 2 weights for 2 models"),
+        ("noise_seed=true", "valid integer"),
+        ("height=1:04", "valid integer"),
+        ("negative_prompt=!!binary aGk=", "is a tag"),
+        ('negative_prompt="\\uD800"', "half of a surrogate pair|is not a value"),
+        ("negative_prompt=3", "valid string"),
+        ("aggregation.eta=[&a 1, *a]", "is an alias"),
+    ],
+)
+def test_a_value_is_of_its_fields_type_and_fits(change: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_profile("mini").method("interactdiffusion+migc", [change])
+
+
+def test_numbers_are_read_as_they_are_written() -> None:
+    changes = ["settings.all.guidance_scale=7", "aggregation.eta=[0, 1e-3]", "noise_seed=null", "negative_prompt='3'"]
+    found = load_profile("mini").method("interactdiffusion+migc", changes)
+    assert found.settings["migc"].guidance_scale == 7.0 and found.aggregation is not None
+    assert found.aggregation.eta == (0, 0.001) and found.noise_seed is None and found.negative_prompt == "3"

@@ -114,3 +114,13 @@ def test_what_is_no_file_or_too_large_is_not_read(tmp_path: Path) -> None:
     for name, message in (("absent", "not a file"), ("pipe", "not a file"), (".", "not a file"), ("large.png", "more")):
         with pytest.raises(InputError, match=message):
             load_style(tmp_path / name)
+
+
+def test_a_jpeg_of_many_scans_is_not_decoded(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.jpg", Image.new("L", (64, 64), 128), progressive=True)
+    assert load_style(path).size == (64, 64)
+    content = path.read_bytes()
+    last = content[content.rindex(b"\xff\xda") : -2]
+    path.write_bytes(content[:-2] + 40 * last + content[-2:])
+    with pytest.raises(InputError, match=r"a\.jpg: has more than 32 scans"):
+        load_style(path)

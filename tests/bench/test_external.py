@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -14,7 +15,7 @@ import pytest
 
 from amdm.errors import InputError
 from bench import cli
-from bench.external import find_images
+from bench.external import callable_digest, find_images
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.named import load_layouts
 from bench.layouts.readers import write_json
@@ -181,6 +182,12 @@ def test_options_of_the_other_use_are_refused(
         ("return [np.zeros((64, 64, 3), np.uint8)]", "returned 1 pictures for 4 layouts"),
         ("return [np.zeros((64, 64, 3)) for _ in layouts]", "float64 and shape (64, 64, 3)"),
         ("return [np.zeros((3, 64, 64), np.uint8) for _ in layouts]", "uint8 and shape (3, 64, 64)"),
+        ("return [np.zeros((0, 64, 3), np.uint8) for _ in layouts]", "uint8 and shape (0, 64, 3)"),
+        (
+            "return [np.zeros((1, 100_000, 3), np.uint8) for _ in layouts]",
+            "of shape (1, 100000, 3); at most 16,777,216",
+        ),
+        ("return [np.zeros((4100, 4100, 3), np.uint8) for _ in layouts]", "of shape (4100, 4100, 3); at most"),
     ],
 )
 @pytest.mark.usefixtures("fake_judge")
@@ -312,3 +319,14 @@ def test_a_function_that_always_fails_says_why(
     monkeypatch.setattr("bench.factories.true_renderings", lambda *_: 1 / 0)
     assert run(monkeypatch, "run", "--generator", "my_generator:broken", *options) == 2
     assert "all 10 samples failed, the first with ZeroDivisionError" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_an_object_that_can_be_called_is_a_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "objects", raising=False)
+    (tmp_path / "objects.py").write_text(
+        "class C:\n    def __call__(self, a, b): return []\n\n\none = C()\nbuiltin = len\n"
+    )
+    assert callable_digest("objects:one") == hashlib.sha256((tmp_path / "objects.py").read_bytes()).hexdigest()
+    with pytest.raises(InputError, match="the source of 'objects:builtin' is not to be found"):
+        callable_digest("objects:builtin")

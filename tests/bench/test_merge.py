@@ -82,7 +82,7 @@ def test_a_part_that_was_mended_replaces_what_was_merged_of_it(
 ) -> None:
     whole = run_fake_job("whole")
     mended = Path(shutil.copytree(parts[0], tmp_path / "mended"))
-    database(parts[0], "DELETE FROM verdicts WHERE layout_index % 2")
+    database(parts[0], "DELETE FROM verdicts WHERE layout_index % 2 OR layout_index % 3 = 0")
     database(parts[0], "UPDATE samples SET status = 'failed', image = NULL, sha256 = NULL WHERE layout_index % 3 = 0")
     merge_runs(tmp_path / "merged", parts, allow_gaps=True)
     assert read_run_info(tmp_path / "merged")["status"] == "gaps"
@@ -163,3 +163,47 @@ def test_parts_on_another_machine_are_joined(parts: list[Path], tmp_path: Path) 
     shutil.move(parts[1], tmp_path / "moved")
     merge_runs(tmp_path / "merged", [parts[0], tmp_path / "moved"])
     assert read_run_info(tmp_path / "merged")["merged"][1]["machine"] == "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("DELETE FROM samples WHERE layout_index = 0", "part0: verdicts: are of .*, which it does not hold"),
+        ("INSERT INTO verdicts SELECT * FROM other.verdicts", "part0: verdicts: are of .*, which it does not hold"),
+        (
+            "UPDATE samples SET method = 'alien' WHERE method = 'migc' AND layout_index = 0",
+            r"part0: samples: holds \('alien', .*, which the job does not ask for",
+        ),
+    ],
+)
+def test_records_that_are_not_a_parts_own_are_refused(
+    parts: list[Path], tmp_path: Path, statement: str, message: str
+) -> None:
+    with sqlite3.connect(parts[0] / "run.sqlite") as opened:
+        opened.execute("ATTACH ? AS other", (str(parts[1] / "run.sqlite"),))
+        opened.execute(statement)
+    parts[0].rename(tmp_path / "part0")
+    for order in ([tmp_path / "part0", parts[1]], [parts[1], tmp_path / "part0"]):
+        with pytest.raises(InputError, match=message):
+            merge_runs(tmp_path / "merged", order, allow_gaps=True)
+    assert not (tmp_path / "merged").exists()
+
+
+def test_a_sample_with_too_few_verdicts_is_a_gap(parts: list[Path], tmp_path: Path) -> None:
+    database(parts[0], "DELETE FROM verdicts WHERE layout_index = 0 AND instance = 0")
+    with pytest.raises(InputError, match="samples are missing or not judged"):
+        merge_runs(tmp_path / "merged", parts)
+
+
+def test_the_layouts_must_be_those_of_the_parts(parts: list[Path], tmp_path: Path) -> None:
+    for part in parts:
+        change_info(part, layout_hash="0" * 64)
+    with pytest.raises(InputError, match=r"part1/run\.json: layout_hash: the layout set is not the one that was run"):
+        merge_runs(tmp_path / "merged", parts)
+
+
+def test_a_strange_number_of_workers_does_no_harm(parts: list[Path], tmp_path: Path) -> None:
+    for part in parts:
+        change_info(part, workers=int("9" * 4300))
+    merge_runs(tmp_path / "merged", parts)
+    assert read_run_info(tmp_path / "merged")["workers"] == 0

@@ -155,3 +155,17 @@ def test_a_tolerance_decides(run_fake_job: JobRunner, baseline: Path) -> None:
     wide = {name: 50.0 for name in TOLERANCE}
     assert not check_regression(folder, baseline, wide).failures
     assert check_regression(folder, baseline, {**wide, "isr.level": 14.9}).failures
+
+
+def test_a_run_without_verdicts_is_no_baseline(run_fake_job: JobRunner, baseline: Path, tmp_path: Path) -> None:
+    empty = run_fake_job("empty")
+    with sqlite3.connect(empty / "run.sqlite") as database:
+        database.execute("DELETE FROM verdicts")
+    with pytest.raises(InputError, match="empty: has no verdicts"):
+        make_baseline(empty, tmp_path / "new.json", "why")
+    assert not (tmp_path / "new.json").exists()
+    stored = json.loads(baseline.read_text())
+    for verdicts in ([], [[*stored["verdicts"][0][:-1], float("nan")]]):
+        baseline.write_text(json.dumps({**stored, "verdicts": verdicts}))
+        with pytest.raises(InputError, match="verdicts: is empty, or holds what is no number"):
+            check_regression(run_fake_job("again" if verdicts else "whole"), baseline)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -160,3 +161,11 @@ def test_a_job_whose_judge_fails_on_a_picture_ends_so_and_the_same_job_tries_aga
     assert 0 < failures < 10 and read_run_info(folder)["status"] == "failed samples"
     judged_by(monkeypatch, lambda _: None)
     assert run()[1] == 0 and read_run_info(folder)["status"] == "complete"
+
+
+def test_a_picture_that_was_replaced_is_not_judged(run_fake_job: JobRunner) -> None:
+    folder = run_fake_job()
+    (first, second) = sorted((folder / "images" / "migc").iterdir())[:2]
+    shutil.copyfile(second, first)
+    with pytest.raises(InputError, match=f"{first.name}: is not the picture that was recorded"):
+        score_run(folder, 1, again=True)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from amdm.errors import InputError
-from bench.store import RunStore, read_run_info, read_table, stored_file
+from bench.store import RunStore, picture_digest, read_run_info, read_table, stored_file
 
 SETTINGS = {"seeds": [0], "weights": {"unet": "abc", "vae": "def"}, "layout_hash": "12"}
 IMAGE = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
@@ -283,3 +283,26 @@ def test_names_in_the_schema_that_are_no_text_are_one_line(tmp_path: Path) -> No
     for use in (lambda: read_table(tmp_path / "run", "samples"), lambda: RunStore(tmp_path / "run", SETTINGS)):
         with pytest.raises(InputError, match=r"run\.sqlite"):
             use()
+
+
+def test_a_record_may_name_what_is_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "loop.png").symlink_to("loop.png")
+    for name in ("images/loop.png", f"images/{'x' * 400}.png", "images/../../x", "/etc/passwd", 3, "images/\x1b.png"):
+        assert stored_file(tmp_path, name) is None and picture_digest(tmp_path, name) is None
+
+
+def test_a_table_that_memory_could_not_hold_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with RunStore(tmp_path / "run", SETTINGS) as store:
+        store.record(events=["one", "two"])
+    assert len(read_table(tmp_path / "run", "events")) == 2
+    monkeypatch.setattr("bench.store.MOST_ROWS", 1)
+    with pytest.raises(InputError, match=r"run\.sqlite: events: has more than 1 rows"):
+        read_table(tmp_path / "run", "events")
+
+
+@pytest.mark.parametrize("place", ["file", "file/run", "x" * 300, "/dev/null", "/proc/run", "a\0b"])
+def test_what_cannot_be_a_run_folder_is_one_line(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="cannot be a folder"):
+        RunStore(tmp_path / place, SETTINGS)

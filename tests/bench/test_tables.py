@@ -11,6 +11,7 @@ import pytest
 
 from amdm.errors import InputError
 from bench.combined import write_combined
+from bench.compare import compare_runs
 from bench.metrics import metric_table
 from bench.reporting import write_report
 from bench.store import read_table
@@ -210,3 +211,14 @@ def test_a_hostile_run_json_is_one_line(run_fake_job: JobRunner, tmp_path: Path)
         with pytest.raises(InputError, match=message):
             write_report(folder, tmp_path / "again")
     assert not (tmp_path / "again").exists()
+
+
+def test_escapes_in_records_do_not_reach_the_terminal(run_fake_job: JobRunner, tmp_path: Path) -> None:
+    folder = run_fake_job()
+    with sqlite3.connect(folder / "run.sqlite") as database:
+        database.execute("UPDATE samples SET status = 'failed', error = 'x\x1b[2J\u202e' WHERE layout_index = 0")
+        database.execute("UPDATE verdicts SET attr = 1 - attr, label = 'a\x1b[31m label'")
+    page = write_report(folder, tmp_path / "again")
+    assert "x\\x1b[2J\\u202e" in page and all(line.isprintable() for line in page.splitlines())
+    page = compare_runs(run_fake_job("other"), folder)
+    assert "a\\x1b[31m label" in page and all(line.isprintable() for line in page.splitlines())

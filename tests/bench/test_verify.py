@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
+from amdm.errors import InputError
 from amdm.mini.models import WEIGHTS
 from bench.detection.registry import DetectorOptions, detector_facts
 from bench.store import read_run_info
@@ -126,3 +127,18 @@ def test_weights_are_hashed_and_not_believed(folder: Path, tmp_path: Path, monke
 def provenance(weights: Path) -> dict[str, object]:
     """Of a run with these weights and the mini judge."""
     return {"weights": json.loads((weights / "digests.json").read_text()), "judge": detector_facts(DetectorOptions())}
+
+
+def test_settings_that_are_not_what_methods_give_are_found(folder: Path) -> None:
+    info = json.loads((folder / "run.json").read_text())
+    judge = {**info["judge"], "thresholds": {"score": 0.5}}
+    (folder / "run.json").write_text(json.dumps({**info, "method_settings": {}, "judge": judge}))
+    problems = verify_run(folder)
+    assert "run.json: method_settings are not those of this version" in problems
+    assert "run.json: thresholds are not those of this version" in problems
+    (folder / "run.json").write_text(json.dumps({**info, "device": "meta"}))
+    with pytest.raises(InputError, match=r"run\.json: device: 'meta' is neither cpu nor cuda"):
+        verify_run(folder)
+    (folder / "run.json").write_text(json.dumps({**info, "limit": -(10**300)}))
+    with pytest.raises(InputError, match=r"run\.json: limit: -1"):
+        verify_run(folder)

@@ -29,7 +29,7 @@ CASES: tuple[tuple[str, list[str], dict[str, bytes], str], ...] = (
         "bench",
         ["layouts", "show", "bad.txt"],
         {"bad.txt": b"x\n", "bad_anno.yaml": b"x: !!python/object/apply:os.system [touch pwned]"},
-        "not YAML",
+        "is a tag",
     ),
     ("bench", ["layouts", "validate", "x" * 5000], {}, "unknown layout set"),
     ("bench", ["verify", "run"], {"run/run.json": b'{"profile": "../../etc/passwd\\u0000\\u202e"}'}, "run.json"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,7 @@ from bench.merge import merge_runs
 from bench.reporting import write_report
 from bench.verify import verify_run
 from tests.bench.fakes import BlobDetector, painter
+from tests.bench.test_sqlite_files import trap
 from tests.fuzz.file_targets import file_targets
 from tests.fuzz.hostile import changed, deep, mutated, scalars, texts, values
 from tests.fuzz.target import BOXES, Target, as_json, pictures
@@ -93,6 +95,9 @@ def targets(run: Path) -> dict[str, Target]:
         "run.sqlite, values": Target(
             st.tuples(_actions(), _statements()), lambda case, folder: _run_values(run, case, folder), 2
         ),
+        "other files in runs": Target(
+            st.tuples(_actions(), _other_files()), lambda case, folder: _run_with_others(run, case, folder), 3
+        ),
         "whole runs": Target(changed(LAYOUTS).map(as_json), _whole_run, 2),
         **file_targets(run),
     }
@@ -151,25 +156,15 @@ def _mini_methods() -> dict[str, Method]:
 
 
 def _preset(content: Any, folder: Path) -> None:
-    profile = Profile(content, folder / "preset.yaml")
-    for settings in profile.methods.values():
-        _aggregation(settings)
+    Profile(content, folder / "preset.yaml")
 
 
 def _method(content: Any, _: Path) -> None:
-    _aggregation(MethodSettings.read(content))
+    MethodSettings.read(content)
 
 
 def _override(changes: list[str], _: Path) -> None:
-    _aggregation(load_profile("mini").method("interactdiffusion+migc", changes))
-
-
-def _aggregation(settings: MethodSettings) -> None:
-    """As a method is made of its settings."""
-    if settings.aggregation is not None:
-        config = settings.aggregation.config()
-        config.check_models(len(settings.models))
-        config.steps(settings.steps)
+    load_profile("mini").method("interactdiffusion+migc", changes)
 
 
 def _style(content: bytes, folder: Path) -> None:
@@ -201,6 +196,38 @@ def _run_values(run: Path, case: tuple[str, list[tuple[str, str, Any]]], folder:
     _use(case[0], folder)
 
 
+def _run_with_others(run: Path, case: tuple[str, list[tuple[str, str]]], folder: Path) -> None:
+    """Traps: pipes, links and folders in place of files, and a journal that has SQLite delete a file."""
+    shutil.copytree(run, folder / "run")
+    victim = folder / "thesis.txt"
+    victim.write_text("mine")
+    for name, kind in case[1]:
+        path = folder / "run" / name
+        if path.is_file():
+            path.unlink()
+        if path.parent.is_dir() and not path.exists():
+            _make(path, kind, victim)
+    try:
+        _use(case[0], folder)
+    finally:
+        assert victim.read_text() == "mine"
+
+
+def _make(path: Path, kind: str, victim: Path) -> None:
+    if kind == "journal" and (path.parent / "run.sqlite").is_file():
+        trap(path.parent / "run.sqlite", victim)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "link":
+        path.symlink_to(victim)
+    elif kind == "loop":
+        path.symlink_to(path.name)
+    else:
+        path.touch()
+
+
 def _use(action: str, folder: Path) -> None:
     if action == "verify":
         verify_run(folder / "run")
@@ -218,6 +245,15 @@ def _use(action: str, folder: Path) -> None:
 
 def _actions() -> st.SearchStrategy[str]:
     return st.sampled_from(("verify", "table", "merge", "score", "compare", "export"))
+
+
+def _other_files() -> st.SearchStrategy[list[tuple[str, str]]]:
+    names = (
+        *(f"{name}.sqlite{end}" for name in ("run", "detections") for end in ("", "-journal", "-wal", "-shm")),
+        *("lock", "run.json", "run.json.partial", "images/migc/000000_s0_0.png", "images/x", "images/migc/x.png", "x"),
+    )
+    kinds = ("journal", "pipe", "folder", "link", "loop", "empty")
+    return st.lists(st.tuples(st.sampled_from(names), st.sampled_from(kinds)), min_size=1, max_size=3)
 
 
 def _statements() -> st.SearchStrategy[list[tuple[str, str, Any]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from bench.detection.detector import Found, Prompt
 from bench.judge import Masks, Verdict
 from bench.scoring import Picture, judge_images
 from tests.bench.fakes import BlobDetector, paint, small_set
+from tests.bench.test_sqlite_files import trap
 
 FACTS = {"name": "blobs", "revision": "1", "thresholds": {"box": 0.25}, "dtype": "float32"}
 SET = small_set(5)
@@ -185,3 +187,13 @@ def test_several_writers_share_one_cache(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: verdicts(tmp_path / "c", FACTS), range(12)))
     assert found == [expected] * 12
+
+
+def test_a_cache_with_a_trap_beside_it_is_begun_anew(tmp_path: Path) -> None:
+    path, victim = tmp_path / "cache.sqlite", tmp_path / "thesis.txt"
+    expected = verdicts(path, FACTS)
+    victim.write_text("mine")
+    trap(path, victim)
+    assert verdicts(path, FACTS) == expected and victim.read_text() == "mine"
+    os.mkfifo(tmp_path / "cache.sqlite-journal")
+    assert verdicts(path, FACTS) == expected and not (tmp_path / "cache.sqlite-journal").exists()
