@@ -128,6 +128,8 @@ class CachedDetector:
 
     def _remove(self) -> None:
         for path in self._path.parent.glob(f"{self._path.name}*"):
+            if path.is_dir():
+                raise InputError("is a folder, and no cache", file=path)
             path.unlink(missing_ok=True)
 
     def _try(self, work: Callable[[sqlite3.Connection], Made]) -> Made:

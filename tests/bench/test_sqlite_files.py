@@ -20,7 +20,9 @@ def trap(database: Path, victim: Path) -> None:
     header = MAGIC + struct.pack(">IIIII", 0, 12345, database.stat().st_size // size, 512, size)
     name = os.fsencode(victim)
     end = struct.pack(">I", 0x40000000 // size + 1) + name + struct.pack(">II", len(name), sum(name)) + MAGIC
-    database.with_name(f"{database.name}-journal").write_bytes(header.ljust(512, b"\0") + end)
+    journal = database.with_name(f"{database.name}-journal")
+    journal.unlink(missing_ok=True)
+    journal.write_bytes(header.ljust(512, b"\0") + end)
 
 
 @pytest.fixture

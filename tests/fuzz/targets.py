@@ -203,7 +203,7 @@ def _run_with_others(run: Path, case: tuple[str, list[tuple[str, str]]], folder:
     victim.write_text("mine")
     for name, kind in case[1]:
         path = folder / "run" / name
-        if path.is_file():
+        if path.is_file() or path.is_symlink():
             path.unlink()
         if path.parent.is_dir() and not path.exists():
             _make(path, kind, victim)
@@ -214,8 +214,10 @@ def _run_with_others(run: Path, case: tuple[str, list[tuple[str, str]]], folder:
 
 
 def _make(path: Path, kind: str, victim: Path) -> None:
-    if kind == "journal" and (path.parent / "run.sqlite").is_file():
-        trap(path.parent / "run.sqlite", victim)
+    database = path.parent / "run.sqlite"
+    beside = database.with_name("run.sqlite-journal")
+    if kind == "journal" and database.is_file() and database.stat().st_size > 100 and not beside.is_dir():
+        trap(database, victim)
     elif kind == "pipe":
         os.mkfifo(path)
     elif kind == "folder":
@@ -223,7 +225,7 @@ def _make(path: Path, kind: str, victim: Path) -> None:
     elif kind == "link":
         path.symlink_to(victim)
     elif kind == "loop":
-        path.symlink_to(path.name)
+        path.symlink_to(path)
     else:
         path.touch()
 
