@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 
 from amdm.errors import InputError
+from amdm.files import make_folder
 from bench.job import read_run
-from bench.store import read_table, stored_file
+from bench.store import picture_is, read_table, stored_file
 
 
 def export_images(run: Path, method: str, seed: int, to: Path) -> int:
@@ -23,15 +24,23 @@ def export_images(run: Path, method: str, seed: int, to: Path) -> int:
         raise InputError(f"has no pictures of {method!r} with seed {seed}", file=run)
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise InputError("is there already, and is not empty", file=to)
-    to.mkdir(parents=True, exist_ok=True)
+    named = {}
     for row in chosen.to_dict("records"):
         path, entry = stored_file(run, row["image"]), entries.get(row["layout_index"])
         if entry is None:
             raise InputError(f"names layout {row['layout_index']}, which is not of this run", file=run, field="samples")
-        if path is None or not path.is_file():
-            raise InputError("is absent", file=run / row["image"])
+        if path is None or not picture_is(run, row["image"], row["sha256"]):
+            raise InputError("is not the picture that was recorded", file=run, field=str(row["image"]))
         image_id = entry.image_id.zfill(6) if entry.image_id.isdigit() else "000000"
         if not entry.key.isalnum():
             raise InputError("cannot stand in a file name of the official form", field=f"key {entry.key!r}")
-        shutil.copyfile(path, to / f"{image_id}_{entry.key}.png")
-    return len(chosen)
+        named[f"{image_id}_{entry.key}.png"] = path
+    to = to.resolve()
+    partial = to.with_name(f".{to.name}.amdm-partial")  # what is stopped leaves no half of a folder
+    if partial.exists():
+        shutil.rmtree(partial)
+    make_folder(partial)
+    for name, path in named.items():
+        shutil.copyfile(path, partial / name)
+    partial.replace(to)
+    return len(named)

@@ -21,7 +21,7 @@ from bench.store import (
     VERDICT_COLUMNS,
     RunStore,
     first_difference,
-    picture_digest,
+    picture_is,
     read_run_info,
     read_table,
 )
@@ -129,7 +129,7 @@ def _keys(table: pd.DataFrame) -> set[Key]:
 def _pictures(part: Path, samples: pd.DataFrame) -> Iterator[tuple[str, bytes]]:
     """(name in the folder, content) of each picture. Raises InputError where one is not as recorded."""
     for row in samples[samples["status"] == "ok"].to_dict("records"):
-        if picture_digest(part, row["image"]) != row["sha256"]:  # None where the name leads out of the folder
+        if not picture_is(part, row["image"], row["sha256"]):  # nor one whose name leads out of the folder
             raise InputError("is not the picture that was recorded", file=part, field=str(row["image"]))
         yield row["image"], (part / row["image"]).read_bytes()
 

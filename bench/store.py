@@ -115,7 +115,7 @@ class RunStore:
         rows = self._database.execute(
             "SELECT method, layout_index, seed, image, sha256 FROM samples WHERE status = 'ok'"
         )
-        return {(m, i, s) for m, i, s, image, digest in rows if picture_digest(self.folder, image) == digest}
+        return {(m, i, s) for m, i, s, image, digest in rows if picture_is(self.folder, image, digest)}
 
     def failed_samples(self) -> set[tuple[str, int, int]]:
         """Samples that were given up."""
@@ -252,10 +252,10 @@ def stored_file(folder: Path, name: object) -> Path | None:
     return path if path.is_relative_to(folder.resolve() / "images") else None
 
 
-def picture_digest(folder: Path, name: object) -> str | None:
-    """SHA-256 of a stored picture; None where it is absent, or larger than any picture."""
+def picture_is(folder: Path, name: object, digest: object) -> bool:
+    """Whether a stored picture is there and has this SHA-256; one that is larger than any picture is none."""
     path = stored_file(folder, name)
-    return sha256(path) if path is not None and path.is_file() and path.stat().st_size <= LARGEST_PICTURE else None
+    return path is not None and path.is_file() and path.stat().st_size <= LARGEST_PICTURE and sha256(path) == digest
 
 
 class _transaction:

@@ -15,7 +15,7 @@ from bench.job import Job, RunFacts, read_run
 from bench.judge import COLOUR_SHARE, IOU_THRESHOLD, Verdict
 from bench.layouts.layout_set import LayoutSet
 from bench.scoring import verdict_row
-from bench.store import VERDICT_COLUMNS, picture_digest, read_run_info, read_table, stored_file
+from bench.store import VERDICT_COLUMNS, picture_is, read_run_info, read_table, stored_file
 
 PROVENANCE = (
     *("python", "packages", "git", "sources", "device", "device_name", "driver", "machine", "dtype"),
@@ -120,7 +120,7 @@ def _pictures(folder: Path, samples: pd.DataFrame) -> list[str]:
         known.add(path)
         if path is None or not path.is_file():
             problems.append(f"{row['image']}: is absent")
-        elif picture_digest(folder, row["image"]) != row["sha256"]:
+        elif not picture_is(folder, row["image"], row["sha256"]):
             problems.append(f"{row['image']}: is not the picture that was recorded")
     stray = {path.resolve() for path in (folder / "images").rglob("*") if path.is_file()} - known
     return problems + _counted("files under images/ that no record names", stray)
