@@ -8,10 +8,11 @@ from importlib.resources import files
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from amdm.aggregation import SEMANTICS, AggregationConfig
 from amdm.errors import InputError
+from amdm.layout import whole_text
 from amdm.plain_yaml import load_plain
 
 PROFILES = ("mini", "paper")
@@ -112,7 +113,7 @@ class MethodSettings(_Strict):
     settings: dict[str, ModelSettings]
     height: int = Field(gt=0, le=4096, multiple_of=8)
     width: int = Field(gt=0, le=4096, multiple_of=8)
-    negative_prompt: str
+    negative_prompt: Annotated[str, AfterValidator(whole_text)]
     phrases: Literal["label", "category"] = "label"
     noise_seed: Count | None = None
     aggregation: AggregationSettings | None = None

@@ -30,6 +30,7 @@ class Instance:
     def __post_init__(self) -> None:
         if not isinstance(self.phrase, str) or not self.phrase.strip():
             raise InputError("must be a non-empty text", field="phrase")
+        whole_text(self.phrase, "phrase")
         object.__setattr__(self, "box", checked_box(self.box))
 
 
@@ -44,6 +45,7 @@ class Interaction:
     def __post_init__(self) -> None:
         if not isinstance(self.action, str) or not self.action.strip():
             raise InputError("must be a non-empty text", field="action")
+        whole_text(self.action, "action")
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Layout:
     def __post_init__(self) -> None:
         if not isinstance(self.caption, str):
             raise InputError("must be a text", field="caption")
+        whole_text(self.caption, "caption")
         for name, kind in (("instances", Instance), ("interactions", Interaction)):
             items = tuple(getattr(self, name))
             for k, one in enumerate(items):
@@ -80,6 +83,17 @@ class Layout:
         boxes = {one.box for triple in self.interactions for one in (triple.subject, triple.object)}
         alone = (one for one in self.instances if one.box not in boxes)
         return (*self.interactions, *(Interaction(one, "and", one) for one in alone))
+
+
+def whole_text(text: str, field: str | None = None) -> str:
+    """The text itself. JSON can hold half of a surrogate pair, which is no character: no tokenizer takes it, no file.
+
+    Raises:
+        InputError: it holds one.
+    """
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise InputError("holds half of a surrogate pair", field=field)
+    return text
 
 
 _FORM = "boxes are x1, y1, x2, y2 (corners, not width and height) as fractions of the picture"

@@ -37,16 +37,7 @@ def load_plain(text: str, most_events: int = MOST_EVENTS) -> Any:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
             raise InputError(f"nested deeper than {MAX_DEPTH}")
-        if isinstance(event, yaml.ScalarEvent):
-            whole_text(event.value)
     return yaml.load(text, _PlainLoader)
-
-
-def whole_text(text: str, field: str | None = None) -> str:
-    """The text itself. JSON and YAML can hold half of a surrogate pair, which is no character and cannot be stored."""
-    if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise InputError("holds half of a surrogate pair", field=field)
-    return text
 
 
 def without_duplicates(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:

@@ -11,8 +11,8 @@ import yaml
 
 from amdm.errors import InputError
 from amdm.files import read_limited, write_whole
-from amdm.layout import Instance, Layout, checked_box
-from amdm.plain_yaml import load_plain, whole_text, without_duplicates
+from amdm.layout import Instance, Layout, checked_box, whole_text
+from amdm.plain_yaml import load_plain, without_duplicates
 from bench.layouts.layout_set import MAX_INSTANCES, Entry, Label, LayoutSet, check_level
 from bench.layouts.vocabulary import COCO, MINI, Vocabulary
 

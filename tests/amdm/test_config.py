@@ -153,3 +153,8 @@ def test_numbers_are_read_as_they_are_written() -> None:
     found = load_profile("mini").method("interactdiffusion+migc", changes)
     assert found.settings["migc"].guidance_scale == 7.0 and found.aggregation is not None
     assert found.aggregation.eta == (0, 0.001) and found.noise_seed is None and found.negative_prompt == "3"
+
+
+def test_a_negative_prompt_is_a_text_that_can_be_written() -> None:
+    with pytest.raises(InputError, match="negative_prompt: holds half of a surrogate pair"):
+        load_profile("mini").method("migc").changed({"negative_prompt": "\ud800"})

@@ -52,6 +52,12 @@ def test_everything_is_read(tmp_path: Path) -> None:
         ),
         ({"caption": "c", "style": "../s.png"}, "style: must be the name of a file"),
         ({"caption": "c", "style": ""}, "style: must be the name of a file"),
+        ({"caption": "\ud800"}, "caption"),
+        ({"caption": "c", "segment": [{**BALL, "label": "\udfff"}]}, "segment[0].label"),
+        (
+            {"caption": "c", "interactions": [{"subject": PERSON, "action": "\ud800", "object": BALL}]},
+            "interactions[0].action",
+        ),
     ],
 )
 def test_faults_are_named(content: Any, field: str, tmp_path: Path) -> None:
