@@ -98,13 +98,15 @@ def _check_archive(path: Path) -> None:
     """Raise InputError unless ``path`` is torch's zip form: uncompressed, since tensors are mapped from the file."""
     if not path.is_file():
         raise InputError("there is no such file", file=path)
-    if not zipfile.is_zipfile(path):
-        raise InputError("is cut off, or no checkpoint in PyTorch's zip form (torch.save of torch ≥ 1.6)", file=path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            records = archive.infolist()
+        archived, records = zipfile.is_zipfile(path), []
+        if archived:
+            with zipfile.ZipFile(path) as archive:
+                records = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise InputError("is damaged: its table of records cannot be read", file=path) from error
+    if not archived:
+        raise InputError("is cut off, or no checkpoint in PyTorch's zip form (torch.save of torch ≥ 1.6)", file=path)
     if any(record.compress_type != zipfile.ZIP_STORED for record in records):
         raise InputError("holds compressed records, which torch.save does not write", file=path)
     pickles = [record for record in records if record.filename.endswith("data.pkl")]

@@ -167,6 +167,16 @@ def test_forms_that_are_not_read(tmp_path: Path) -> None:
         read_checkpoint(path)
 
 
+def test_an_archive_that_says_it_spans_disks(tmp_path: Path) -> None:
+    path = tmp_path / "a.ckpt"
+    torch.save({"a": torch.ones(2)}, path)
+    before, locator, after = path.read_bytes().rpartition(b"PK\x06\x07")
+    assert locator
+    path.write_bytes(before + locator + b"\1" + after[1:])
+    with pytest.raises(InputError, match=r"a\.ckpt: is damaged: its table of records cannot be read"):
+        read_checkpoint(path)
+
+
 def test_a_tensor_longer_than_its_file(tmp_path: Path) -> None:
     good, bad = tmp_path / "good.pth", tmp_path / "bad.pth"
     torch.save({"a": TENSOR}, good)
