@@ -314,3 +314,9 @@ def test_what_cannot_be_a_run_folder_is_one_line(tmp_path: Path, place: str) -> 
     (tmp_path / "file").write_text("mine")
     with pytest.raises(InputError, match="cannot be a folder"):
         RunStore(tmp_path / place, SETTINGS)
+
+
+def test_a_transaction_is_on_disk_when_it_ends(tmp_path: Path) -> None:
+    """What a power failure would show, and no test can: SQLite flushes."""
+    with RunStore(tmp_path / "run", SETTINGS) as store:
+        assert store._database.execute("PRAGMA synchronous").fetchone() == (2,)
