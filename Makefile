@@ -23,7 +23,7 @@ OPTIONS = $(call option,limit,$(LIMIT)) $(call option,seeds,$(SEEDS)) $(call opt
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 	@echo "  Of bench-migc and controls: PROFILE=auto|mini|paper LIMIT=100 SEEDS=0,1 METHODS=migc,... BATCH=16"
-	@echo "  LAYOUTS=mini-hard OUT=runs/NAME SET=aggregation.s=5; of regress: SUMMARY=summary.md"
+	@echo "  LAYOUTS=mini-hard OUT=runs/NAME SET=aggregation.s=5 (one); of regress: SUMMARY=summary.md"
 
 $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -9,6 +9,7 @@ import typer
 
 from amdm.commands import weights
 from amdm.entry import run_app
+from amdm.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(weights.app, name="weights")
@@ -46,6 +47,7 @@ def generate(
 
     amdm generate --profile paper --preset interactdiffusion+migc --seed 3 --set aggregation.s=5 --draw-boxes
     """
+    from amdm.config import load_profile
     from amdm.generation import Wanted, check_writable, chosen_profile, generate_picture, print_trace
     from amdm.loading import Loading
 
@@ -54,13 +56,15 @@ def generate(
     changes = [*(change or ()), *([f"settings.all.num_inference_steps={steps}"] if steps is not None else [])]
     wanted = Wanted(chosen, preset, layout, style, seed, changes)
     loading = Loading.parse(chosen, weights_dir, device, dtype, random_weights)
+    if trace and len(load_profile(chosen).method(preset, changes).models) == 1:
+        raise InputError(f"{preset} has one model: nothing is aggregated", field="trace")
     generate_picture(wanted, loading, print_trace if trace else None).save(out, scale, draw_boxes)
     typer.echo(f"wrote {out} ({chosen} profile{', random weights' if random_weights else ''})")
 
 
 @app.command()
 def presets(
-    profile: Annotated[str, typer.Option(help="mini or paper")] = "mini",
+    profile: Annotated[str, typer.Option(help="auto, mini or paper")] = "mini",
     change: SetOption = None,
 ) -> None:
     """List the methods of a profile with their settings, as JSON.
@@ -70,8 +74,9 @@ def presets(
     import json
 
     from amdm.config import load_profile
+    from amdm.generation import chosen_profile
 
-    loaded = load_profile(profile)
+    loaded = load_profile(chosen_profile(profile, False))
     shown = {name: one.describe() for name, one in loaded.several(tuple(loaded.methods), change or ()).items()}
     typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
 

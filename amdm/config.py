@@ -217,6 +217,8 @@ class Profile:
         content: dict[str, Any] = _merged(self.common, self._methods[name])
         for text in overrides:
             path, value = _override(text)
+            if path[0] == "aggregation" and content.get("aggregation") is None and len(content.get("models", ())) == 1:
+                raise InputError("has one model, which aggregates nothing", field=f"methods.{name}.aggregation")
             content = _merged(content, _nested(path, value))
         try:
             return MethodSettings.model_validate({**content, "settings": self._settings(content)})
@@ -287,8 +289,12 @@ def _model_settings(name: str, values: Any) -> ModelSettings:
 
 def _first_fault(error: ValidationError, file: Any, prefix: str) -> InputError:
     first = error.errors()[0]
+    what = {
+        "extra_forbidden": "is no field here; `amdm presets` prints those there are",
+        "tuple_type": "must be a list, for example [0.5]",
+    }.get(first["type"], first["msg"].removeprefix("Value error, "))
     return InputError(
-        first["msg"].removeprefix("Value error, "),
+        what,
         file=file,
         field=".".join(filter(None, (prefix, *map(str, first["loc"])))),
     )

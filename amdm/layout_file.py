@@ -16,7 +16,7 @@ LARGEST_FILE = 2**20
 FIELDS = ("caption", "segment", "interactions", "style")
 
 
-def read_layout(path: Path) -> tuple[Layout, Path | None]:
+def read_layout(path: str | Path) -> tuple[Layout, Path | None]:
     """A layout and its style image, if it names one.
 
     A JSON object with ``caption``; ``segment``, a list of ``{"label", "bbox"}`` (xyxy in [0, 1]); ``interactions``, a
@@ -25,6 +25,7 @@ def read_layout(path: Path) -> tuple[Layout, Path | None]:
     Raises:
         InputError: naming the file and the field that is missing, unknown or wrong.
     """
+    path = Path(path)
     content = read_json(path, LARGEST_FILE)
     try:
         if not isinstance(content, dict):

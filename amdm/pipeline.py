@@ -80,6 +80,8 @@ class AMDMPipeline(DiffusionPipeline):
         Raises:
             InputError: for an unknown name or field, and for weights that are absent or altered.
         """
+        if isinstance(overrides, str):
+            raise InputError(f"is one text; it must be a list of them: [{overrides!r}]", field="overrides")
         dtype = dtype or torch_dtype
         folder = None if weights_dir is None else Path(weights_dir)
         loading = Loading(folder, device, dtype or torch.float32, random_weights)

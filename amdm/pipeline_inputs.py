@@ -39,6 +39,8 @@ def sample_layouts(
     if interactions is not None:
         rows = list(interactions)
         each = [rows] * len(chosen) if all(isinstance(one, Interaction) for one in rows) else rows
+        if strange := [row for row in each if isinstance(row, str) or not isinstance(row, Sequence)]:
+            raise InputError(f"holds a {type(strange[0]).__name__}; it takes Interactions", field="interactions")
         if len(each) != len(chosen):
             raise InputError(f"there are {len(each)} rows for {len(chosen)} layouts", field="interactions")
         chosen = [replace(one, interactions=tuple(row)) for one, row in zip(chosen, each, strict=True)]  # type: ignore[arg-type]

@@ -37,6 +37,7 @@ from bench.commands.options import (
     numbers,
     resumable,
     shard_of,
+    where_results_are,
     worker_count,
 )
 from bench.engines.local import WorkerLostError
@@ -151,12 +152,15 @@ def run(
 def tune(
     models: Annotated[str, typer.Option(help="models, with commas")] = "interactdiffusion,migc",
     steps: Annotated[str, typer.Option(help="numbers of steps T, with commas")] = "20",
-    guidances: Annotated[str, typer.Option(help="guidance scales, with commas")] = "2,3,5",
-    limit: Annotated[int, typer.Option(help="layouts of the tuning set")] = 50,
-    to: Annotated[Path, typer.Option(help="the table (CSV)")] = Path("reports/mini/tuning.csv"),
+    guidances: Annotated[str, typer.Option(help="guidance scales, with commas")] = "2,3,4.5,6",
+    limit: Annotated[int, typer.Option(help="layouts of the tuning set")] = 200,
+    to: Annotated[Path, typer.Option(help="the table (CSV)")] = Path("runs/tuning.csv"),
     workers: WorkersOption = None,
 ) -> None:
-    """Measure T and guidance of single mini models on the set mini-tune, which no result is reported on."""
+    """Measure T and guidance of single mini models on the set mini-tune, which no result is reported on.
+
+    Example: amdm-bench tune --models migc --steps 10,20,30 --guidances 4.5 --limit 40
+    """
     from bench.tuning import tune as measure
 
     scales = numbers(guidances, "guidances")
@@ -225,9 +229,7 @@ def _measure(job: Job, out: Path | None, reports: Path, workers: int, force: boo
 
     with resumable():
         folder, failures = run_job(job, out, reports, workers, force)
-    report = reports / folder.resolve().name
-    typer.echo((report / "table1.md").read_text(encoding="utf-8"))
-    typer.echo(f"records and pictures: {folder}\ntables: {report}/table1.csv, table1.md\npictures: {report}/grid.png")
+    typer.echo(where_results_are(folder, reports))
     if failures:
         first = first_failure(folder)
         hint = f"table1.md and {folder}/run.sqlite say more, and the same command tries them again"

@@ -88,7 +88,10 @@ def share(work: Sequence[Group], shard: tuple[int, int]) -> list[Group]:
     if not 1 <= i <= n:
         raise InputError(f"{i}/{n} is not between 1/{n} and {n}/{n}", field="shard")
     if n > len(turn):
-        raise InputError(f"{i}/{n}: there are only {len(turn)} groups of layouts to deal", field="shard")
+        raise InputError(
+            f"{i}/{n}: there are only {len(turn)} groups of layouts to deal; a smaller --batch makes more",
+            field="shard",
+        )
     return [group for group in work if turn[group.entries[0].index] % n == i - 1]
 
 

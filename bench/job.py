@@ -309,7 +309,12 @@ def chosen_profile(wanted: str) -> tuple[str, str]:
 def run_name(job: Job, layout_set: LayoutSet, settings: dict[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps({**settings, "shard": None}, sort_keys=True).encode()).hexdigest()[:8]
     part = "" if job.shard is None else "-shard-{}-of-{}".format(*job.shard)
-    return f"{job.profile}-{layout_set.name}-{len(layout_set)}-{digest}{part}"
+    name = job.profile if job.generator is None else f"{job.profile}-{_file_name(job.methods[0])}"
+    return f"{name}-{layout_set.name}-{len(layout_set)}-{digest}{part}"
+
+
+def _file_name(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.+@-]", "_", text)[:40]
 
 
 def now() -> str:

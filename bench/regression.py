@@ -36,14 +36,21 @@ class GateResult:
     report: str
 
 
-def make_baseline(run: Path, path: Path, reason: str) -> None:
-    """Store a run's verdicts as the baseline; the only way to change one. ``reason`` is kept with those before it."""
+def make_baseline(run: Path, path: Path, reason: str, smaller: bool = False) -> None:
+    """Store a run's verdicts as the baseline; the only way to change one. ``reason`` is kept with those before it.
+
+    Raises:
+        InputError: no reason, no verdicts, or fewer of them than the baseline has (without ``smaller``).
+    """
     if not reason.strip():
         raise InputError("say why the baseline changes", field="reason")
     (job, facts), info, verdicts = read_run(run), read_run_info(run), _verdicts(run)
     if verdicts.empty:
         raise InputError("has no verdicts: against it every run would pass", file=run)
-    history = _read(path)["history"] if path.exists() else []
+    earlier = _read(path) if path.exists() else {"history": [], "verdicts": []}
+    history, there = earlier["history"], len(earlier["verdicts"])
+    if len(verdicts) < there and not smaller:
+        raise InputError(f"has {len(verdicts)} verdicts, and the baseline {there}; --smaller replaces it", file=run)
     rows = [[*map(_plain, row)] for row in verdicts[_COLUMNS].itertuples(index=False)]
     content = {
         "layouts": job.layouts,

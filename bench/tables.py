@@ -106,7 +106,7 @@ def _markdown(
         f"{info.count} of {info.full_size} layouts of `{info.layouts}` ({info.layout_hash[:12]}), seeds "
         f"{', '.join(map(str, info.seeds))}, judge `{info.judge}`. Per cent; Avg is weighted by instances; rounded "
         "(published tables truncate). Intervals: 95 %, bootstrap over layouts. s/image: a batch's seconds over its "
-        "size.",
+        "size, while every worker was at work.",
         _forced(info),
         as_markdown(shown),
         f"`{CEILING}`: true renderings of the same layouts under the same judge."

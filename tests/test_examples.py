@@ -52,6 +52,13 @@ def test_files_that_the_readme_names_are_there() -> None:
         assert not ignored.stdout, ignored.stdout
 
 
+def test_the_model_of_the_documentation_is_sampled(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "measuring.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]  # type: ignore[index]
+    exec(compile(code, "measuring.md", "exec"), {})
+    assert capsys.readouterr().out == "torch.Size([1, 4, 8, 8]) {'first': 20, 'second': 3}\n"
+
+
 NUMBERS = r"[+−]?\d+\.\d+"
 
 

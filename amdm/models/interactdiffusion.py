@@ -106,7 +106,8 @@ class InteractDiffusion(ControlModel):
         for k, row in enumerate(rows):
             if not 1 <= len(row) <= self.slots:
                 raise InputError(
-                    f"has {len(row)} interactions; {self.name} takes 1 to {self.slots}", field=f"layouts[{k}]"
+                    f"has {len(row)} instances and interactions; {self.name} takes 1 to {self.slots}",
+                    field=f"layouts[{k}]",
                 )
         texts = {
             text: None for row in rows for one in row for text in (one.subject.phrase, one.object.phrase, one.action)

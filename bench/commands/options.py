@@ -13,10 +13,14 @@ import typer
 from amdm.errors import InputError
 
 ProfileOption = Annotated[str, typer.Option(help="auto, mini or paper")]
-LimitOption = Annotated[int | None, typer.Option(help="layouts in all, a multiple of 5, balanced over levels")]
+LimitOption = Annotated[
+    int | None, typer.Option(help="layouts in all, rounded up to a multiple of 5, balanced over levels")
+]
 SeedsOption = Annotated[str, typer.Option(help="seeds, with commas")]
 MethodsOption = Annotated[str | None, typer.Option(help="methods, with commas; the first is the target")]
-BatchOption = Annotated[int | None, typer.Option(help="samples generated together; 16 for mini, 4 for paper")]
+BatchOption = Annotated[
+    int | None, typer.Option(help="samples generated together; by default 16 for mini, 4 for paper, 4 of a function")
+]
 LayoutsOption = Annotated[str | None, typer.Option(help="a layout set by name, or a file")]
 OutOption = Annotated[Path | None, typer.Option(help="run folder; by default one under runs/ named by the settings")]
 ReportsOption = Annotated[Path, typer.Option(help="where tables and pictures go")]
@@ -34,7 +38,7 @@ ShardOption = Annotated[
     str | None, typer.Option(help="i/n: only the i-th of n parts, in a folder of its own; see merge")
 ]
 DetectorOption = Annotated[
-    str | None, typer.Option(help="mini, grounded-sam or yolo; by default the one that the run names")
+    str | None, typer.Option(help="mini, grounded-sam or yolo; by default the run's, or that of its layouts")
 ]
 RandomWeightsOption = Annotated[
     bool, typer.Option("--random-weights", help="full-size networks without checkpoints: what they say means nothing")
@@ -102,3 +106,11 @@ def _numbers(text: str, kind: type[int] | type[float], field: str) -> list[float
     except ValueError:
         what = "integers" if kind is int else "numbers"
         raise InputError(f"{text!r} is not a list of {what} with commas", field=field) from None
+
+
+def where_results_are(folder: Path, reports: Path) -> str:
+    """The table of a run, and the names of what was written."""
+    report = reports / folder.resolve().name
+    table = (report / "table1.md").read_text(encoding="utf-8")
+    places = f"records and pictures: {folder}\ntables: {report}/table1.csv, table1.md\npictures: {report}/grid.png"
+    return f"{table}\n{places}"

@@ -19,6 +19,7 @@ from bench.commands.options import (
     WorkersOption,
     resumable,
     use_weights_dir,
+    where_results_are,
     worker_count,
 )
 
@@ -89,7 +90,7 @@ def score(
 
         job = images_job(layouts, "images" if method is None else method, seed or 0, options, limit)
         folder, found, failed = score_images(images, job, mapping, out, reports, options, count, typer.echo)
-    typer.echo((reports / folder.name / "table1.md").read_text(encoding="utf-8"))
+    typer.echo(where_results_are(folder, reports))
     for kind, names in (("duplicate", found.duplicate), ("stray", found.stray)):
         if names:
             typer.echo(f"{kind}: {', '.join(map(ascii, names[:5]))}{', …' if len(names) > 5 else ''}")
@@ -189,8 +190,8 @@ def clip(
 
 
 def compare(
-    a: Annotated[Path, typer.Argument(help="the first run folder")],
-    b: Annotated[Path, typer.Argument(help="the second run folder")],
+    first: Annotated[Path, typer.Argument(help="a run folder")],
+    second: Annotated[Path, typer.Argument(help="another, or the same for two of its methods")],
     method_a: Annotated[str | None, typer.Option(help="with --method-b: a method of the first run")] = None,
     method_b: Annotated[str | None, typer.Option(help="with --method-a: a method of the second run")] = None,
     summary: Annotated[Path | None, typer.Option(help="write the report as Markdown here too")] = None,
@@ -205,7 +206,9 @@ def compare(
 
     if (method_a is None) != (method_b is None):
         raise InputError("--method-a and --method-b go together", field="method")
-    report = compare_runs(a, b, (method_a, method_b) if method_a is not None and method_b is not None else None)
+    report = compare_runs(
+        first, second, (method_a, method_b) if method_a is not None and method_b is not None else None
+    )
     typer.echo(report)
     if summary is not None:
         summary.write_text(report, encoding="utf-8")
@@ -222,7 +225,7 @@ def verify(run: RunArgument, weights_dir: WeightsDirOption = None) -> None:
     problems = verify_run(run)
     for problem in problems:
         typer.echo(problem)
-    typer.echo(f"{run}: {len(problems)} problems" if problems else f"{run}: whole")
+    typer.echo(f"{run}: {len(problems)} problem{'s'[: len(problems) > 1]}" if problems else f"{run}: whole")
     if problems:
         raise typer.Exit(1)
 
@@ -253,9 +256,12 @@ def baseline(
     run: RunArgument,
     reason: Annotated[str, typer.Option(help="why the baseline changes; kept in it")],
     to: Annotated[Path, typer.Option(help="the baseline file")] = BASELINE,
+    smaller: Annotated[
+        bool, typer.Option("--smaller", help="even where it has fewer verdicts than the one before")
+    ] = False,
 ) -> None:
     """Make a run the baseline."""
     from bench.regression import make_baseline
 
-    make_baseline(run, to, reason)
+    make_baseline(run, to, reason, smaller)
     typer.echo(f"wrote {to}")

@@ -44,7 +44,7 @@ BAD = {
         {"caption": "c", "segment": [{"label": " ", "bbox": [0, 0, 1, 1]}]},
         "segment[0].label: must be",
     ),
-    "no instance": ({"caption": "c", "segment": []}, "0 interactions"),
+    "no instance": ({"caption": "c", "segment": []}, "0 instances and interactions"),
 }
 
 
@@ -141,3 +141,12 @@ def test_words_that_the_mini_models_do_not_know_are_named(
     shown = capsys.readouterr().err
     assert "warning: the mini models know a <red | blue" in shown and "'a purple dog'" in shown
     assert "'a red ring'" not in shown
+
+
+def test_a_trace_of_one_model_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+) -> None:
+    assert run(monkeypatch, "generate", "--preset", "migc", "--trace", "--out", tmp_path / "a.png") == 2
+    assert capsys.readouterr().err == "error: trace: migc has one model: nothing is aggregated\n"

@@ -158,3 +158,16 @@ def test_numbers_are_read_as_they_are_written() -> None:
 def test_a_negative_prompt_is_a_text_that_can_be_written() -> None:
     with pytest.raises(InputError, match="negative_prompt: holds half of a surrogate pair"):
         load_profile("mini").method("migc").changed({"negative_prompt": "\ud800"})
+
+
+@pytest.mark.parametrize(
+    ("method", "change", "message"),
+    [
+        ("migc", "aggregation.s=5", "migc.aggregation: has one model, which aggregates nothing"),
+        ("migc", "foo=3", "migc.foo: is no field here; `amdm presets` prints"),
+        ("interactdiffusion+migc", "aggregation.weights=0.4", r"weights: must be a list, for example \[0.5\]"),
+    ],
+)
+def test_what_to_write_instead_is_said(method: str, change: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_profile("mini").method(method, [change])

@@ -25,7 +25,7 @@ def written(folder: Path, content: Any) -> Path:
 def test_everything_is_read(tmp_path: Path) -> None:
     triple = {"subject": PERSON, "action": "kicking", "object": BALL}
     content = {"caption": "c", "segment": [BALL], "interactions": [triple], "style": "s.png"}
-    layout, style = read_layout(written(tmp_path, content))
+    layout, style = read_layout(str(written(tmp_path, content)))
     assert style == tmp_path / "s.png"
     assert layout.instances == (Instance("a red ball", (0.5, 0.5, 1, 1)),)
     (found,) = layout.triples()  # the ball is in the interaction, and is not placed twice

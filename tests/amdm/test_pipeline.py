@@ -13,6 +13,7 @@ from PIL import Image
 from amdm.errors import InputError
 from amdm.layout import Instance, Interaction, Layout
 from amdm.pipeline import AMDMPipeline
+from amdm.pipeline_inputs import sample_layouts
 
 CROSS, RING = Instance("a red cross", (0.1, 0.1, 0.5, 0.5)), Instance("a blue ring", (0.5, 0.5, 0.9, 0.9))
 LAYOUTS = [Layout("a photo of a red cross and a blue ring ", (CROSS, RING)), Layout("a photo of a blue ring ", (RING,))]
@@ -190,3 +191,10 @@ def test_a_device_that_is_not_there_is_an_error_and_nothing_moves(pipe: AMDMPipe
         with pytest.raises(InputError, match="there is no CUDA device"):
             ask()
     assert pipe.device == torch.device("cpu") and pipe._offload_to is None
+
+
+def test_what_is_not_a_list_of_the_right_things_is_one_line() -> None:
+    with pytest.raises(InputError, match=r"overrides: is one text; it must be a list of them: \['aggregation.s=5'\]"):
+        AMDMPipeline.from_pretrained("mini", overrides="aggregation.s=5")
+    with pytest.raises(InputError, match="interactions: holds a int; it takes Interactions"):
+        sample_layouts("a", None, [1])  # type: ignore[list-item]

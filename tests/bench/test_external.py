@@ -142,6 +142,7 @@ def test_unreadable_pictures_fail_and_missing_ones_are_counted(
     assert sorted(samples.status) == ["failed", "ok", "ok", "ok"]
     shown = capsys.readouterr()
     assert "4 found, 796 missing, 0 duplicate, 0 stray, 0 twins" in shown.out
+    assert f"records and pictures: {tmp_path / 'run'}\n" in shown.out
     assert "error: 1 pictures cannot be read or judged" in shown.err
     shutil.rmtree(folder)
     folder.mkdir()

@@ -169,3 +169,13 @@ def test_a_run_without_verdicts_is_no_baseline(run_fake_job: JobRunner, baseline
         baseline.write_text(json.dumps({**stored, "verdicts": verdicts}))
         with pytest.raises(InputError, match="verdicts: is empty, or holds what is no number"):
             check_regression(run_fake_job("again" if verdicts else "whole"), baseline)
+
+
+def test_a_smaller_run_replaces_a_baseline_only_when_asked_to(run_fake_job: JobRunner, baseline: Path) -> None:
+    before = baseline.read_bytes()
+    small = run_fake_job("small", limit=5)
+    with pytest.raises(InputError, match=r"small: has \d+ verdicts, and the baseline \d+; --smaller replaces it"):
+        make_baseline(small, baseline, "why")
+    assert baseline.read_bytes() == before
+    make_baseline(small, baseline, "why", smaller=True)
+    assert json.loads(baseline.read_text())["count"] == 5
