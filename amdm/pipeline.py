@@ -149,6 +149,8 @@ class AMDMPipeline(DiffusionPipeline):
         """
         if output_type not in ("pil", "np", "pt", "latent"):
             raise InputError(f"{output_type!r} is none of pil, np, pt, latent", field="output_type")
+        if callback_on_step_end is not None and not callable(callback_on_step_end):
+            raise InputError("cannot be called", field="callback_on_step_end")
         if unknown := [name for name in callback_on_step_end_tensor_inputs if name != "latents"]:
             raise InputError("there is only latents", field=f"callback_on_step_end_tensor_inputs.{unknown[0]}")
         chosen = sample_layouts(prompt, layouts, interactions, num_images_per_prompt)
@@ -158,6 +160,8 @@ class AMDMPipeline(DiffusionPipeline):
         self._interrupt = False
         self._hold("unet", "encoder")
         expected = (len(chosen), *self.models.latent_shape(settings.height, settings.width))
+        if latents is not None and not isinstance(latents, torch.Tensor):
+            raise InputError(f"is a {type(latents).__name__}, and no tensor", field="latents")
         if latents is not None and tuple(latents.shape) != expected:
             raise InputError(f"has the shape {tuple(latents.shape)}; it must be {expected}", field="latents")
         branches = method.branches(chosen, sample_keys(generator, len(chosen)), styles, latents)
@@ -238,10 +242,16 @@ class AMDMPipeline(DiffusionPipeline):
         return self.settings.changed({**changes, "settings": {name: given for name in self.settings.models}})
 
     def _call_back(self, callback: OnStepEnd, step: Step, target: str) -> None:
-        returned = callback(self, step.index, step.timestep, {"latents": step.leaving[target]}) or {}
+        before = step.leaving[target]
+        returned = callback(self, step.index, step.timestep, {"latents": before}) or {}
+        if not isinstance(returned, dict):
+            raise InputError(f"returned a {type(returned).__name__}, and no dictionary", field="callback_on_step_end")
         if unknown := [name for name in returned if name != "latents"]:
             raise InputError("is no tensor that a callback can change", field=unknown[0])
-        step.leaving[target] = returned.get("latents", step.leaving[target])
+        changed = returned.get("latents", before)
+        if not isinstance(changed, torch.Tensor) or changed.shape != before.shape:
+            raise InputError(f"returned no tensor of the shape {tuple(before.shape)}", field="callback_on_step_end")
+        step.leaving[target] = changed
 
     def _decoded(self, latents: torch.Tensor, name: str, output_type: str) -> Images:
         if output_type == "latent":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import torch
@@ -18,6 +18,11 @@ def sample_layouts(
     copies: int = 1,
 ) -> list[Layout]:
     """One layout a sample, with the captions and interactions that were given beside them."""
+    if isinstance(copies, bool) or not isinstance(copies, int) or copies < 1:
+        raise InputError(f"is {copies!r}; it must be an integer of 1 or more", field="num_images_per_prompt")
+    for name, given in (("prompt", prompt), ("layouts", layouts), ("interactions", interactions)):
+        if not isinstance(given, str | Layout | Iterable | None):
+            raise InputError(f"is a {type(given).__name__}, and no list", field=name)
     prompts = [prompt] if isinstance(prompt, str) else None if prompt is None else list(prompt)
     if layouts is None:
         if prompts is None:
@@ -44,8 +49,6 @@ def sample_layouts(
         if len(each) != len(chosen):
             raise InputError(f"there are {len(each)} rows for {len(chosen)} layouts", field="interactions")
         chosen = [replace(one, interactions=tuple(row)) for one, row in zip(chosen, each, strict=True)]  # type: ignore[arg-type]
-    if copies < 1:
-        raise InputError(f"is {copies}; it must be 1 or more", field="num_images_per_prompt")
     return [one for one in chosen for _ in range(copies)]
 
 

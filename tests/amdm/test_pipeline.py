@@ -193,6 +193,30 @@ def test_a_device_that_is_not_there_is_an_error_and_nothing_moves(pipe: AMDMPipe
     assert pipe.device == torch.device("cpu") and pipe._offload_to is None
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"latents": [1]}, "latents: is a list, and no tensor"),
+        ({"layouts": 3}, "layouts: is a int, and no list"),
+        ({"prompt": 3}, "prompt: is a int, and no list"),
+        ({"interactions": 3}, "interactions: is a int, and no list"),
+        ({"num_images_per_prompt": "x"}, "num_images_per_prompt: is 'x'"),
+        ({"num_images_per_prompt": True}, "num_images_per_prompt: is True"),
+        ({"callback_on_step_end": 3}, "callback_on_step_end: cannot be called"),
+        ({"callback_on_step_end": lambda *_: 5}, "callback_on_step_end: returned a int, and no dictionary"),
+        (
+            {"callback_on_step_end": lambda *_: {"latents": torch.zeros(1)}},
+            r"callback_on_step_end: returned no tensor of the shape \(1, 8, 16, 16\)",
+        ),
+    ],
+)
+def test_arguments_of_another_kind_are_one_line(given: dict[str, Any], message: str) -> None:
+    pipeline = AMDMPipeline.from_pretrained("mini", "migc")
+    layout = Layout("a photo of a red circle ", (Instance("a red circle", (0.1, 0.1, 0.5, 0.5)),))
+    with pytest.raises(InputError, match=message):
+        pipeline(**{"layouts": layout, "num_inference_steps": 2, **given})
+
+
 def test_what_is_not_a_list_of_the_right_things_is_one_line() -> None:
     with pytest.raises(InputError, match=r"overrides: is one text; it must be a list of them: \['aggregation.s=5'\]"):
         AMDMPipeline.from_pretrained("mini", overrides="aggregation.s=5")
