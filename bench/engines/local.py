@@ -85,13 +85,18 @@ def _in_processes(
             for future in done:
                 yield future.result()
     except BrokenProcessPool as error:
+        _kill_workers()  # they ignore the signal with which the pool would end them, and it waits for them
         raise WorkerLostError("a worker process died (killed, or out of memory)") from error
     except BaseException:  # Ctrl-C for the second time, or a full disk: nobody waits for what is in hand
-        for child in active_children():
-            child.kill()
+        _kill_workers()
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _kill_workers() -> None:
+    for child in active_children():
+        child.kill()
 
 
 def _start(factory: Factory, arguments: tuple[Any, ...]) -> None:
