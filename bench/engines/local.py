@@ -34,6 +34,9 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 ONE_REQUEST = 1.0
 """Seconds in which several signals are one: `timeout` and batch systems signal a process and then its group."""
 
+LOOK_SECONDS = 5.0
+"""How often workers are looked at while none answers: under load the pool was seen not to notice that one died."""
+
 Factory = Callable[..., Worker]
 Interrupted = Callable[[], bool]
 _worker: Worker | None = None
@@ -78,10 +81,13 @@ def _in_processes(
         with _interrupt_ignored():  # each of these submissions launches a worker, which inherits it
             for _ in range(min(workers, len(tasks))):
                 running.add(pool.submit(_answer, waiting.pop()))
+        launched = active_children()
         while running or (waiting and not interrupted()):  # quick tasks may all be done at once
             while waiting and len(running) < workers + 1 and not interrupted():
                 running.add(pool.submit(_answer, waiting.pop()))
-            done, running = wait(running, return_when=FIRST_COMPLETED)
+            done, running = wait(running, LOOK_SECONDS, return_when=FIRST_COMPLETED)
+            if not done and not all(process.is_alive() for process in launched):
+                raise BrokenProcessPool("seen here, where the pool did not notice it")
             for future in done:
                 yield future.result()
     except BrokenProcessPool as error:
