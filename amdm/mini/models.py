@@ -13,22 +13,27 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from amdm.errors import InputError
-from amdm.mini.build import (
+from amdm.mini.sizes import (
     BOX_BIAS,
     MIGC_HEADS,
     MIGC_LAYERS,
     SLOTS,
     UNET,
+    build_image_encoder,
+    build_image_processor,
     build_scheduler,
     build_text_encoder,
     build_tokenizer,
     build_vae,
 )
+from amdm.models.control import ControlModel
 from amdm.models.interactdiffusion import InteractDiffusion
+from amdm.models.ip_adapter import IPAdapter
 from amdm.models.migc import MIGC
 from amdm.models.shared_base import share_base
 from amdm.models.stable_diffusion import StableDiffusion
 from amdm.models.text import PhraseEncoder
+from amdm.process_state import as_in_a_fresh_process
 
 DIGESTS = "digests.json"
 WEIGHTS = Path(str(files("amdm.mini") / "weights"))
@@ -36,19 +41,21 @@ WEIGHTS = Path(str(files("amdm.mini") / "weights"))
 
 
 class MiniModels:
-    """Base, InteractDiffusion and MIGC on one set of base parameters, one text encoder and one autoencoder."""
+    """Base, InteractDiffusion, MIGC and IP-Adapter on one set of base parameters, one text tower, one autoencoder."""
 
     def __init__(self, box_bias: float = BOX_BIAS) -> None:
         self.vae: AutoencoderTiny = build_vae()
         self.text = PhraseEncoder(build_text_encoder(), build_tokenizer())
         base = UNet2DConditionModel(**UNET)
         gated = UNet2DConditionModel(**UNET, attention_type="gated")
-        plain = UNet2DConditionModel(**UNET)
+        plain, styled = UNet2DConditionModel(**UNET), UNet2DConditionModel(**UNET)
         self.base = StableDiffusion(base, self.text, build_scheduler())
         self.interactdiffusion = InteractDiffusion(gated, self.text, build_scheduler(), slots=SLOTS, box_bias=box_bias)
         self.migc = MIGC(plain, self.text, build_scheduler(), layers=MIGC_LAYERS, heads=MIGC_HEADS)
+        images = build_image_encoder(), build_image_processor()
+        self.ip_adapter = IPAdapter(styled, self.text, build_scheduler(), *images, scale=1.0)
         self.saved_bytes = 0
-        for unet in (gated, plain):
+        for unet in (gated, plain, styled):
             unet.load_state_dict(base.state_dict(), strict=False)
             self.saved_bytes += share_base(base, unet)
 
@@ -62,6 +69,7 @@ class MiniModels:
         return models
 
     @classmethod
+    @as_in_a_fresh_process()
     def load(cls, folder: Path | None = None) -> MiniModels:
         """The shipped weights, or those of ``folder``; every file is checked against its recorded SHA-256.
 
@@ -90,15 +98,16 @@ class MiniModels:
         (folder / DIGESTS).write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
 
     def parameters(self) -> list[nn.Parameter]:
-        """All that diffusion training moves: base, text encoder and controls, each once; not the autoencoder."""
-        modules = (self.text.text_encoder, self.base.unet, self.interactdiffusion.unet, self.migc.unet)
+        """All that diffusion training moves: base, text tower and controls, each once; not what reads pictures."""
+        modules = (self.text.text_encoder, *(model.unet for model in (self.base, *self.controls)))
         return list({id(p): p for module in modules for p in module.parameters()}.values())
 
     def to(self, device: torch.device) -> MiniModels:
         """Move everything; sharing survives."""
         self.vae.to(device)
         self.text.text_encoder.to(device)
-        for model in (self.base, self.interactdiffusion, self.migc):
+        self.ip_adapter.image_encoder.to(device)
+        for model in (self.base, *self.controls):
             model.unet.to(device, memory_format=torch.channels_last)
         return self
 
@@ -106,28 +115,37 @@ class MiniModels:
         """For sampling: no dropout, no gradients, channels last."""
         self.vae.eval().requires_grad_(False)
         self.text.text_encoder.eval().requires_grad_(False)
-        for model in (self.base, self.interactdiffusion, self.migc):
+        self.ip_adapter.image_encoder.eval().requires_grad_(False)
+        for model in (self.base, *self.controls):
             model.unet.eval().requires_grad_(False)
         return self.to(torch.device("cpu"))
+
+    @property
+    def controls(self) -> tuple[ControlModel, ...]:
+        """The models that add something to the base, each a weight file of its own."""
+        return self.interactdiffusion, self.migc, self.ip_adapter
 
     def _parts(self) -> dict[str, dict[str, torch.Tensor]]:
         return {
             "vae": self.vae.state_dict(),
             "text_encoder": self.text.text_encoder.state_dict(),
             "unet": self.base.unet.state_dict(),
-            "interactdiffusion": self.interactdiffusion.control_state_dict(),
-            "migc": self.migc.migc_state_dict(),
+            "image_encoder": self.ip_adapter.image_encoder.state_dict(),
+            **{model.name: model.control_state_dict() for model in self.controls},
         }
 
     def _put(self, name: str, state: dict[str, torch.Tensor], path: Path) -> None:
         try:
-            if name == "interactdiffusion":
-                self.interactdiffusion.load_control_state_dict(state)
-            elif name == "migc":
-                self.migc.load_migc_state_dict(state)
+            if control := {model.name: model for model in self.controls}.get(name):
+                control.load_control_state_dict(state)
             else:
-                module = {"vae": self.vae, "text_encoder": self.text.text_encoder, "unet": self.base.unet}[name]
-                module.load_state_dict(state)
+                modules: dict[str, nn.Module] = {
+                    "vae": self.vae,
+                    "text_encoder": self.text.text_encoder,
+                    "unet": self.base.unet,
+                    "image_encoder": self.ip_adapter.image_encoder,
+                }
+                modules[name].load_state_dict(state)
         except (KeyError, RuntimeError) as error:
             raise InputError(str(error), file=path) from error
 

@@ -1,4 +1,4 @@
-"""Pictures of mini scenes: flat shapes with a soft shade on a textured gray ground."""
+"""Pictures of mini scenes: flat shapes with a soft shade, and marks between them, on a textured gray ground."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from amdm.mini.marks import SIZE, draw_marks
 from amdm.mini.scenes import Scene
+from amdm.mini.styles import style_pattern
 
-SIZE = 64
 _SUPERSAMPLING = 3
 
 Shape = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -51,8 +52,9 @@ class Rendering(NamedTuple):
 
 
 def render(scene: Scene, rng: np.random.Generator) -> Rendering:
-    """Draw the scene, larger boxes first, so that what is small stays visible."""
-    image = _ground(rng)
+    """Draw the scene: ground, marks, then shapes, larger boxes first, so that what is small stays visible."""
+    image = _ground(rng, scene.style)
+    draw_marks(image, scene, rng)
     areas = [(one.box[2] - one.box[0]) * (one.box[3] - one.box[1]) for one in scene.objects]
     masks = np.zeros((len(scene.objects), SIZE, SIZE), dtype=bool)
     for k in np.argsort(-np.asarray(areas), kind="stable"):
@@ -80,13 +82,16 @@ def shape_coverage(category: str, box: tuple[float, float, float, float]) -> np.
     return coverage
 
 
-def _ground(rng: np.random.Generator) -> np.ndarray:
-    """Gray with slow light, a faint tint and grain: no pixel is saturated or dark enough to have a colour's name."""
+def _ground(rng: np.random.Generator, style: str) -> np.ndarray:
+    """Gray with the style's pattern, slow light, a faint tint and grain.
+
+    No pixel is saturated or dark enough to have a colour's name.
+    """
     slow = cv2.resize(rng.standard_normal((4, 4)).astype(np.float32), (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
     middle = cv2.resize(rng.standard_normal((16, 16)).astype(np.float32), (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
     gray = rng.uniform(95, 165) + 9 * slow + 5 * middle + 2 * rng.standard_normal((SIZE, SIZE), dtype=np.float32)
     tint = rng.uniform(-4, 4, size=3).astype(np.float32)
-    return np.clip(gray, 60, 200)[..., None] + tint
+    return np.clip(gray + style_pattern(style, rng), 60, 200)[..., None] + tint
 
 
 def _paint(colour: str, rng: np.random.Generator) -> np.ndarray:

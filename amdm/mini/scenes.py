@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from amdm.layout import Box, Instance, Layout
+from amdm.layout import Box, Instance, Interaction, Layout
 from amdm.mini.vocabulary import CATEGORIES, COLOURS, caption, label
 
 MIN_SIDE = 1 / 8
@@ -51,10 +51,21 @@ class SceneObject:
 
 
 @dataclass(frozen=True)
+class SceneAction:
+    """``subject`` and ``object`` are indices of the scene's objects; ``action`` is one of the vocabulary's."""
+
+    subject: int
+    action: str
+    object: int
+
+
+@dataclass(frozen=True)
 class Scene:
-    """Objects in the order of the caption; drawn from the largest to the smallest."""
+    """Objects in the order of the caption; drawn from the largest to the smallest, over the marks of the actions."""
 
     objects: tuple[SceneObject, ...]
+    actions: tuple[SceneAction, ...] = ()
+    style: str = "plain"
 
     @property
     def caption(self) -> str:
@@ -62,8 +73,17 @@ class Scene:
         return caption([one.label for one in self.objects])
 
     def layout(self) -> Layout:
-        """The scene as a request with coloured labels."""
-        return Layout(self.caption, tuple(Instance(one.label, one.box) for one in self.objects))
+        """The scene as a request with coloured labels; its style is told by a picture, apart from the layout."""
+        return self._layout([one.label for one in self.objects])
+
+    def category_only(self) -> Layout:
+        """The same with phrases that name no colour; the caption keeps them."""
+        return self._layout([f"a {one.category}" for one in self.objects])
+
+    def _layout(self, phrases: list[str]) -> Layout:
+        found = [Instance(phrase, one.box) for phrase, one in zip(phrases, self.objects, strict=True)]
+        triples = (Interaction(found[one.subject], one.action, found[one.object]) for one in self.actions)
+        return Layout(self.caption, tuple(found), tuple(triples))
 
 
 def scene_generator(stream: str, seed: int, index: int) -> np.random.Generator:

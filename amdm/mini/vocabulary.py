@@ -1,12 +1,19 @@
-"""The words of the mini world: the benchmark's seven colours, and eight shapes in place of COCO's categories."""
+"""The words of the mini world: the benchmark's seven colours, eight shapes in place of COCO's categories, four actions.
+
+Styles have names here, too, and no word: a style is told by a picture.
+"""
 
 from __future__ import annotations
 
 COLOURS: tuple[str, ...] = ("red", "blue", "green", "yellow", "black", "white", "brown")
 CATEGORIES: tuple[str, ...] = ("circle", "square", "triangle", "diamond", "cross", "ring", "hourglass", "arch")
+ACTIONS: tuple[str, ...] = ("joins", "flanks", "chains", "pushes")
+DIRECTED: tuple[str, ...] = ("pushes",)
+"""Actions whose mark tells subject from object."""
+STYLES: tuple[str, ...] = ("plain", "stripes", "checks", "dots", "rings", "split")
 
 SPECIAL_TOKENS: tuple[str, ...] = ("<|pad|>", "<|unknown|>", "<|startoftext|>", "<|endoftext|>")
-WORDS: tuple[str, ...] = ("a", "photo", "of", "and", *COLOURS, *CATEGORIES)
+WORDS: tuple[str, ...] = ("a", "photo", "of", "and", *COLOURS, *CATEGORIES, *ACTIONS)
 
 
 def label(colour: str, category: str) -> str:

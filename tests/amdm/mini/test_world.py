@@ -9,7 +9,7 @@ from amdm.mini.renderer import SIZE, render, shape_coverage
 from amdm.mini.scene_stream import training_scene
 from amdm.mini.scenes import BOUNDED_OVERLAP, MIN_SIDE, overlap_of_smaller, sample_scene, scene_generator
 from amdm.mini.vocabulary import CATEGORIES, COLOURS
-from bench.colour import colour_mask, rgb_to_hsv
+from bench.cocomig.colour import colour_mask, rgb_to_hsv
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6])

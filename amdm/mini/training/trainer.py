@@ -15,11 +15,12 @@ from diffusers import AutoencoderTiny
 from torch import nn
 from tqdm import tqdm
 
-from amdm.mini.build import build_scheduler, build_vae
+from amdm.mini.marks import SIZE, strip
 from amdm.mini.renderer import Rendering
-from amdm.mini.scene_stream import as_tensor_range, scene_batches
+from amdm.mini.scene_stream import Draw, ahead, as_tensor_range, scene_batches, training_scene
 from amdm.mini.scenes import Scene
-from amdm.mini.training import (
+from amdm.mini.sizes import build_scheduler, build_vae
+from amdm.mini.training.tools import (
     AveragedWeights,
     LossLog,
     cosine_rate,
@@ -30,6 +31,7 @@ from amdm.mini.training import (
 )
 
 CHECKPOINT_EVERY = 100
+MARK_WEIGHT = 5.0
 SMALL_BOX = 0.15  # of the picture; smaller boxes weigh more in the loss
 
 Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -53,6 +55,7 @@ class Trainer(ABC):
 
     name: str
     modules: tuple[nn.Module, ...]
+    draw: Draw = staticmethod(training_scene)
 
     def __init__(self, job: Job, rank: int) -> None:
         self.job, self.rank, self.device = job, rank, torch.device(job.device)
@@ -73,8 +76,9 @@ class Trainer(ABC):
         self.averaged = AveragedWeights(self.parameters, 0.999)
         self._resume()
         log = LossLog(self.job.folder / f"{self.name}.csv")
-        batches = scene_batches(
-            f"generators:{self.name}:{self.rank}", self.job.seed, self.step * self.job.batch, self.job.batch
+        stream = f"generators:{self.name}:{self.rank}"
+        batches = ahead(
+            scene_batches(stream, self.job.seed, self.step * self.job.batch, self.job.batch, type(self).draw)
         )
         steps = range(self.step + 1, self.job.steps + 1)
         for step in tqdm(steps, self.name, initial=self.step, total=self.job.steps, disable=self.rank > 0):
@@ -168,7 +172,7 @@ def distinct_parameters(modules: Sequence[nn.Module]) -> list[nn.Parameter]:
 
 
 def load_trained_vae(folder: Path) -> AutoencoderTiny:
-    """The autoencoder that :func:`amdm.mini.train_vae.train_vae` left in ``folder``, frozen."""
+    """The autoencoder that :func:`amdm.mini.training.vae.train_vae` left in ``folder``, frozen."""
     vae = build_vae()
     state = load_checkpoint(folder / "vae-averaged.pt")
     if state is None:
@@ -178,7 +182,7 @@ def load_trained_vae(folder: Path) -> AutoencoderTiny:
 
 
 def box_weights(scenes: Sequence[Scene], size: int) -> torch.Tensor:
-    """Loss weights (B, 1, size, size), mean 1: a box adds up to 4, the more the smaller it is."""
+    """Loss weights (B, 1, size, size), mean 1: a box adds up to 4, the more the smaller it is, and a mark 4."""
     weights = np.ones((len(scenes), 1, size, size), dtype=np.float32)
     for row, scene in zip(weights, scenes, strict=True):
         for one in scene.objects:
@@ -187,4 +191,8 @@ def box_weights(scenes: Sequence[Scene], size: int) -> torch.Tensor:
             lines = slice(int(y1 * size), int(np.ceil(y2 * size)))
             weight = 1 + min(4.0, (SMALL_BOX / ((x2 - x1) * (y2 - y1))) ** 0.5)
             row[0, lines, columns] = np.maximum(row[0, lines, columns], weight)
+        for action in scene.actions:
+            area = strip(scene.objects[action.subject].box, scene.objects[action.object].box)
+            cells = area.reshape(size, SIZE // size, size, SIZE // size).any((1, 3))
+            row[0, cells] = np.maximum(row[0, cells], MARK_WEIGHT)
     return torch.from_numpy(weights / weights.mean((1, 2, 3), keepdims=True))

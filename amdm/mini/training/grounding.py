@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from amdm.mini.scenes import Scene
-from amdm.mini.train_controls import ControlTrainer, load_average
-from amdm.mini.train_text import trained_tower
-from amdm.mini.trainer import Job
+from amdm.mini.training.controls import ControlTrainer, load_average
+from amdm.mini.training.text import trained_tower
+from amdm.mini.training.trainer import Job
 from amdm.models.interactdiffusion import InteractionConditions
 
 NOISE = 0.5
@@ -26,10 +26,10 @@ class GroundingTrainer(ControlTrainer):
 
     name = "grounding"
 
-    def __init__(self, job: Job, rank: int) -> None:
-        super().__init__(job, rank)
-        load_average(job, "controls", self.modules)
-        self.models.text.text_encoder.load_state_dict(trained_tower(job))
+    def begin(self) -> None:
+        """The stages before; only what InteractDiffusion adds to its base is trained."""
+        load_average(self.job, "controls", self.modules)
+        self.models.text.text_encoder.load_state_dict(trained_tower(self.job))
         for parameter in self.models.parameters():
             parameter.requires_grad_(False)
         self.modules = (self.models.interactdiffusion.control_modules(),)
@@ -41,18 +41,18 @@ class GroundingTrainer(ControlTrainer):
         return "interactdiffusion", self._interactdiffusion(scenes, clean, rng)
 
     def _grounding(self, scenes: list[Scene]) -> InteractionConditions:
-        conditions = super()._grounding(scenes)
-        clean = conditions.subject_embeddings
-        size = NOISE * torch.rand(len(scenes), 1, 1, device=clean.device)
-        # An instance is subject and object of its own interaction: one phrase, one noise.
-        noisy = clean + size * torch.randn_like(clean)
-        return replace(conditions, subject_embeddings=noisy, object_embeddings=noisy)
+        return noisy_phrases(super()._grounding(scenes))
+
+
+def noisy_phrases(conditions: InteractionConditions) -> InteractionConditions:
+    """The same with noise on the embeddings of subjects and objects, of a size of its own for each picture."""
+    subjects, objects = conditions.subject_embeddings, conditions.object_embeddings
+    size = NOISE * torch.rand(len(subjects), 1, 1, device=subjects.device)
+    noise = torch.randn_like(subjects)
+    # An instance is mostly subject and object of its own interaction: one phrase, one noise.
+    return replace(conditions, subject_embeddings=subjects + size * noise, object_embeddings=objects + size * noise)
 
 
 def train_grounding(rank: int, job: Job) -> None:
-    """Train in this process; rank 0 writes the averaged weights of all models to ``weights/`` of the folder."""
-    trainer = GroundingTrainer(job, rank)
-    trainer.run()
-    if rank == 0:
-        trainer.models.vae.load_state_dict(trainer.vae.state_dict())
-        trainer.models.save(job.folder / "weights")
+    """Train in this process; the result is the checkpoint ``grounding.pt``."""
+    GroundingTrainer(job, rank).run()

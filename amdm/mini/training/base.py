@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
 
-from amdm.mini.build import UNET, build_text_encoder, build_tokenizer
 from amdm.mini.scenes import Scene
-from amdm.mini.trainer import Job, Trainer
+from amdm.mini.sizes import UNET, build_text_encoder, build_tokenizer
+from amdm.mini.training.trainer import Job, Trainer
 from amdm.models.text import PhraseEncoder
 
 NO_CAPTION = 0.2

@@ -8,21 +8,24 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from amdm.mini.train_base import train_base
-from amdm.mini.train_controls import train_controls
-from amdm.mini.train_grounding import train_grounding
-from amdm.mini.train_text import train_text
-from amdm.mini.train_vae import reconstruction_psnr, train_vae
-from amdm.mini.trainer import Job, load_trained_vae, run_processes
-from amdm.mini.training import save_checkpoint
+from amdm.mini.training.base import train_base
+from amdm.mini.training.combined import train_combined
+from amdm.mini.training.controls import train_controls
+from amdm.mini.training.grounding import train_grounding
+from amdm.mini.training.images import train_images
+from amdm.mini.training.text import train_text
+from amdm.mini.training.tools import save_checkpoint
+from amdm.mini.training.trainer import Job, load_trained_vae, run_processes
+from amdm.mini.training.vae import reconstruction_psnr, train_vae
 
 VAE_STEPS, BASE_STEPS, CONTROL_STEPS, TEXT_STEPS, GROUNDING_STEPS = 3500, 1200, 2200, 2000, 800
+IMAGE_STEPS, COMBINED_STEPS = 400, 5000
 BATCH = 64
 """Scenes a step, over all processes."""
 
 
 def train_mini(folder: Path, seed: int = 0, device: str = "cpu", shorten: float = 1.0) -> Path:
-    """Autoencoder, base, controls, text, grounding. Returns the folder of the trained weights.
+    """Autoencoder, base, controls, text, grounding, images, combined. Returns the folder of the trained weights.
 
     Args:
         folder: checkpoints, losses (CSV) and the final ``weights/``.
@@ -36,12 +39,14 @@ def train_mini(folder: Path, seed: int = 0, device: str = "cpu", shorten: float 
         save_checkpoint(averaged, vae.state_dict())
     tqdm.write(f"autoencoder: {reconstruction_psnr(load_trained_vae(folder), seed):.2f} dB on held-out scenes")
     world = min(2, os.cpu_count() or 1) if device == "cpu" else 1
-    for stage, steps, rate in (
-        (train_base, BASE_STEPS, 1.2e-3),
-        (train_controls, CONTROL_STEPS, 1.2e-3),
-        (train_text, TEXT_STEPS, 1e-3),
-        (train_grounding, GROUNDING_STEPS, 1e-3),
+    for stage, steps, batch, rate in (
+        (train_base, BASE_STEPS, BATCH, 1.2e-3),
+        (train_controls, CONTROL_STEPS, BATCH, 1.2e-3),
+        (train_text, TEXT_STEPS, BATCH, 1e-3),
+        (train_grounding, GROUNDING_STEPS, BATCH, 1e-3),
+        (train_images, IMAGE_STEPS, BATCH * world, 1e-3),  # one process trains it
+        (train_combined, COMBINED_STEPS, BATCH // 2, 7e-4),
     ):
         steps = max(1, int(steps * shorten))
-        run_processes(stage, Job(folder, steps, seed, BATCH // world, rate, device, world))
+        run_processes(stage, Job(folder, steps, seed, batch // world, rate, device, world))
     return folder / "weights"

@@ -6,13 +6,21 @@ from typing import Any
 
 from diffusers import AutoencoderTiny, DDIMScheduler
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
+from transformers import (
+    CLIPImageProcessor,
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+    PreTrainedTokenizerFast,
+)
 
 from amdm.mini.vocabulary import SPECIAL_TOKENS, WORDS
 
 TEXT_LENGTH = 32
 WIDTH = 96
 SLOTS = 6
+IMAGE_SIZE, IMAGE_PATCH = 64, 8
 LATENT_CHANNELS, LATENT_SIZE, LATENT_SCALE = 8, 16, 4
 
 SCHEDULE: dict[str, Any] = {
@@ -107,3 +115,27 @@ def build_text_encoder() -> CLIPTextModel:
         eos_token_id=tokens.index("<|endoftext|>"),
     )
     return CLIPTextModel(config)
+
+
+def build_image_encoder() -> CLIPVisionModelWithProjection:
+    """CLIP's vision tower, two layers of width 96, on 8×8 patches of RGB 64×64."""
+    config = CLIPVisionConfig(
+        image_size=IMAGE_SIZE,
+        patch_size=IMAGE_PATCH,
+        hidden_size=WIDTH,
+        intermediate_size=2 * WIDTH,
+        projection_dim=WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+    )
+    return CLIPVisionModelWithProjection(config)
+
+
+def build_image_processor() -> CLIPImageProcessor:
+    """Pictures as the mini vision tower reads them: the middle square at 64×64, in [−1, 1]."""
+    return CLIPImageProcessor(
+        size={"shortest_edge": IMAGE_SIZE},
+        crop_size={"height": IMAGE_SIZE, "width": IMAGE_SIZE},
+        image_mean=[0.5] * 3,
+        image_std=[0.5] * 3,
+    )

@@ -10,9 +10,16 @@ from diffusers import AutoencoderTiny
 from torch.nn.functional import mse_loss
 from tqdm import tqdm
 
-from amdm.mini.build import build_vae
-from amdm.mini.scene_stream import as_tensor_range, scene_batches, training_scene
-from amdm.mini.training import AveragedWeights, LossLog, cosine_rate, load_checkpoint, low_precision, save_checkpoint
+from amdm.mini.scene_stream import as_tensor_range, combined_scene, scene_batches
+from amdm.mini.sizes import build_vae
+from amdm.mini.training.tools import (
+    AveragedWeights,
+    LossLog,
+    cosine_rate,
+    load_checkpoint,
+    low_precision,
+    save_checkpoint,
+)
 
 LATENT_NOISE = 0.1
 """Standard deviation added to the latents in training: the decoder learns to read what a diffusion model writes."""
@@ -29,7 +36,7 @@ def train_vae(folder: Path, steps: int, seed: int, device: torch.device, batch: 
         vae.load_state_dict(state["vae"])
         optimiser.load_state_dict(state["optimiser"])
         averaged.average, first = [a.to(device) for a in state["average"]], state["step"]
-    batches = scene_batches("generators:vae", seed, first * batch, batch)
+    batches = scene_batches("generators:vae", seed, first * batch, batch, combined_scene)
     for step in tqdm(range(first + 1, steps + 1), initial=first, total=steps, desc="autoencoder", unit="step"):
         images = as_tensor_range(np.stack([rendering.image for _, rendering in next(batches)]))
         loss, spread = _losses(vae, torch.from_numpy(images).to(device, memory_format=torch.channels_last))
@@ -61,7 +68,7 @@ def _losses(vae: AutoencoderTiny, images: torch.Tensor) -> tuple[torch.Tensor, t
 @torch.no_grad()
 def reconstruction_psnr(vae: AutoencoderTiny, seed: int, scenes: int = 256) -> float:
     """PSNR in dB of reconstructed 8-bit pictures of scenes that no training uses."""
-    images = np.stack([training_scene("held-out", seed, index)[1].image for index in range(scenes)])
+    images = np.stack([combined_scene("held-out", seed, index)[1].image for index in range(scenes)])
     decoded = vae.decode(vae.encode(torch.from_numpy(as_tensor_range(images))).latents).sample
     error = (decoded.clamp(-1, 1) - torch.from_numpy(as_tensor_range(images))).div(2).pow(2).mean()
     return float(-10 * torch.log10(error))

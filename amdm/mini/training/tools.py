@@ -24,8 +24,12 @@ def cosine_rate(step: int, steps: int, warmup: int = 200, floor: float = 0.02) -
 
 
 def low_precision(device: torch.device) -> AbstractContextManager[Any]:
-    """bfloat16 for matrix products, float32 for what is summed: 4 times faster where the CPU has AMX."""
-    return torch.autocast(device.type, torch.bfloat16)
+    """bfloat16 for matrix products, float32 for what is summed: 4 times faster where the CPU has AMX.
+
+    A CPU without any bfloat16 would emulate it, slower than float32.
+    """
+    able = device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.autocast(device.type, torch.bfloat16, enabled=able)
 
 
 class AveragedWeights:
@@ -68,12 +72,16 @@ class LossLog:
             return
         row: dict[str, object] = {"step": step, "seconds": round(time.perf_counter() - self._started, 1)}
         row |= {name: round(sum(found) / len(found), 6) for name, found in self._sums.items()}
-        fresh = not self.path.exists()
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(row))
-            if fresh:
-                writer.writeheader()
-            writer.writerow(row)
+        rows: list[dict[str, object]] = []
+        if self.path.exists():
+            with self.path.open(newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+        # A row's names differ with what was trained since the last one, and a file has one header.
+        names = list(dict.fromkeys(name for one in (*rows, row) for name in one))
+        with self.path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=names)
+            writer.writeheader()
+            writer.writerows([*rows, row])
         self._sums.clear()
 
 

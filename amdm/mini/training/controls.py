@@ -12,12 +12,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from amdm.layout import Instance, Layout
+from amdm.layout import Layout
 from amdm.mini.models import MiniModels
 from amdm.mini.renderer import SIZE
 from amdm.mini.scenes import Scene
-from amdm.mini.trainer import Job, Trainer, distinct_parameters
-from amdm.mini.training import load_checkpoint
+from amdm.mini.training.tools import load_checkpoint
+from amdm.mini.training.trainer import Job, Trainer, distinct_parameters
 from amdm.models.interactdiffusion import InteractionConditions
 
 NO_CAPTION = 0.2  # share of rows whose caption is empty
@@ -35,7 +35,11 @@ class ControlTrainer(Trainer):
         torch.manual_seed(job.seed)
         self.models = MiniModels.fresh().to(self.device)
         self.modules = modules(self.models)
-        load_average(job, "base", self.modules[:2])
+        self.begin()
+
+    def begin(self) -> None:
+        """Put in what the stages before left, and choose what is trained."""
+        load_average(self.job, "base", self.modules[:2])
 
     def named_loss(
         self, step: int, scenes: list[Scene], clean: torch.Tensor, rng: np.random.Generator
@@ -55,13 +59,13 @@ class ControlTrainer(Trainer):
 
     def _grounding(self, scenes: list[Scene]) -> InteractionConditions:
         model = self.models.interactdiffusion
-        return model.conditions([category_only(scene) for scene in scenes], encode=model.text.encode_fresh)
+        return model.conditions([scene.category_only() for scene in scenes], encode=model.text.encode_fresh)
 
     def _migc(self, scenes: list[Scene], clean: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         model = self.models.migc
         dropped = rng.random(len(scenes)) < NO_CAPTION
         layouts = [
-            Layout("" if drop else scene.caption, scene.layout().instances)
+            Layout("" if drop else scene.caption, scene.layout().instances)  # MIGC has no place for an action
             for scene, drop in zip(scenes, dropped, strict=True)
         ]
         size = (clean.shape[-2], clean.shape[-1])
@@ -98,11 +102,6 @@ def load_average(job: Job, stage: str, modules: Sequence[torch.nn.Module]) -> No
     with torch.no_grad():
         for parameter, value in zip(distinct_parameters(modules), state["average"], strict=True):
             parameter.copy_(value)
-
-
-def category_only(scene: Scene) -> Layout:
-    """The scene's layout with phrases that name no colour; the caption keeps them."""
-    return Layout(scene.caption, tuple(Instance(f"a {one.category}", one.box) for one in scene.objects))
 
 
 def train_controls(rank: int, job: Job) -> None:
