@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import torch
+from amdm.errors import InputError, instead
+from amdm.plain_number import plain
 
-from amdm.errors import InputError
+if TYPE_CHECKING:  # the command lines read settings, and must start without it
+    import torch
 
 EtaUnit = Literal["latent", "sqrt_dim"]
 InitialNoise = Literal["shared", "separate"]
@@ -38,8 +40,11 @@ class AggregationConfig:
             with ε and α of the step before ("ddpm_previous").
         coefficients: for three models: "nested" (squares sum to 1) or "official" (the third carries an extra
             √(1 − w₁²)).
-        mix_norm: "as_is", or "preserving": scale x′ to √(Σ cᵢ²‖xᵢ‖²), its norm if the states were unrelated.
+        mix_norm: what becomes of the norm where states are related: "as_is" nothing; "preserving" scales x′ to
+            √(Σ cᵢ²‖xᵢ‖²), its norm if they were unrelated.
         pull_back: equation 10 for every model; without it every model goes on from x′.
+
+    Numbers may be NumPy's or torch's, ``weights`` and ``eta`` arrays or tensors; they are kept as Python's.
 
     Raises:
         InputError: for a value outside its range, or one that another field makes meaningless.
@@ -58,16 +63,18 @@ class AggregationConfig:
 
     def __post_init__(self) -> None:
         for name in ("s", "first_step"):
-            value = getattr(self, name)
+            value = plain(getattr(self, name))
+            object.__setattr__(self, name, value)
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise InputError(f"is {value!r}; it must be an integer of 0 or more", field=name)
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
-                raise InputError(f"is {getattr(self, name)!r}; it must be one of {', '.join(choices)}", field=name)
+                given = getattr(self, name)
+                raise InputError(f"is {given!r}; {instead(given, choices)}", field=name)
         if not isinstance(self.pull_back, bool):
             raise InputError(f"is {self.pull_back!r}; it must be true or false", field="pull_back")
-        _check_numbers("weights", self.weights, 1.0)
-        _check_numbers("eta", self.eta, math.inf)
+        object.__setattr__(self, "weights", _checked_numbers("weights", self.weights, 1.0))
+        object.__setattr__(self, "eta", _checked_numbers("eta", self.eta, math.inf))
         if self.eta and not self.pull_back:
             raise InputError("has no effect without the pull-back; leave it empty", field="eta")
         if self.mean == "ddpm_previous" and self.first_step == 0:
@@ -75,13 +82,7 @@ class AggregationConfig:
 
     def steps(self, num_inference_steps: int) -> range:
         """The aggregated step indices. Raises InputError where they go beyond T."""
-        end = self.first_step + self.s
-        if self.s and end > num_inference_steps:
-            window = f"steps {self.first_step} to {end - 1} (counted from 0) are aggregated"
-            raise InputError(
-                f"{window}, but there are {num_inference_steps}: take more steps or a smaller s", field="s"
-            )
-        return range(self.first_step, end) if self.s else range(0)
+        return aggregated_steps(self.first_step, self.s, num_inference_steps)
 
     def check_models(self, count: int) -> None:
         """Raise InputError unless weights and step sizes fit ``count`` models."""
@@ -89,7 +90,11 @@ class AggregationConfig:
             raise InputError(f"{len(self.weights)} weights for {count} models; needs {count - 1}", field="weights")
         if self.pull_back and len(self.eta) != count:
             raise InputError(f"{len(self.eta)} step sizes for {count} models", field="eta")
-        mixing_coefficients(self.weights, self.coefficients)
+        self.mixing()
+
+    def mixing(self) -> tuple[float, ...]:
+        """c₁ … c_N of x′ = Σ cₖxₖ, the target first."""
+        return mixing_coefficients(self.weights, self.coefficients)
 
     def eta_in_latent_units(self, dim: int) -> tuple[float, ...]:
         """η as lengths in a latent of ``dim`` numbers."""
@@ -106,14 +111,27 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 
-def _check_numbers(name: str, values: tuple[float, ...], most: float) -> None:
+def _checked_numbers(name: str, values: Any, most: float) -> tuple[float, ...]:
+    if hasattr(values, "tolist"):  # an array or a tensor
+        values = tuple(values.reshape(-1).tolist())
     if not isinstance(values, tuple):
         raise InputError(f"is {values!r}; it must be a tuple of numbers", field=name)
+    values = tuple(plain(value) for value in values)
     for k, value in enumerate(values):
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not (number and 0 <= value <= most and math.isfinite(value)):
             bounds = "a finite number of 0 or more" if math.isinf(most) else "a number in [0, 1]"
             raise InputError(f"is {value!r}; it must be {bounds}", field=f"{name}[{k}]")
+    return values
+
+
+def aggregated_steps(first_step: int, s: int, num_inference_steps: int) -> range:
+    """first_step … first_step + s − 1, counted from 0. Raises InputError where they go beyond T."""
+    end = first_step + s
+    if s and end > num_inference_steps:
+        window = f"steps {first_step} to {end - 1} (counted from 0) are aggregated"
+        raise InputError(f"{window}, but there are {num_inference_steps}: take more steps or a smaller s", field="s")
+    return range(first_step, end) if s else range(0)
 
 
 def paper(s: int, weights: Sequence[float], eta: Sequence[float], **overrides: Any) -> AggregationConfig:
@@ -137,7 +155,7 @@ def official(s: int, weights: Sequence[float], eta: Sequence[float], **overrides
 
 def _override(config: AggregationConfig, overrides: dict[str, Any]) -> AggregationConfig:
     for name in overrides.keys() - {each.name for each in fields(config)}:
-        raise InputError("is no field of the aggregation", field=name)
+        raise InputError("is not a field of the aggregation", field=name)
     return replace(config, **overrides)
 
 
@@ -149,6 +167,9 @@ def mixing_coefficients(weights: Sequence[float], form: Coefficients) -> tuple[f
 
     nested: w₂(w₁x₁ + √(1−w₁²)x₂) + √(1−w₂²)x₃ and so on, Σ c² = 1 (equation 9, extended).
     official: for three models w₁w₂, √(1−w₁²)w₂, √(1−w₁²)√(1−w₂²); for two the same as nested.
+
+    >>> mixing_coefficients((0.6,), "nested")
+    (0.6, 0.8)
     """
     coefficients = [1.0]
     for w in weights:
@@ -161,13 +182,13 @@ def mixing_coefficients(weights: Sequence[float], form: Coefficients) -> tuple[f
 
 
 def spherical_aggregation(
-    xs: Sequence[torch.Tensor], coefficients: Sequence[float], preserve_norm: bool = False
+    xs: Sequence[torch.Tensor], coefficients: Sequence[float], mix_norm: MixNorm = "as_is"
 ) -> torch.Tensor:
-    """x′ = Σ cᵢxᵢ (equation 9). States (B, C, h, w) → (B, C, h, w); norms, where kept, are of one sample."""
-    mixed = sum((c * x for c, x in zip(coefficients, xs, strict=True)), torch.zeros_like(xs[0]))
-    if preserve_norm:
+    """x′ = Σ cᵢxᵢ (equation 9). States (B, C, h, w) → (B, C, h, w); norms are of one sample."""
+    mixed = sum((c * x for c, x in zip(coefficients, xs, strict=True)), xs[0].new_zeros(xs[0].shape))
+    if mix_norm == "preserving":
         squared = [(c * sample_norm(x)) ** 2 for c, x in zip(coefficients, xs, strict=True)]
-        mixed = mixed * (sum(squared, torch.zeros_like(squared[0])).sqrt() / _divisor(sample_norm(mixed)))
+        mixed = mixed * (sum(squared, squared[0].new_zeros(squared[0].shape)).sqrt() / divisor(sample_norm(mixed)))
     return mixed
 
 
@@ -178,7 +199,7 @@ def manifold_optimisation(x_prime: torch.Tensor, mu: torch.Tensor, eta: float) -
     distance.
     """
     away = x_prime - mu
-    return x_prime - eta * away / _divisor(sample_norm(away))  # rounded as the recorded cases are
+    return x_prime - eta * away / divisor(sample_norm(away))  # rounded as the recorded cases are
 
 
 def ddpm_mean(x: torch.Tensor, epsilon: torch.Tensor, alpha: torch.Tensor, alpha_bar: torch.Tensor) -> torch.Tensor:
@@ -200,10 +221,12 @@ def to_epsilon(
 
 def sample_norm(x: torch.Tensor) -> torch.Tensor:
     """‖x‖₂ of each sample: (B, …) → (B, 1, …)."""
-    norm: torch.Tensor = torch.linalg.vector_norm(x, dim=tuple(range(1, x.dim())), keepdim=True)
+    from torch.linalg import vector_norm
+
+    norm: torch.Tensor = vector_norm(x, dim=tuple(range(1, x.dim())), keepdim=True)
     return norm
 
 
-def _divisor(norm: torch.Tensor) -> torch.Tensor:
+def divisor(norm: torch.Tensor) -> torch.Tensor:
     """The norm, with 1 for 0: a zero vector divided by it stays zero, not NaN."""
-    return torch.where(norm == 0, torch.ones_like(norm), norm)
+    return norm.masked_fill(norm == 0, 1)

@@ -13,14 +13,19 @@ from diffusers import EulerDiscreteScheduler
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from PIL import Image
 
-from amdm.config import MethodSettings, ModelSettings, load_profile
 from amdm.errors import InputError
 from amdm.layout import Instance, Interaction, Layout
-from amdm.loading import Loading, ModelSet, load_models
+from amdm.loading import load_models
 from amdm.mini.vocabulary import COLOURS
+from amdm.model_set import Loading, ModelSet
 from amdm.models.control import ControlModel, SampleRequest, check_conditioning
-from amdm.noise import initial_noise
-from amdm.sampler import Branch, SamplingResult, Step, sample
+from amdm.models.geometry import box_mask
+from amdm.models.settings import ModelSettings
+from amdm.noise import initial_noise, keyed_generator
+from amdm.presets.profile import load_profile
+from amdm.presets.settings import MethodSettings
+from amdm.process_state import undisturbed
+from amdm.sampler import BoundModel, SamplingResult, Step
 
 OnStep = Callable[[Step], bool | None]
 
@@ -38,14 +43,21 @@ class GeneratedBatch:
 class Method:
     """One method, ready to generate.
 
-    A sample depends on its key, its layout and the settings; across batch compositions it agrees to rounding.
+    A sample depends on its key, its layout and the settings; across batch compositions it agrees to rounding. Threads
+    may share a method: nothing of a call is kept.
+
+    Args:
+        scheduler: of every model, in place of those that the settings name; calls use copies.
     """
 
-    def __init__(self, name: str, settings: MethodSettings, models: ModelSet) -> None:
-        self.name, self.settings, self.models = name, settings, models
-        self.config = settings.aggregation.config() if settings.aggregation else None
+    def __init__(
+        self, name: str, settings: MethodSettings, models: ModelSet, scheduler: SchedulerMixin | None = None
+    ) -> None:
+        self.name, self.settings, self.models, self.scheduler = name, settings, models, scheduler
+        self.composition = settings.composition
 
     @torch.inference_mode()
+    @undisturbed()
     def generate(
         self,
         layouts: Sequence[Layout],
@@ -58,33 +70,36 @@ class Method:
         styles: a style image for each sample, where a model reads one.
         """
         started = time.perf_counter()
-        branches = self.branches(layouts, keys, styles)
-        bound = time.perf_counter()
-        result = self.run(branches, on_step)
+        bound = self.bind(layouts, keys, styles)
+        ready = time.perf_counter()
+        result = self.run(bound, on_step)
         sampled = time.perf_counter()
-        decoded = self.models.decode(result.latents[branches[0].name], self.settings.models[0])
+        decoded = self.models.decode(result.latents[bound[0].name], self.settings.models[0])
         finite = (result.finite & torch.isfinite(decoded).flatten(1).all(1)).tolist()
         images = to_uint8(decoded)
-        seconds = {"bind": bound - started, "sample": sampled - bound, "decode": time.perf_counter() - sampled}
+        seconds = {"bind": ready - started, "sample": sampled - ready, "decode": time.perf_counter() - sampled}
         return GeneratedBatch(images, finite, result.evaluations, seconds)
 
     def run(
-        self, branches: Sequence[Branch], on_step: OnStep | None = None, all_models: bool = False
+        self, bound: Sequence[BoundModel], on_step: OnStep | None = None, all_models: bool = False
     ) -> SamplingResult:
         """Final latents of bound models; with ``all_models`` every one goes on to a picture of its own."""
-        return sample(branches, self.settings.steps, self.config, on_step, finish_all=all_models)
+        return self.composition.sample(bound, self.settings.steps, on_step, all_models)
 
-    def branches(
+    @undisturbed()
+    def bind(
         self,
         layouts: Sequence[Layout],
         keys: Sequence[str],
         styles: Sequence[Image.Image] | None = None,
         latents: torch.Tensor | None = None,
-    ) -> list[Branch]:
+        negative_prompts: Sequence[str] | None = None,
+    ) -> list[BoundModel]:
         """The method's models with their conditions bound, schedulers and initial noise.
 
         Args:
             styles: a style image for each sample. latents: the target's x_T (B, C, h, w), standard normal.
+            negative_prompts: one for each sample, in place of the settings'.
 
         Raises:
             InputError: for conditions that no model would read, or that one cannot hold.
@@ -94,9 +109,12 @@ class Method:
             layouts = [category_only(layout) for layout in layouts]
         if self.settings.noise_seed is not None:
             keys = [f"same/{self.settings.noise_seed}"] * len(keys)
-        check_conditioning([self.models.models[name] for name in names], layouts, styles)
+        check_conditioning([self.models.models[name] for name in names], layouts, styles, self.settings.ignores)
         shape = self.models.latent_shape(self.settings.height, self.settings.width)
-        branches: list[Branch] = []
+        negative = self.settings.negative_prompt if negative_prompts is None else tuple(negative_prompts)
+        reads_boxes = self.composition.reads_boxes
+        inside = box_mask(layouts, shape[1:]).to(self.models.device) if reads_boxes else None
+        bound: list[BoundModel] = []
         for k, name in enumerate(names):
             model = configured(self.models.models[name], chosen[name])
             request = SampleRequest(
@@ -104,20 +122,22 @@ class Method:
                 keys=tuple(keys),
                 num_inference_steps=self.settings.steps,
                 guidance_scale=chosen[name].guidance_scale,
-                negative_prompt=self.settings.negative_prompt,
+                negative_prompt=negative,
                 height=self.settings.height,
                 width=self.settings.width,
                 styles=tuple(styles) if styles is not None else None,
             )
             # A second copy of a model draws noise of its own, as another model would.
             label = name if names.count(name) == 1 or k == 0 else f"{name}#{k + 1}"
-            shared = self.config is not None and self.config.initial_noise == "shared"
+            shared = self.composition.shares_noise
             if latents is not None and (k == 0 or shared):
                 noise = latents.to(self.models.device, torch.float32)
             else:
                 noise = initial_noise(keys, names[0] if shared else label, shape).to(self.models.device)
-            branches.append(Branch(label, model.bind(request), scheduler_of(model, chosen[name]), noise))
-        return branches
+            scheduler = scheduler_of(model, chosen[name]) if self.scheduler is None else copy.deepcopy(self.scheduler)
+            drawn = [keyed_generator(key, label, "scheduler") for key in keys]
+            bound.append(BoundModel(label, model.bind(request), scheduler, noise, drawn, inside))
+        return bound
 
 
 def load_methods(

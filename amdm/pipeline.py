@@ -3,34 +3,62 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline
+from diffusers import UNet2DConditionModel
 from diffusers.image_processor import VaeImageProcessor
 from diffusers.utils import BaseOutput
 from PIL import Image
 
-from amdm.config import MethodSettings, load_profile
 from amdm.errors import InputError
+from amdm.hub import is_repository, model_card, snapshot, upload
 from amdm.layout import Interaction, Layout
-from amdm.loading import Loading, ModelSet, fresh_models, load_models, require_device
+from amdm.loading import fresh_models, load_models, move
 from amdm.methods import Method
-from amdm.pipeline_inputs import sample_keys, sample_layouts
-from amdm.sampler import Step
-from amdm.saved import fill_models, read_index, save_models
+from amdm.model_set import Loading, ModelSet, require_device
+from amdm.own_unets import PROFILE as OWN_PROFILE
+from amdm.own_unets import own_models, own_settings
+from amdm.pipeline_call import Call, call_of, running, tell
+from amdm.pipeline_inputs import (
+    call_settings,
+    check_latents,
+    check_output,
+    label,
+    override_texts,
+    sample_keys,
+    sample_layouts,
+    sample_negatives,
+    style_images,
+)
+from amdm.pipeline_parts import PipelineParts
+from amdm.plain_number import plain
+from amdm.presets.profile import PROFILES, load_profile
+from amdm.presets.settings import MethodSettings
+from amdm.process_state import undisturbed
+from amdm.sampler import BoundModel, SamplingResult, Step
+from amdm.serialization import fill_models, read_about, save_pipeline
 
+RELEASED = {("unet",): ("text_encoder", "image_encoder"), ("vae",): ("unet",)}
+"""What will not run again when a phase of a call begins that needs these kinds of networks."""
 Images = list[Image.Image] | np.ndarray | torch.Tensor
+_OFFLOADING = threading.RLock()
+"""Held by a call that moves networks about: a second one would find them elsewhere. Calls without offload need none."""
 OnStepEnd = Callable[["AMDMPipeline", int, float, dict[str, Any]], dict[str, Any] | None]
 
 
 @dataclass
 class AMDMPipelineOutput(BaseOutput):
-    """images: the target's. finite: which samples' latents stayed finite; a picture whose did not is not worth a look.
+    """images: the target's. finite: False marks a sample whose latents or picture have NaN or infinity.
 
     images_by_model: every model's own pictures, where they were asked for.
     """
@@ -40,8 +68,11 @@ class AMDMPipelineOutput(BaseOutput):
     images_by_model: dict[str, Images] | None = None
 
 
-class AMDMPipeline(DiffusionPipeline):
+class AMDMPipeline(PipelineParts):
     """Models of a preset, aggregated while sampling; the first of them draws the picture.
+
+    Threads may call one pipeline, and a callback may call it again: the state of a call is handed to the layers with
+    it, and pictures are those of calls in turn. With model offload on, calls wait for each other.
 
     Args:
         models: loaded models. settings: the preset's. profile, preset: their names, for ``save_pretrained``.
@@ -52,8 +83,12 @@ class AMDMPipeline(DiffusionPipeline):
         self.register_to_config(method=preset)  # the base class reads its configuration on every assignment
         self.models, self.settings, self.profile, self.preset = models, settings, profile, preset
         self.image_processor = VaeImageProcessor(vae_scale_factor=models.latent_scale)
-        self._interrupt = False
         self._offload_to: torch.device | None = None
+        self._held: tuple[str, ...] = ()
+        self._scheduler = None
+        self._single_use = False
+        self._merged = {}
+        self._calls: set[Call] = set()
 
     @classmethod
     def from_pretrained(  # type: ignore[override]
@@ -61,55 +96,113 @@ class AMDMPipeline(DiffusionPipeline):
         name_or_path: str | os.PathLike[str],
         preset: str | None = None,
         *,
-        overrides: Sequence[str] = (),
+        overrides: Sequence[str] | Mapping[str, Any] = (),
         dtype: torch.dtype | None = None,
         torch_dtype: torch.dtype | None = None,
         device: str = "cpu",
         weights_dir: str | os.PathLike[str] | None = None,
         random_weights: bool = False,
+        revision: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
     ) -> AMDMPipeline:
-        """A preset of a profile (``"mini"``, ``"paper"``), or a folder that :meth:`save_pretrained` wrote.
+        """A preset of a profile (``"mini"``, ``"paper"``), or what :meth:`save_pretrained` wrote: a folder, or a
+        repository ``"user/name"`` of the Hub.
 
         Args:
             preset: a method of the profile, by default ``"interactdiffusion+migc"``; a saved folder has its own.
             dtype: of the networks; latents are float32 whatever it is. By default float32, or what was saved.
             torch_dtype: the same, as diffusers calls it.
-            overrides: ``"<field>=<value>"`` (see :meth:`amdm.config.Profile.method`).
-            weights_dir, random_weights: see :class:`amdm.loading.Loading`.
+            overrides: fields and values, ``{"aggregation.s": 5}``, or texts ``"aggregation.s=5"`` (see
+                :meth:`amdm.presets.profile.Profile.method`).
+            weights_dir, random_weights: see :class:`amdm.model_set.Loading`.
+            revision: branch, tag or commit of a repository. cache_dir, local_files_only, token: as of huggingface_hub.
 
         Raises:
             InputError: for an unknown name or field, and for weights that are absent or altered.
         """
-        if isinstance(overrides, str):
-            raise InputError(f"is one text; it must be a list of them: [{overrides!r}]", field="overrides")
-        dtype = dtype or torch_dtype
-        folder = None if weights_dir is None else Path(weights_dir)
-        loading = Loading(folder, device, dtype or torch.float32, random_weights)
-        if str(name_or_path) in ("mini", "paper"):
-            profile, preset = str(name_or_path), preset or "interactdiffusion+migc"
-            settings = load_profile(profile).method(preset, overrides)
-            models = load_models(profile, tuple(dict.fromkeys(settings.models)), loading)
-            return cls(models, settings, profile, preset)
-        if not Path(name_or_path).is_dir():
-            raise InputError(f"{str(name_or_path)!r} is neither mini, paper nor a folder", field="name_or_path")
+        texts, name, dtype = override_texts(overrides), str(name_or_path), dtype or torch_dtype
+        if revision is not None and (name in PROFILES or Path(name).is_dir()):
+            raise InputError(f"is of a repository; {name} is none", field="revision")
+        if name in PROFILES:
+            folder = None if weights_dir is None else Path(weights_dir)
+            loading = Loading(folder, device, dtype or torch.float32, random_weights)
+            preset = preset or "interactdiffusion+migc"
+            settings = load_profile(name).method(preset, texts)
+            return cls(load_models(name, tuple(dict.fromkeys(settings.models)), loading), settings, name, preset)
+        if not Path(name).is_dir() and not is_repository(name):
+            what = f"{name!r} is neither mini, paper nor a folder, nor has it the form of a repository user/name"
+            raise InputError(what, field="name_or_path")
         if preset is not None or weights_dir is not None or random_weights:
             raise InputError("a saved pipeline has its own preset and weights", field="preset")
-        saved = Path(name_or_path)
-        index = read_index(saved)
-        settings = MethodSettings.read(index["settings"], overrides)
-        models = fresh_models(index["profile"], tuple(dict.fromkeys(settings.models)))
-        fill_models(models, saved, index, dtype)
-        return cls(models, settings, index["profile"], index["preset"]).to(device)
+        place = Path(name) if Path(name).is_dir() else snapshot(name, revision, cache_dir, local_files_only, token)
+        about = read_about(place)
+        settings = MethodSettings.read(about["settings"], texts)
+        models = fresh_models(about["profile"], tuple(dict.fromkeys(settings.models)))
+        scheduler = fill_models(models, place, about, dtype)
+        made = cls(models, settings, about["profile"], about["preset"]).to(device)
+        if scheduler is not None:
+            made.scheduler = scheduler
+        return made
+
+    @classmethod
+    def from_unets(
+        cls,
+        unets: Mapping[str, UNet2DConditionModel],
+        parts: Any,
+        aggregation: Mapping[str, Any] = MappingProxyType({}),
+    ) -> AMDMPipeline:
+        """Your own UNets of one latent space, aggregated; all read the caption, and the first draws the picture.
+
+        Args:
+            unets: by names of your choice. parts: whose vae, text encoder, tokenizer and schedule they share: a Stable
+                Diffusion pipeline of diffusers, or anything that has these four.
+            aggregation: what is to be other than the paper's, ``{"s": 5, "weights": [0.4]}``
+                (:class:`amdm.aggregation.AggregationConfig`).
+
+        Raises:
+            InputError: UNets or parts do not fit together, or a field is unknown or wrong.
+        """
+        models = own_models(unets, parts)
+        return cls(models, own_settings(unets, models, aggregation), OWN_PROFILE, "+".join(unets))
 
     def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:  # type: ignore[override]
-        """Settings and weights in one folder that :meth:`from_pretrained` reads; nothing of it is a pickle."""
-        about = {"profile": self.profile, "preset": self.preset, "settings": self.settings.describe()}
-        save_models(self.models, Path(save_directory), about)
+        """Write a folder as diffusers lays one out (see :mod:`amdm.serialization`) for :meth:`from_pretrained`.
+
+        LoRA weights are saved merged. Nothing of it is a pickle.
+
+        Raises:
+            InputError: a network or tokenizer was set that is not of the profile's kind; nothing is written.
+        """
+        save_pipeline(self.models, self.scheduler, Path(save_directory), self._about())
+
+    def push_to_hub(  # type: ignore[override]
+        self, repo_id: str, *, private: bool | None = None, token: str | None = None, commit_message: str | None = None
+    ) -> str:
+        """Put what :meth:`save_pretrained` writes, with a model card, into a repository of the Hub; its address.
+
+        Raises:
+            InputError: as :meth:`save_pretrained`; the name is no repository's; the server refuses.
+        """
+        if not is_repository(repo_id):
+            raise InputError(f"{str(repo_id)[:80]!r} has not the form user/name", field="repo_id")
+        kinds = {name: type(model).__name__ for name, model in self.models.models.items()}
+        with TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            card = model_card(repo_id, self._about(), kinds)
+            (Path(folder) / "README.md").write_text(card, encoding="utf-8")
+            return upload(Path(folder), repo_id, private, token, commit_message or "Upload AMDMPipeline")
+
+    def _about(self) -> dict[str, Any]:
+        own = {"profile": self.profile, "preset": self.preset, "settings": self.settings.describe()}
+        return {**own, "scheduler_set": self._scheduler is not None}
 
     @torch.inference_mode()
+    @undisturbed()
     def __call__(
         self,
-        prompt: str | Sequence[str] | None = None,
+        prompt: str | Layout | Sequence[str] | Sequence[Layout] | None = None,
         layouts: Layout | Sequence[Layout] | None = None,
         interactions: Sequence[Interaction] | Sequence[Sequence[Interaction]] | None = None,
         *,
@@ -117,8 +210,8 @@ class AMDMPipeline(DiffusionPipeline):
         height: int | None = None,
         width: int | None = None,
         num_inference_steps: int | None = None,
-        guidance_scale: float | None = None,
-        negative_prompt: str | None = None,
+        guidance_scale: float | Mapping[str, float] | None = None,
+        negative_prompt: str | Sequence[str] | None = None,
         num_images_per_prompt: int = 1,
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
         latents: torch.Tensor | None = None,
@@ -127,61 +220,75 @@ class AMDMPipeline(DiffusionPipeline):
         callback_on_step_end: OnStepEnd | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
         all_models: bool = False,
+        overrides: Sequence[str] | Mapping[str, Any] = (),
+        **others: Any,
     ) -> AMDMPipelineOutput | tuple[Any, ...]:
         """Draw one picture a layout.
 
         Args:
-            prompt: captions in place of those of the layouts; without layouts, captions alone.
+            prompt: captions in place of those of the layouts; without layouts, captions alone. Layouts may stand here.
             layouts: what is where (boxes xyxy in [0, 1]). interactions: of all samples, or of each one.
             ip_adapter_image: a style image for all samples, or one for each.
-            height, width, num_inference_steps, guidance_scale, negative_prompt: in place of the preset's.
+            height, width, num_inference_steps, guidance_scale: in place of the preset's; of Python, NumPy or torch.
+                guidance_scale may be by model: ``{"migc": 5.0}``.
+            negative_prompt: in place of the preset's; a list holds one, or one a layout.
             num_images_per_prompt: pictures of each layout, one after the other.
             generator: one for all samples or one a sample; sample k depends on its own generator alone.
-            latents: the target's x_T (B, C, h, w), standard normal.
+            latents: the target's x_T (B, C, h, w), standard normal. All other random numbers come from the generator
+                or, without one, from these latents: the same latents give the same picture.
             output_type: "pil", "np" (B, H, W, 3 in [0, 1]), "pt" (B, 3, H, W in [0, 1]) or "latent".
             callback_on_step_end: called with (pipeline, step, timestep, {"latents"}); latents that it returns are
-                where the target goes on. ``pipeline._interrupt = True`` ends the sampling.
-            callback_on_step_end_tensor_inputs: what the callback gets; there is "latents".
+                where the target goes on. ``pipeline._interrupt = True`` ends the sampling of this call; set outside of
+                a call, from another thread, that of every call that is under way.
+            callback_on_step_end_tensor_inputs: what the callback gets: "latents"; "geometry"
+                (:meth:`amdm.sampler.Step.geometry`, empty where nothing was aggregated).
             all_models: every model draws to the end, and its pictures are returned too.
+            overrides: of any field of the preset, for this call; see :meth:`from_pretrained`.
+            others: none. What other pipelines take and this one would ignore is refused.
 
         Raises:
             InputError: before any model runs, for settings or conditions that cannot be, or that would be ignored.
         """
-        if output_type not in ("pil", "np", "pt", "latent"):
-            raise InputError(f"{output_type!r} is none of pil, np, pt, latent", field="output_type")
-        if callback_on_step_end is not None and not callable(callback_on_step_end):
-            raise InputError("cannot be called", field="callback_on_step_end")
-        if unknown := [name for name in callback_on_step_end_tensor_inputs if name != "latents"]:
-            raise InputError("there is only latents", field=f"callback_on_step_end_tensor_inputs.{unknown[0]}")
+        check_output(output_type, callback_on_step_end, callback_on_step_end_tensor_inputs, others)
         chosen = sample_layouts(prompt, layouts, interactions, num_images_per_prompt)
-        settings = self._settings(height, width, num_inference_steps, guidance_scale, negative_prompt)
-        method = Method(self.preset, settings, self.models)
-        styles = [ip_adapter_image] * len(chosen) if isinstance(ip_adapter_image, Image.Image) else ip_adapter_image
-        self._interrupt = False
-        self._hold("unet", "encoder")
-        expected = (len(chosen), *self.models.latent_shape(settings.height, settings.width))
-        if latents is not None and not isinstance(latents, torch.Tensor):
-            raise InputError(f"is a {type(latents).__name__}, and no tensor", field="latents")
-        if latents is not None and tuple(latents.shape) != expected:
-            raise InputError(f"has the shape {tuple(latents.shape)}; it must be {expected}", field="latents")
-        branches = method.branches(chosen, sample_keys(generator, len(chosen)), styles, latents)
-        self._hold("unet")
-        with self.progress_bar(total=settings.steps) as progress:
+        copies = plain(num_images_per_prompt)
+        negatives = sample_negatives(negative_prompt, len(chosen) // copies, copies)
+        settings = call_settings(
+            self.settings,
+            overrides,
+            guidance_scale,
+            num_inference_steps,
+            height=height,
+            width=width,
+            negative_prompt=negative_prompt if negatives is None else None,
+        )
+        check_latents(latents, (len(chosen), *self.models.latent_shape(settings.height, settings.width)))
+        keys, styles = sample_keys(generator, len(chosen), latents), style_images(ip_adapter_image, len(chosen))
+        method, target = Method(self.preset, settings, self.models, self._scheduler), settings.models[0]
+        with self._holding(), running(self, settings, self._calls) as call:
+            self._hold("unet", "encoder")
+            bound = method.bind(chosen, keys, styles, latents, negatives)
+            self._hold("unet")
+            told = partial(tell, self, callback_on_step_end, callback_on_step_end_tensor_inputs, target)
+            result = self._sampled(method, bound, call, told, all_models)
+            self._hold("vae")
+            shown = result.latents if all_models else {target: result.latents[target]}
+            drawn = {name: self._decoded(found, name, output_type) for name, found in shown.items()}
+        images, finite = {label(name): one for name, (one, _) in drawn.items()}, result.finite & drawn[target][1]
+        output = AMDMPipelineOutput(images[label(target)], finite.tolist(), images if all_models else None)
+        return output if return_dict else output.to_tuple()
+
+    def _sampled(
+        self, method: Method, bound: Sequence[BoundModel], call: Call, told: Callable[[Step], None], all_models: bool
+    ) -> SamplingResult:
+        with self.progress_bar(total=call.settings.steps) as progress:
 
             def step_done(step: Step) -> bool:
                 progress.update()
-                if callback_on_step_end is not None:
-                    self._call_back(callback_on_step_end, step, settings.models[0])
-                return self._interrupt
+                told(step)
+                return call.interrupted
 
-            result = method.run(branches, step_done, all_models)
-        self._hold("vae")
-        target = settings.models[0]
-        shown = result.latents if all_models else {target: result.latents[target]}
-        images = {name: self._decoded(found, name, output_type) for name, found in shown.items()}
-        self._hold()
-        output = AMDMPipelineOutput(images[target], result.finite.tolist(), images if all_models else None)
-        return output if return_dict else output.to_tuple()
+            return method.run(bound, step_done, all_models)
 
     def to(self, *args: Any, **kwargs: Any) -> AMDMPipeline:
         """Move every network: ``to("cuda")``, ``to(torch.float16)`` (the UNets and encoders; latents stay float32)."""
@@ -189,17 +296,32 @@ class AMDMPipeline(DiffusionPipeline):
             if isinstance(one, str | torch.device):
                 require_device(one)
         for module in self.models.modules().values():
-            module.to(*args, **kwargs)
+            move(module, *args, **kwargs)
         self.models.forget_texts()
         return self
 
     def enable_model_cpu_offload(self, gpu_id: int | None = None, device: torch.device | str = "cuda") -> None:  # type: ignore[override]
         """Keep on the device only what a phase needs: encoders and UNets to encode, UNets to sample, then the VAE."""
+        if self._single_use:
+            raise InputError("cannot be with enable_single_use", field="enable_model_cpu_offload")
         self._offload_to = require_device(device if gpu_id is None else f"{torch.device(device).type}:{gpu_id}")
         self._hold()
 
+    def enable_single_use(self) -> None:
+        """Give back the memory of encoders and UNets after their last use: for one call, and then no more.
+
+        Raises:
+            InputError: model offload is on, which moves them back and forth.
+        """
+        if self._offload_to is not None:
+            raise InputError("cannot be with model offload", field="enable_single_use")
+        self._single_use = True
+
     def _hold(self, *kinds: str) -> None:
         """With offload on, put networks of these kinds on the device and all others in main memory."""
+        self._held = kinds
+        if self._single_use and kinds in RELEASED:
+            self.models.release(*RELEASED[kinds])
         if self._offload_to is None:
             return
         for name, module in self.models.modules().items():
@@ -207,10 +329,46 @@ class AMDMPipeline(DiffusionPipeline):
             module.to(self._offload_to if kind in kinds else "cpu")
         self.models.forget_texts()
 
+    @contextmanager
+    def _holding(self) -> Iterator[None]:
+        """Around a call: with offload on no other one runs, and networks go back to where the call found them."""
+        if self._single_use and next(self.unet.parameters()).is_meta:
+            raise InputError("the one call was made; load the pipeline again", field="enable_single_use")
+        with nullcontext() if self._offload_to is None else _OFFLOADING:
+            before = self._held
+            try:
+                yield
+            finally:
+                self._hold(*before)
+
     @property
     def interrupt(self) -> bool:
-        """Whether a callback asked for the end."""
-        return self._interrupt
+        """Whether the call that this code runs in was asked to end."""
+        call = call_of(self)
+        return call is not None and call.interrupted
+
+    @property
+    def _interrupt(self) -> bool:
+        return self.interrupt
+
+    @_interrupt.setter
+    def _interrupt(self, value: bool) -> None:
+        call = call_of(self)
+        for one in tuple(self._calls) if call is None else (call,):
+            one.interrupted = bool(value)
+
+    @property
+    def guidance_scale(self) -> float:
+        """Of the target, in the call that this code runs in or, outside of one, in the preset."""
+        call = call_of(self)
+        settings = self.settings if call is None else call.settings
+        return settings.settings[settings.models[0]].guidance_scale
+
+    @property
+    def num_timesteps(self) -> int:
+        """T, of the call that this code runs in or, outside of one, of the preset."""
+        call = call_of(self)
+        return (self.settings if call is None else call.settings).steps
 
     @property
     def device(self) -> torch.device:
@@ -222,39 +380,10 @@ class AMDMPipeline(DiffusionPipeline):
         """Of the first model's UNet."""
         return self.models.models[self.settings.models[0]].unet.dtype
 
-    @property
-    def components(self) -> dict[str, Any]:
-        """Every network by name."""
-        return dict(self.models.modules())
-
-    def _settings(
-        self,
-        height: int | None,
-        width: int | None,
-        num_inference_steps: int | None,
-        guidance_scale: float | None,
-        negative_prompt: str | None,
-    ) -> MethodSettings:
-        own = {"num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale}
-        given = {name: value for name, value in own.items() if value is not None}
-        whole = {"height": height, "width": width, "negative_prompt": negative_prompt}
-        changes: dict[str, Any] = {name: value for name, value in whole.items() if value is not None}
-        return self.settings.changed({**changes, "settings": {name: given for name in self.settings.models}})
-
-    def _call_back(self, callback: OnStepEnd, step: Step, target: str) -> None:
-        before = step.leaving[target]
-        returned = callback(self, step.index, step.timestep, {"latents": before}) or {}
-        if not isinstance(returned, dict):
-            raise InputError(f"returned a {type(returned).__name__}, and no dictionary", field="callback_on_step_end")
-        if unknown := [name for name in returned if name != "latents"]:
-            raise InputError("is no tensor that a callback can change", field=unknown[0])
-        changed = returned.get("latents", before)
-        if not isinstance(changed, torch.Tensor) or changed.shape != before.shape:
-            raise InputError(f"returned no tensor of the shape {tuple(before.shape)}", field="callback_on_step_end")
-        step.leaving[target] = changed
-
-    def _decoded(self, latents: torch.Tensor, name: str, output_type: str) -> Images:
+    def _decoded(self, latents: torch.Tensor, name: str, output_type: str) -> tuple[Images, torch.Tensor]:
+        """Pictures, and which of them are free of NaN and infinity (B,)."""
         if output_type == "latent":
-            return latents
-        pictures = self.models.decode(latents, name.partition("#")[0])
-        return self.image_processor.postprocess(pictures.float(), output_type=output_type)
+            return latents, torch.isfinite(latents).flatten(1).all(1)
+        pictures = self.models.decode(latents, name.partition("#")[0]).float()
+        finite = torch.isfinite(pictures).flatten(1).all(1)
+        return self.image_processor.postprocess(pictures, output_type=output_type), finite.to(latents.device)

@@ -1,45 +1,56 @@
-"""T steps over N models that share a latent space: aggregation in a window, then the target alone (Algorithm 2)."""
+"""Algorithm 2: T steps over N models that share a latent space, aggregated in a window; then the target alone."""
 
 from __future__ import annotations
 
+import copy
+import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import torch
 from diffusers import DDIMScheduler
 
 from amdm.aggregation import (
     AggregationConfig,
+    Mean,
     ddpm_mean,
     manifold_optimisation,
-    mixing_coefficients,
     sample_norm,
     spherical_aggregation,
     to_epsilon,
 )
 from amdm.errors import InputError
 from amdm.models.control import Denoiser
+from amdm.plain_number import plain
+from amdm.process_state import undisturbed
 
+_States = dict[int, torch.Tensor]
 Geometry = dict[str, dict[str, list[float]]]
 """By model name, then "state_norm" or "distance_to_mean": one number a sample."""
 
 
 @dataclass
-class Branch:
-    """One model in a sampling run.
+class BoundModel:
+    """One model of a sampling run, its conditions bound and its noise drawn.
 
     Args:
         name: its name among the models of the run.
         denoiser: (x, t, i) → guided prediction in the scheduler's prediction type.
-        scheduler: a diffusers scheduler of its own; DDIM where several models are aggregated.
+        scheduler: a diffusers scheduler; DDIM where several models are aggregated. :func:`aggregate_sample` works on
+            copies, and leaves one here with its timesteps set: a scheduler may be shared.
         latents: standard normal x_T (B, C, h, w), float32 or float64, which the states keep.
+        generators: one a sample, for schedulers and compositions that draw noise (ancestral ones, SDE solvers); a run
+            starts from their state and leaves it. Without them such a one draws from torch's global generator.
+        inside: (B, 1, h, w), 1 where the layout places an instance and 0 elsewhere; for compositions that read it.
     """
 
     name: str
     denoiser: Denoiser
     scheduler: Any
     latents: torch.Tensor
+    generators: Sequence[torch.Generator] | None = None
+    inside: torch.Tensor | None = None
 
 
 @dataclass
@@ -92,152 +103,258 @@ Callback = Callable[[Step], bool | None]
 """Called after each step; what it puts into ``step.leaving`` is where the models go on. Returning True stops."""
 
 
+class Mixing(NamedTuple):
+    """What is mixed in step ``i``: of the models that are evaluated in it, the target first, each its own.
+
+    states: x_{t−1}, (B, C, h, w). coefficients: c of equation 9. schedulers; entering: x_t; predictions: guided, in the
+    prediction type of the scheduler.
+    """
+
+    i: int
+    states: list[torch.Tensor]
+    coefficients: list[float]
+    schedulers: list[Any]
+    entering: list[torch.Tensor]
+    predictions: list[torch.Tensor]
+
+
+Mix = Callable[[Mixing], torch.Tensor]
+"""x′, (B, C, h, w)."""
+
+
 @torch.no_grad()
-def sample(
-    branches: Sequence[Branch],
+@undisturbed()
+def aggregate_sample(
+    models: Sequence[BoundModel],
     num_inference_steps: int,
     config: AggregationConfig | None = None,
     callback: Callback | None = None,
     record: bool = False,
     finish_all: bool = False,
+    mix: Mix | None = None,
 ) -> SamplingResult:
-    """Sample with the first branch as target.
+    """Sample with the first model as target. Calls do not share state: threads may sample with the same models.
 
     A model is evaluated only in steps whose result can still reach the target: T + s·(N − 1) evaluations a sample for
     the paper's semantics, one more for each auxiliary for the authors'. ``record`` keeps the geometry of every step;
-    ``finish_all`` evaluates every model in every step, so that each one's final state is a picture of its own.
+    ``finish_all`` evaluates every model in every step, so that each one's final state is a picture of its own. ``mix``
+    stands in place of equation 9.
 
     Raises:
-        InputError: before any model runs, for branches or settings that do not fit together.
+        InputError: before any model runs, for models or settings that do not fit together.
     """
-    window = _checked_window(branches, num_inference_steps, config)
-    states = {b.name: b.latents * b.scheduler.init_noise_sigma for b in branches}
-    evaluations = dict.fromkeys(states, 0)
-    recorded: list[Geometry] = []
-    previous: Step | None = None
-    stopped = False
-    for i, t in enumerate(branches[0].scheduler.timesteps):
-        step = Step(i, t.item(), entering=dict(states))
-        for k, branch in enumerate(branches):
-            if finish_all or _matters(k, i, window, config):
-                _advance(branch, step)
-                evaluations[branch.name] += 1
-        step.leaving = dict(step.stepped)
+    models, window = _ready(models, plain(num_inference_steps), config)
+    timesteps = models[0].scheduler.timesteps.tolist()
+    active = [list(range(len(models)))] * len(timesteps) if finish_all else _active(len(timesteps), config)
+    told, before = _Told(models, callback, record), dict[int, _Before]()
+    x = [model.latents * model.scheduler.init_noise_sigma for model in models]  # x_T
+    for i, t in enumerate(timesteps):
+        x_t, eps, mu, x_prime = list(x), _States(), _States(), None
+        for k in active[i]:
+            eps[k] = _predict(models[k], x_t[k], i)  # ε_θk(x_t, t, y_k)
+            x[k] = _step(models[k], x_t[k], eps[k], i)  # x_{t−1} ~ p_θk(x_{t−1} | x_t, y_k)
+        stepped = {k: x[k] for k in active[i]}
         if config is not None and i in window:
-            _aggregate(branches, step, previous, config)
-        if record:
-            recorded.append(step.geometry())
-        stopped = callback is not None and callback(step) is True
-        states |= step.leaving
-        previous = step
-        if stopped:
+            c, eta = config.mixing(), config.eta_in_latent_units(x[0][0].numel())
+            coefficients, states = [c[k] for k in stepped], list(stepped.values())
+            if mix is None:
+                x_prime = spherical_aggregation(states, coefficients, config.mix_norm)  # (9)
+            else:
+                of = [(models[k].scheduler, x_t[k], eps[k]) for k in stepped]
+                x_prime = mix(Mixing(i, states, coefficients, *map(list, zip(*of, strict=True))))
+            if config.pull_back:
+                for k in stepped:
+                    mu[k] = MEANS[config.mean](models[k].scheduler, x_t[k], x[k], before.get(k))
+                    x[k] = manifold_optimisation(x_prime, mu[k], eta[k])  # (10)
+            else:
+                x = [x_prime.clone() for _ in models]
+        x = told.of_step(i, t, x_t, eps, stepped, x, x_prime, mu)
+        if told.stopped:
             break
-    return SamplingResult(states, _finite(states[branches[0].name]), evaluations, stopped, tuple(recorded))
+        before = {k: _Before(t, x_t[k], eps[k]) for k in eps}
+    return told.result(x)
 
 
-def planned_evaluations(names: Sequence[str], num_inference_steps: int, config: AggregationConfig | None) -> list[int]:
-    """Evaluations a sample of each model, the target first: what :func:`sample` will count."""
-    window = config.steps(num_inference_steps) if config is not None else range(0)
-    return [sum(_matters(k, i, window, config) for i in range(num_inference_steps)) for k in range(len(names))]
+class _Before(NamedTuple):
+    """One model in the step before: its t, x_t and ε."""
+
+    t: float
+    x_t: torch.Tensor
+    eps: torch.Tensor
 
 
-def _advance(branch: Branch, step: Step) -> None:
-    """One guided prediction and the model's own scheduler step."""
-    x, t = step.entering[branch.name], branch.scheduler.timesteps[step.index]
-    prediction = branch.denoiser(branch.scheduler.scale_model_input(x, t), t.item(), step.index).to(x.dtype)
-    step.prediction[branch.name] = prediction
-    step.stepped[branch.name] = branch.scheduler.step(prediction, t, x, return_dict=False)[0].to(x.dtype)
-
-
-def _aggregate(branches: Sequence[Branch], step: Step, previous: Step | None, config: AggregationConfig) -> None:
-    """Equations 9 and 10 on the states of one step."""
-    coefficients = mixing_coefficients(config.weights, config.coefficients)
-    used = [(step.stepped[b.name], c) for b, c in zip(branches, coefficients, strict=True) if b.name in step.stepped]
-    step.mixed = spherical_aggregation([x for x, _ in used], [c for _, c in used], config.mix_norm == "preserving")
-    if not config.pull_back:
-        step.leaving = {branch.name: step.mixed.clone() for branch in branches}
-        return
-    eta = config.eta_in_latent_units(step.mixed[0].numel())
-    for k, branch in enumerate(branches):
-        name = branch.name
-        if name not in step.stepped:  # its weight is 0, and its state reaches nothing
-            continue
-        if config.mean == "ddim":
-            step.mean[name] = step.stepped[name]
-        else:
-            assert previous is not None  # the window of this mean starts at step 1
-            step.mean[name] = _official_mean(branch, step, previous)
-        step.leaving[name] = manifold_optimisation(step.mixed, step.mean[name], eta[k])
-
-
-def _official_mean(branch: Branch, step: Step, previous: Step) -> torch.Tensor:
+def _mean_of_the_step_before(
+    scheduler: Any, x_t: torch.Tensor, stepped: torch.Tensor, before: _Before | None
+) -> torch.Tensor:
     """The authors' μ: x entering this step, ε and the single-step α of the step before."""
-    x = step.entering[branch.name]
-    alphas = branch.scheduler.alphas_cumprod.to(x.device)
-    alpha_bar = alphas[previous.timestep]
-    alpha = branch.scheduler.alphas.to(x.device)[previous.timestep]
-    before = previous.entering[branch.name]
-    kind = branch.scheduler.config.prediction_type
-    return ddpm_mean(x, to_epsilon(previous.prediction[branch.name], before, alpha_bar, kind), alpha, alpha_bar)
+    assert before is not None  # the window of this mean starts at step 1
+    alpha_bar = scheduler.alphas_cumprod.to(x_t.device)[before.t]
+    alpha = scheduler.alphas.to(x_t.device)[before.t]
+    epsilon = to_epsilon(before.eps, before.x_t, alpha_bar, scheduler.config.prediction_type)
+    return ddpm_mean(x_t, epsilon, alpha, alpha_bar)
 
 
-def _matters(k: int, i: int, window: range, config: AggregationConfig | None) -> bool:
-    """Whether model k's step i can reach the target (k = 0): after the window only the target's own can, before its end
-    those of models with a weight in x′; the target's always, but where its state becomes x′ and has no weight in it."""
-    if config is None or i >= window.stop:
-        return k == 0
-    if mixing_coefficients(config.weights, config.coefficients)[k] > 0:
-        return True
-    return k == 0 and (config.pull_back or i not in window)
+MEANS: dict[Mean, Callable[[Any, torch.Tensor, torch.Tensor, _Before | None], torch.Tensor]] = {
+    "ddim": lambda scheduler, x_t, stepped, before: stepped,
+    "ddpm_previous": _mean_of_the_step_before,
+}
+"""μ_k(x_t, t, y_k) of equation 10, by :attr:`AggregationConfig.mean`: of (scheduler, x_t, x_{t−1}, the step before)."""
 
 
-def _checked_window(branches: Sequence[Branch], num_inference_steps: int, config: AggregationConfig | None) -> range:
-    """The aggregated steps of a run that can start; sets the schedulers' timesteps."""
-    if not branches:
-        raise InputError("there is none to sample with", field="models")
-    if len({branch.name for branch in branches}) != len(branches):
-        raise InputError("two have one name", field="models")
-    if config is None and len(branches) > 1:
+class _Told:
+    """What a run tells: each step to its callback, which may change and stop it, and all of them to the result."""
+
+    def __init__(self, models: Sequence[BoundModel], callback: Callback | None, record: bool) -> None:
+        self.names, self.callback, self.record = [model.name for model in models], callback, record
+        self.evaluations, self.stopped = dict.fromkeys(self.names, 0), False
+        self.geometry: list[Geometry] = []
+
+    def of_step(
+        self,
+        i: int,
+        t: float,
+        x_t: list[torch.Tensor],
+        eps: _States,
+        stepped: _States,
+        x: list[torch.Tensor],
+        x_prime: torch.Tensor | None,
+        mu: _States,
+    ) -> list[torch.Tensor]:
+        """The states that the models go on from."""
+        entering, prediction, own, mean = map(self._named, (dict(enumerate(x_t)), eps, stepped, mu))
+        step = Step(i, t, entering, prediction, own, mixed=x_prime, mean=mean)
+        step.leaving = {name: x[k] for k, name in enumerate(self.names) if k in stepped or x[k] is not x_t[k]}
+        for name in step.stepped:
+            self.evaluations[name] += 1
+        if self.record:
+            self.geometry.append(step.geometry())
+        self.stopped = self.callback is not None and self.callback(step) is True
+        return [step.leaving.get(name, x[k]) for k, name in enumerate(self.names)]
+
+    def result(self, x: list[torch.Tensor]) -> SamplingResult:
+        """After the last step."""
+        latents = dict(zip(self.names, x, strict=True))
+        return SamplingResult(latents, _finite(x[0]), self.evaluations, self.stopped, tuple(self.geometry))
+
+    def _named(self, by_index: _States) -> dict[str, torch.Tensor]:
+        return {self.names[k]: one for k, one in by_index.items()}
+
+
+def planned_evaluations(models: int, num_inference_steps: int, config: AggregationConfig | None) -> list[int]:
+    """Evaluations a sample of each model, the target first: what :func:`aggregate_sample` will count."""
+    active = _active(num_inference_steps, config)
+    return [sum(k in of_step for of_step in active) for k in range(models)]
+
+
+def _active(T: int, config: AggregationConfig | None) -> list[list[int]]:
+    """For each step the models, by index, whose own step can reach the target (0): after the window the target alone,
+    before its end those with a weight in x′, and the target, but where its state becomes x′ and has no weight in it."""
+    if config is None:
+        return [[0]] * T
+    window = config.steps(T)
+    mixed = [k for k, c in enumerate(config.mixing()) if c > 0]
+    with_target = sorted({0, *mixed})
+    inside = with_target if config.pull_back else mixed
+    return [inside if i in window else with_target if i < window.stop else [0] for i in range(T)]
+
+
+def _predict(model: BoundModel, x: torch.Tensor, i: int) -> torch.Tensor:
+    """The guided prediction in step i, in x's precision."""
+    t = model.scheduler.timesteps[i]
+    return model.denoiser(model.scheduler.scale_model_input(x, t), t.item(), i).to(x.dtype)
+
+
+def alpha_bars(scheduler: Any, i: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """ᾱ_t of DDIM's step i, and ᾱ_{t−1}, of the state that it leads to; both ()."""
+    t = int(scheduler.timesteps[i])
+    before = t - scheduler.config.num_train_timesteps // scheduler.num_inference_steps
+    after_last = torch.as_tensor(scheduler.final_alpha_cumprod)
+    return scheduler.alphas_cumprod[t], scheduler.alphas_cumprod[before] if before >= 0 else after_last
+
+
+def _step(model: BoundModel, x: torch.Tensor, prediction: torch.Tensor, i: int) -> torch.Tensor:
+    """x_{t−1} of the model's own scheduler."""
+    drawn = {} if model.generators is None else {"generator": list(model.generators)}
+    t = model.scheduler.timesteps[i]
+    return model.scheduler.step(prediction, t, x, return_dict=False, **drawn)[0].to(x.dtype)
+
+
+def _ready(models: Sequence[BoundModel], T: int, config: AggregationConfig | None) -> tuple[list[BoundModel], range]:
+    """:func:`own_models` of a run that can start, and its aggregated steps. Raises InputError."""
+    _check_names(models)
+    if config is None and len(models) > 1:
         raise InputError("is needed to sample with several models", field="aggregation")
     window = range(0)
     if config is not None:
-        config.check_models(len(branches))
-        window = config.steps(num_inference_steps)
-    for branch in branches:
-        _check_latents(branch, branches[0])
-        _set_timesteps(branch, num_inference_steps)
-    for branch in branches if config is not None else ():
-        _check_aggregable(branch, branches[0])
-    return window
+        config.check_models(len(models))
+        window = config.steps(T)
+    return own_models(models, T, combined=config is not None), window
 
 
-def _check_latents(branch: Branch, target: Branch) -> None:
-    x, first = branch.latents, target.latents
+def own_models(models: Sequence[BoundModel], num_inference_steps: int, combined: bool) -> list[BoundModel]:
+    """Copies of the models that nobody else steps, their timesteps set.
+
+    Args:
+        combined: the models' states or predictions are to be combined, so that all must follow one DDIM schedule.
+
+    Raises:
+        InputError: for models that cannot be sampled with, together or at all.
+    """
+    _check_names(models)
+    run = [_own(model) for model in models]
+    for model in run:
+        _check_latents(model, run[0])
+        _set_timesteps(model, num_inference_steps)
+    for model in run if combined else ():
+        _check_aggregable(model, run[0])
+    for theirs, ours in zip(models, run, strict=True):
+        theirs.scheduler = copy.deepcopy(ours.scheduler)
+    return run
+
+
+def _own(model: BoundModel) -> BoundModel:
+    """The model with a scheduler, and generators where that takes them, that nobody else steps."""
+    takes = "generator" in inspect.signature(model.scheduler.step).parameters
+    generators = [one.clone_state() for one in model.generators] if takes and model.generators is not None else None
+    return replace(model, scheduler=copy.deepcopy(model.scheduler), generators=generators)
+
+
+def _check_names(models: Sequence[BoundModel]) -> None:
+    if not models:
+        raise InputError("there is none to sample with", field="models")
+    if len({model.name for model in models}) != len(models):
+        raise InputError("two have one name", field="models")
+
+
+def _check_latents(model: BoundModel, target: BoundModel) -> None:
+    x, first = model.latents, target.latents
     if x.dim() != 4 or x.dtype not in (torch.float32, torch.float64):
         form = f"{tuple(x.shape)} of {x.dtype}"
-        raise InputError(f"{branch.name} has {form}; needs (B, C, h, w) of float32 or float64", field="latents")
+        raise InputError(f"{model.name} has {form}; needs (B, C, h, w) of float32 or float64", field="latents")
     if (x.shape, x.dtype, x.device) != (first.shape, first.dtype, first.device):
         ours, theirs = (f"{tuple(y.shape)} {y.dtype} on {y.device}" for y in (x, first))
-        raise InputError(f"{branch.name} has {ours}, {target.name} has {theirs}", field="latents")
+        raise InputError(f"{model.name} has {ours}, {target.name} has {theirs}", field="latents")
 
 
-def _set_timesteps(branch: Branch, num_inference_steps: int) -> None:
-    most = branch.scheduler.config.num_train_timesteps
+def _set_timesteps(model: BoundModel, num_inference_steps: int) -> None:
+    most = model.scheduler.config.num_train_timesteps
+    if isinstance(num_inference_steps, bool) or not isinstance(num_inference_steps, int):
+        raise InputError(f"is {num_inference_steps!r}; it must be an integer", field="num_inference_steps")
     if not 1 <= num_inference_steps <= most:
         raise InputError(f"is {num_inference_steps}; it must lie in 1 … {most}", field="num_inference_steps")
-    branch.scheduler.set_timesteps(num_inference_steps)
+    model.scheduler.set_timesteps(num_inference_steps)
 
 
-def _check_aggregable(branch: Branch, target: Branch) -> None:
+def _check_aggregable(model: BoundModel, target: BoundModel) -> None:
     """States can be mixed, and models stepped from changed states: DDIM keeps variance, and nothing between steps."""
-    scheduler, first = branch.scheduler, target.scheduler
+    scheduler, first = model.scheduler, target.scheduler
     if not isinstance(scheduler, DDIMScheduler):
-        raise InputError(f"{branch.name} has {type(scheduler).__name__}; aggregation needs DDIM", field="scheduler")
+        raise InputError(f"{model.name} has {type(scheduler).__name__}; aggregation needs DDIM", field="scheduler")
     if scheduler.config.prediction_type not in ("epsilon", "v_prediction"):
-        raise InputError(f"{branch.name} predicts {scheduler.config.prediction_type}", field="prediction_type")
+        raise InputError(f"{model.name} predicts {scheduler.config.prediction_type}", field="prediction_type")
     trained, as_first = scheduler.alphas_cumprod.double(), first.alphas_cumprod.double()
     if not (torch.equal(trained, as_first) and torch.equal(scheduler.timesteps, first.timesteps)):
-        raise InputError(f"{branch.name} and {target.name} follow different schedules", field="scheduler")
+        raise InputError(f"{model.name} and {target.name} follow different schedules", field="scheduler")
 
 
 def _finite(x: torch.Tensor) -> torch.Tensor:

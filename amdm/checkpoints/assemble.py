@@ -10,32 +10,29 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModelWithProjection
+from transformers import CLIPTextConfig, CLIPTextModel
 
 from amdm.checkpoints.catalogue import file_named
-from amdm.checkpoints.converted import require_converted
-from amdm.checkpoints.matching import require_match
-from amdm.checkpoints.store import require
+from amdm.checkpoints.convert import CONVERSIONS, require_converted
+from amdm.checkpoints.keys.match import require_match
+from amdm.checkpoints.weights_folder import is_there, require
 from amdm.errors import InputError
 from amdm.models import full_size
 from amdm.models.control import ControlModel
 
 _FILES_OF_ALL = ("sd14-text-encoder", "sd14-vae")
-_FILES_OF = {
-    "interactdiffusion": ("interactdiffusion",),
-    "migc": ("sd14-unet", "migc"),
-    "stable_diffusion": ("sd14-unet",),
-    "gligen": ("gligen-unet",),
-    "ip-adapter": ("sd15-unet", "ip-adapter", "ip-adapter-image-encoder", "vae-ft-mse"),
-}
-"""What is read for each model; files of the catalogue by name."""
-
 _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
 def files_of_models(models: Iterable[str]) -> set[str]:
     """Names of the files that are read to load these models."""
-    return {*_FILES_OF_ALL, *(name for model in models for name in _FILES_OF[model])}
+    return {*_FILES_OF_ALL, *(name for model in models for name in full_size.public_weights(model).names)}
+
+
+def half_of(name: str) -> str:
+    """The published float16 copy of a file, by name; "" where the catalogue has none."""
+    half = f"{name}-fp16"
+    return half if half in CONVERSIONS else ""
 
 
 class Assembly:
@@ -54,51 +51,45 @@ class Assembly:
         self._bases: list[dict[str, nn.Parameter]] = []
 
     def fill(self, model: ControlModel) -> None:
-        """Put a model's public weights into its UNet (and image tower).
+        """Put a model's public weights into its UNet and its towers.
 
         Raises:
             InputError: a file is absent, altered or torn; a tensor is missing, left over, or of another shape.
         """
-        name = model.name
-        if name == "interactdiffusion":
-            self._put(model.unet, *self._converted("interactdiffusion"))
-        elif name == "gligen":
-            self._put(model.unet, *self._public("gligen-unet"))
-        elif name == "ip-adapter":
-            adapter, path = self._public("ip-adapter")
-            self._put(model.unet, *self._public("sd15-unet"), others=_rest(model), share=False)
-            _load(lambda: model.load_control_state_dict(adapter), path)  # type: ignore[attr-defined]
-            model.image_encoder = self.image_encoder()  # type: ignore[attr-defined]
-        else:
-            self._put(model.unet, *self._public("sd14-unet"), others=_rest(model) if name == "migc" else ())
-            if name == "migc":
-                own, path = self._converted("migc")
-                _load(lambda: model.unet.load_state_dict(own, strict=False, assign=True), path)
+        files = full_size.public_weights(model.name)
+        others = tuple(name for name in model.unet.state_dict() if model.adds(name)) if files.added else ()
+        self._put(model.unet, *self._state(files.unet), others=others, share=files.shares_base)
+        if files.added:
+            added, path = self._state(files.added)
+            _load(lambda: model.load_control_state_dict(added), path)
+        for part, name in files.towers.items():
+            tower = model.modules()[part]
+            setattr(model, part, self._transformers(type(tower), tower.config, *self._state(name)))
 
     def text_encoder(self) -> CLIPTextModel:
         """SD 1.4's; SD 1.5 has the same."""
-        state, path = self._public("sd14-text-encoder")
-        return self._transformers(CLIPTextModel, CLIPTextConfig(**full_size.TEXT), state, path)
-
-    def image_encoder(self) -> CLIPVisionModelWithProjection:
-        """IP-Adapter's CLIP ViT-H/14."""
-        state, path = self._public("ip-adapter-image-encoder")
-        return self._transformers(CLIPVisionModelWithProjection, CLIPVisionConfig(**full_size.IMAGE), state, path)
+        return self._transformers(CLIPTextModel, CLIPTextConfig(**full_size.TEXT), *self._state("sd14-text-encoder"))
 
     def vae(self, name: str) -> Any:
         """``"sd14-vae"`` or ``"vae-ft-mse"``."""
-        state, path = self._public(name)
+        state, path = self._state(name)
         vae = full_size.build_vae()
         self._put(vae, {_new_attention(key): value for key, value in state.items()}, path, share=False)
         return vae
 
-    def _public(self, name: str) -> tuple[dict[str, torch.Tensor], Path]:
-        path = require(file_named(name), self.folder)
+    def _state(self, name: str) -> tuple[dict[str, torch.Tensor], Path]:
+        """What a file of the catalogue holds, or its conversion where it has one."""
+        name = self._in_half(name)
+        convertible = name in CONVERSIONS
+        path = require_converted(name, self.folder) if convertible else require(file_named(name), self.folder)
         return self._read(path), path
 
-    def _converted(self, name: str) -> tuple[dict[str, torch.Tensor], Path]:
-        path = require_converted(name, self.folder)
-        return self._read(path), path
+    def _in_half(self, name: str) -> str:
+        """The published float16 copy of a file, where networks are float16 and it alone is there; else the file."""
+        half = half_of(name)
+        if not half or self.dtype != torch.float16 or is_there(file_named(name), self.folder):
+            return name
+        return half if is_there(file_named(half), self.folder) else name
 
     def _read(self, path: Path) -> dict[str, torch.Tensor]:
         try:
@@ -148,12 +139,6 @@ class Assembly:
             what = "; ".join(f"{kind}: {', '.join(keys[:4])}" for kind, keys in problems.items())
             raise InputError(what, file=path)
         return model.eval().requires_grad_(False)
-
-
-def _rest(model: ControlModel) -> tuple[str, ...]:
-    """Names of what a model adds to its base."""
-    base = full_size.base_names()
-    return tuple(name for name in model.unet.state_dict() if name not in base)
 
 
 def _new_attention(key: str) -> str:

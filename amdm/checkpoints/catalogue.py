@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from amdm.errors import InputError
+from amdm.errors import unknown
 
-PROFILES = ("paper", "gligen", "interactdiffusion-v1.2", "judge")
+PROFILES = ("paper", "gligen", "interactdiffusion-v1.2", "interactdiffusion-v1.2-fp16", "judge")
 
 OPENRAIL = "CreativeML OpenRAIL-M"
 NON_COMMERCIAL = "non-commercial or none stated"
@@ -19,8 +19,11 @@ class WeightFile:
 
     name: short, unique. repository: on the Hugging Face Hub, or "" for a file of Google Drive. path: inside it.
     revision: a commit; "main" where none is known to us: the commit is then recorded at the first fetch and kept.
-    drive_id: of Google Drive. size: bytes, None where not known to us. licence: as its authors state it.
-    sha256: as several independent public texts give it, "" where none is known to us.
+    drive_id: of Google Drive. older_drive_id: of an earlier upload of it, tried where the first is refused.
+    size: bytes, None where not known to us. about: where it is not, the bytes of the tensors it must hold.
+    converted: bytes of the tensors of its conversion, None for a file that is read as it came.
+    licence: as its authors state it.
+    sha256: as several independent public texts give it; its beginning where they give no more, "" for none.
     """
 
     name: str
@@ -32,6 +35,9 @@ class WeightFile:
     size: int | None = None
     drive_id: str = ""
     sha256: str = ""
+    older_drive_id: str = ""
+    about: int | None = None
+    converted: int | None = None
 
     @property
     def place(self) -> PurePosixPath:
@@ -42,6 +48,16 @@ class WeightFile:
     def source(self) -> str:
         """For a person to read."""
         return f"Google Drive {self.drive_id}" if self.drive_id else f"{self.repository}:{self.path}"
+
+    @property
+    def expected_bytes(self) -> int | None:
+        """Its size, exact or about; None where nothing is known to us."""
+        return self.about if self.size is None else self.size
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is a configuration or a vocabulary: under a MB, whatever its size."""
+        return self.place.suffix in (".json", ".txt")
 
     @property
     def pinned(self) -> bool:
@@ -68,10 +84,18 @@ UNET, TEXT, VAE = (
 )
 
 CATALOGUE: tuple[WeightFile, ...] = (
-    WeightFile("sd14-unet", SD14[0], UNET, SD14[1], OPENRAIL, ("paper",)),
-    WeightFile("sd14-text-encoder", SD14[0], TEXT, SD14[1], OPENRAIL, ("paper", "gligen", "interactdiffusion-v1.2")),
-    WeightFile("sd14-vae", SD14[0], VAE, SD14[1], OPENRAIL, ("paper", "gligen", "interactdiffusion-v1.2")),
-    WeightFile("interactdiffusion", INTERACT, "interact-diffusion-v1.pth", "main", NON_COMMERCIAL, ("paper",)),
+    WeightFile("sd14-unet", SD14[0], UNET, SD14[1], OPENRAIL, ("paper",), 3_438_167_536, sha256="d54d1800"),
+    WeightFile("sd14-text-encoder", SD14[0], TEXT, SD14[1], OPENRAIL, PROFILES[:-1], about=492_241_920),
+    WeightFile("sd14-vae", SD14[0], VAE, SD14[1], OPENRAIL, PROFILES[:-1], about=334_615_452),
+    WeightFile(
+        "interactdiffusion",
+        INTERACT,
+        "interact-diffusion-v1.pth",
+        "main",
+        NON_COMMERCIAL,
+        ("paper",),
+        converted=4_278_929_808,
+    ),
     WeightFile(
         "migc",
         "",
@@ -80,6 +104,9 @@ CATALOGUE: tuple[WeightFile, ...] = (
         NON_COMMERCIAL,
         ("paper",),
         drive_id="107fnQ9Fpu5K0UtqnHlKja7hqe-GwjAmz",
+        older_drive_id="1v5ik-94qlfKuCx-Cv1EfEkxNBygtsz0T",
+        about=229_471_632,
+        converted=229_471_632,
     ),
     WeightFile(
         "ip-adapter",
@@ -121,8 +148,29 @@ CATALOGUE: tuple[WeightFile, ...] = (
         334_643_276,
         sha256="a1d993488569e928462932c8c38a0760b874d166399b14414135bd9c42df5815",
     ),
-    WeightFile("gligen-unet", GLIGEN, UNET, "main", "see the repository", ("gligen",)),
-    WeightFile("interactdiffusion-v1.2", INTERACT_V12, UNET, "main", NON_COMMERCIAL, ("interactdiffusion-v1.2",)),
+    WeightFile("gligen-unet", GLIGEN, UNET, "main", "see the repository", ("gligen",), about=4_274_492_816),
+    WeightFile(
+        "interactdiffusion-v1.2",
+        INTERACT_V12,
+        UNET,
+        "main",
+        NON_COMMERCIAL,
+        ("interactdiffusion-v1.2",),
+        4_279_053_400,
+        sha256="c87b0921",
+        converted=4_278_929_808,
+    ),
+    WeightFile(
+        "interactdiffusion-v1.2-fp16",
+        INTERACT_V12,
+        UNET.replace(".safetensors", ".fp16.safetensors"),
+        "main",
+        NON_COMMERCIAL,
+        ("interactdiffusion-v1.2-fp16",),
+        2_139_588_048,
+        sha256="bd023e84",
+        converted=2_139_464_904,
+    ),
     WeightFile(
         "grounding-dino-tiny-model.safetensors",
         DINO,
@@ -138,17 +186,21 @@ CATALOGUE: tuple[WeightFile, ...] = (
         for name in ("config.json", "preprocessor_config.json", "tokenizer.json", "vocab.txt")
     ),
     *(
-        WeightFile(f"sam-vit-huge-{name}", SAM, name, SAM_COMMIT, "Apache-2.0", ("judge",))
-        for name in ("model.safetensors", "config.json", "preprocessor_config.json")
+        WeightFile(f"sam-vit-huge-{name}", SAM, name, SAM_COMMIT, "Apache-2.0", ("judge",), about=about)
+        for name, about in (
+            ("model.safetensors", 2_564_364_480),
+            ("config.json", None),
+            ("preprocessor_config.json", None),
+        )
     ),
-    WeightFile("clip-vit-large", CLIP, "open_clip_model.safetensors", "main", "MIT", ("judge",)),
+    WeightFile("clip-vit-large", CLIP, "open_clip_model.safetensors", "main", "MIT", ("judge",), about=1_710_466_052),
 )
 
 
 def files_of(profile: str) -> list[WeightFile]:
     """The files of a profile. Raises InputError for an unknown one."""
     if profile not in PROFILES:
-        raise InputError(f"unknown profile {profile!r}; there are: {', '.join(PROFILES)}", field="profile")
+        raise unknown("profile", profile, PROFILES, field="profile")
     return [one for one in CATALOGUE if profile in one.profiles]
 
 
@@ -156,5 +208,5 @@ def file_named(name: str) -> WeightFile:
     """One file by its short name. Raises InputError for an unknown one."""
     found = {one.name: one for one in CATALOGUE}
     if name not in found:
-        raise InputError(f"unknown file {name!r}; there are: {', '.join(found)}", field="name")
+        raise unknown("file", name, found, see="`amdm weights list` shows them", field="name")
     return found[name]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from amdm.checkpoints.catalogue import WeightFile
-from amdm.checkpoints.store import is_there, read_lock, record, require_inside
+from amdm.checkpoints.weights_folder import is_there, read_lock, record, require_inside
 from amdm.errors import InputError
 
 RESERVE = 2**30
@@ -39,16 +39,16 @@ def fetch(files: Sequence[WeightFile], folder: Path, report: Callable[[str], Non
         seen = read_lock(folder).get(place)
         known = seen.commit if seen else ""
         if is_there(one, folder):
-            report(f"{one.name}: there ({record(folder, place, known, one.sha256).sha256[:12]})")
+            report(f"{one.name}: there ({record(folder, place, known, (one.sha256,)).sha256[:12]})")
             continue
         report(f"{one.name}: from {one.source}")
         if one.drive_id:
-            _from_drive(one, folder)
+            _from_drive(one, folder, report)
             commit, announced = "", ""
         else:
             commit, announced = _from_hub(one, folder, one.revision if one.pinned else known or "main")
         try:
-            came = record(folder, place, commit, one.sha256 or announced)
+            came = record(folder, place, commit, (one.sha256, announced))
         except InputError:
             (folder / place).unlink()  # what was just brought is not kept, else a later load could record it
             raise
@@ -74,19 +74,25 @@ def _from_hub(one: WeightFile, folder: Path, revision: str) -> tuple[str, str]:
     return commit, etag if _SHA256.fullmatch(etag) else ""  # small files have git's SHA-1 instead
 
 
-def _from_drive(one: WeightFile, folder: Path) -> None:
-    """Download one file of Google Drive, which refuses now and then."""
+def _from_drive(one: WeightFile, folder: Path, report: Callable[[str], None]) -> None:
+    """Download one file of Google Drive, which refuses now and then; then an earlier upload of it, if there is one."""
     import gdown
 
     _check_space(one, folder, one.size)
     target = folder / one.place
     target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        found = gdown.download(id=one.drive_id, output=str(target), resume=True)
-    except Exception as error:  # gdown raises requests', bs4's and its own
-        raise FetchError(f"{one.name}: {_reason(error)}; {by_hand(one, folder)}") from error
-    if found is None or not target.is_file():
-        raise FetchError(f"{one.name}: Google Drive did not give the file; {by_hand(one, folder)}")
+    reason = "Google Drive did not give the file"
+    for drive_id in filter(None, (one.drive_id, one.older_drive_id)):
+        if drive_id == one.older_drive_id:
+            report(f"{one.name}: {reason}; an earlier upload is tried: Google Drive {drive_id}")
+        try:
+            found = gdown.download(id=drive_id, output=str(target), resume=drive_id == one.drive_id)
+        except Exception as error:  # gdown raises requests', bs4's and its own
+            reason = _reason(error)
+            continue
+        if found is not None and target.is_file():
+            return
+    raise FetchError(f"{one.name}: {reason}; {by_hand(one, folder)}")
 
 
 def by_hand(one: WeightFile, folder: Path) -> str:

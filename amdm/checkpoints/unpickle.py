@@ -27,7 +27,8 @@ from torch.serialization import (
 from amdm.errors import InputError
 
 _REPLACEABLE = re.compile(
-    r"(torch|omegaconf|collections|typing)(\.\w+)+"
+    r"(torch|omegaconf|collections|typing|pytorch_lightning|lightning|lightning_fabric)(\.\w+)+"
+    r"|numpy\.(_?core\.multiarray\.(scalar|_reconstruct)|dtype|ndarray)"
     r"|builtins\.(bool|bytes|complex|dict|float|frozenset|int|list|object|str|tuple|type)"
 )
 """What may be stood in for, as torch spells globals; all else that torch does not know is refused."""
@@ -57,8 +58,8 @@ def read_checkpoint(path: Path, *, stand_ins: bool = False) -> dict[Any, Any]:
 
     Args:
         path: a file in torch's zip form (torch ≥ 1.6).
-        stand_ins: whether classes of torch, omegaconf, collections, typing and plain types that torch's weights-only
-            reading refuses become :class:`StandIn`.
+        stand_ins: whether classes of torch, omegaconf, Lightning, collections, typing and plain types that torch's
+            weights-only reading refuses become :class:`StandIn`, and NumPy's numbers and arrays too.
 
     Raises:
         InputError: the file is absent, damaged, of another form, names a global that may not be read, or holds no
@@ -70,7 +71,7 @@ def read_checkpoint(path: Path, *, stand_ins: bool = False) -> dict[Any, Any]:
     refused = [name for name in unknown if not (stand_ins and _REPLACEABLE.fullmatch(name))]
     if refused:
         raise InputError(f"names {', '.join(refused[:4])}: refused, since reading it could run code", file=path)
-    with _only_these({name: _plain_dict if name == "collections.defaultdict" else StandIn for name in unknown}):
+    with _only_these({name: _stand_in(name) for name in unknown}):
         content = _guarded(path, lambda: torch.load(path, map_location="cpu", weights_only=True, mmap=True))
     if not isinstance(content, dict):
         raise InputError(f"holds a {type(content).__name__} instead of a mapping", file=path)
@@ -90,7 +91,7 @@ def tensors_of(content: Mapping[Any, Any], *, file: Path, field: str | None = No
     for key, value in tensors.items():
         held = isinstance(key, str) and isinstance(value, torch.Tensor)
         if not held or value.layout != torch.strided or value.device.type != "cpu":
-            raise InputError(f"{key!r:.80} is no plain tensor", file=file, field=field)
+            raise InputError(f"{key!r:.80} is not a plain tensor", file=file, field=field)
     return {key: value.detach() for key, value in tensors.items()}
 
 
@@ -173,6 +174,13 @@ def _guarded(path: Path, read: Callable[[], Any]) -> Any:
     except Exception as error:
         lines = str(error).rpartition("WeightsUnpickler error:")[2].strip().splitlines() or [type(error).__name__]
         raise InputError(f"cannot be read as a checkpoint ({lines[0][:160]})", file=path) from error
+
+
+def _stand_in(name: str) -> Any:
+    """What takes the place of a global; mappings stay mappings, since what follows puts items into them."""
+    if name == "collections.defaultdict":
+        return _plain_dict
+    return dict if name.endswith(".AttributeDict") else StandIn
 
 
 def _plain_dict(*_: object) -> dict[Any, Any]:

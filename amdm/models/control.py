@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
@@ -16,6 +16,7 @@ from torch import nn
 from amdm.errors import InputError
 from amdm.layout import Layout
 from amdm.models.text import PhraseEncoder
+from amdm.plain_number import plain
 
 
 class Denoiser(Protocol):
@@ -30,6 +31,29 @@ class Denoiser(Protocol):
 
 
 @dataclass(frozen=True)
+class GuidedDenoiser:
+    """A :class:`Denoiser` whose two halves can be had apart, before guidance combines them.
+
+    Args:
+        predict: the network on a doubled batch: (x (2B, C, h, w), t (), i) → (2B, C, h, w), unconditional rows first.
+        guidance_scale: of the combination.
+    """
+
+    predict: Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
+    guidance_scale: float
+
+    def __call__(self, x: torch.Tensor, t: float, i: int) -> torch.Tensor:
+        """The guided prediction, float32, of x's shape."""
+        return guided(*self.halves(x, t, i), self.guidance_scale)
+
+    def halves(self, x: torch.Tensor, t: float, i: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """(unconditional, conditional) predictions, each float32 of x's shape: one evaluation."""
+        both = self.predict(torch.cat([x, x]), torch.tensor(t, device=x.device), i)
+        uncond, cond = both.float().chunk(2)
+        return uncond, cond
+
+
+@dataclass(frozen=True)
 class SampleRequest:
     """What a batch is to be sampled with; one entry a sample in ``layouts`` and ``keys``.
 
@@ -38,7 +62,7 @@ class SampleRequest:
         keys: B texts from which each sample's random numbers derive (see :mod:`amdm.noise`).
         num_inference_steps: T.
         guidance_scale: classifier-free guidance; 1 still evaluates both halves.
-        negative_prompt: the caption of the unconditional half.
+        negative_prompt: the caption of the unconditional half; one for all samples, or one a sample.
         height, width: pixels.
         styles: a style image for each sample, RGB.
     """
@@ -47,10 +71,28 @@ class SampleRequest:
     keys: tuple[str, ...]
     num_inference_steps: int
     guidance_scale: float
-    negative_prompt: str
+    negative_prompt: str | tuple[str, ...]
     height: int
     width: int
     styles: tuple[Image.Image, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("num_inference_steps", "guidance_scale", "height", "width"):
+            object.__setattr__(self, name, plain(getattr(self, name)))
+
+    @property
+    def negative_prompts(self) -> tuple[str, ...]:
+        """One for each sample. Raises InputError where there are fewer or more."""
+        if isinstance(self.negative_prompt, str):
+            return (self.negative_prompt,) * len(self.layouts)
+        if len(self.negative_prompt) != len(self.layouts):
+            what = f"there are {len(self.negative_prompt)} for {len(self.layouts)} layouts"
+            raise InputError(what, field="negative_prompt")
+        return self.negative_prompt
+
+    def captions(self) -> list[str]:
+        """The texts of both halves of classifier-free guidance, the unconditional one first."""
+        return [*self.negative_prompts, *(layout.caption for layout in self.layouts)]
 
 
 Conditioning = Literal["caption", "instances", "interactions", "style"]
@@ -73,26 +115,49 @@ class ControlModel(ABC):
         """The networks that the model consists of, by name; several models may hold the same one."""
         return {"unet": self.unet, "text_encoder": self.text.text_encoder}
 
+    def adds(self, parameter: str) -> bool:
+        """Whether a parameter of the UNet, by name, is one that the model adds to its base."""
+        return False
+
+    def control_state_dict(self) -> dict[str, torch.Tensor]:
+        """What the model adds to its base, under the names that its weight file has."""
+        return {name: value for name, value in self.unet.state_dict().items() if self.adds(name)}
+
+    def load_control_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Put in what :meth:`control_state_dict` gave; on the meta device the very tensors, else copies.
+
+        Raises:
+            KeyError: naming keys left over or missing. RuntimeError: a tensor has another shape.
+        """
+        expected = self.control_state_dict()
+        if unfit := sorted(set(expected) ^ set(state)):
+            raise KeyError(f"keys missing or left over: {', '.join(unfit[:5])}")
+        self.unet.load_state_dict(state, strict=False, assign=any(value.is_meta for value in expected.values()))
+
     @abstractmethod
-    def bind(self, request: SampleRequest) -> Denoiser:
-        """Encode the conditions once. Raises InputError for conditions that the model cannot hold or would ignore."""
+    def bind(self, request: SampleRequest) -> GuidedDenoiser:
+        """Encode the conditions once. Raises InputError for conditions that the model cannot hold or would ignore.
+
+        The denoiser has the model's options as they are now, and may be called from any thread: what belongs to a call
+        is handed to the layers with it, never written on them.
+        """
 
 
-def guided(prediction: torch.Tensor, scale: float) -> torch.Tensor:
-    """Classifier-free guidance on a doubled batch [uncond, cond] (2B, C, h, w) → (B, C, h, w), in float32."""
-    uncond, cond = prediction.float().chunk(2)
+def guided(uncond: torch.Tensor, cond: torch.Tensor, scale: float) -> torch.Tensor:
+    """Classifier-free guidance: two predictions (B, C, h, w) → one."""
     return uncond + scale * (cond - uncond)
 
 
-def repeat_prompt(prompt: str, times: int) -> Sequence[str]:
-    """The unconditional half reads one text for all samples."""
-    return [prompt] * times
-
-
 def check_conditioning(
-    models: Sequence[ControlModel], layouts: Sequence[Layout], styles: Sequence[Image.Image] | None
+    models: Sequence[ControlModel],
+    layouts: Sequence[Layout],
+    styles: Sequence[Image.Image] | None,
+    ignored: Collection[str] = (),
 ) -> None:
     """Refuse what no model of an aggregation would read, before any of them runs.
+
+    Args:
+        ignored: conditions that may be there on purpose.
 
     Raises:
         InputError: naming the condition that would be ignored, or the style image that is missing.
@@ -104,7 +169,8 @@ def check_conditioning(
     ]
     names = " + ".join(model.name for model in models)
     for condition, present in given:
-        if present and not any(condition in model.reads | model.ignores_on_purpose for model in models):
+        read = any(condition in model.reads | model.ignores_on_purpose for model in models)
+        if present and not read and condition not in ignored:
             raise InputError(f"{names} would ignore it", field=condition)
     if any("style" in model.reads for model in models):
         if styles is None:

@@ -18,27 +18,16 @@ import torch
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import nn
-from transformers import (
-    CLIPImageProcessor,
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPTokenizer,
-    CLIPVisionConfig,
-    CLIPVisionModelWithProjection,
-)
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from amdm.errors import InputError
 from amdm.models.control import ControlModel
-from amdm.models.gligen import GLIGEN
-from amdm.models.interactdiffusion import InteractDiffusion
-from amdm.models.ip_adapter import IPAdapter
-from amdm.models.migc import MIGC
+from amdm.models.registry import model_spec
 from amdm.models.shared_base import adopt_parameters
-from amdm.models.stable_diffusion import StableDiffusion
+from amdm.models.spec import PublicWeights
 from amdm.models.text import PhraseEncoder
 
 LATENT_CHANNELS, LATENT_SCALE, SCALING_FACTOR = 4, 8, 0.18215
-NAMES = ("stable_diffusion", "interactdiffusion", "gligen", "migc", "ip-adapter")
 
 UNET: dict[str, Any] = {
     "sample_size": 64,
@@ -71,16 +60,6 @@ TEXT: dict[str, Any] = {
     "eos_token_id": 49407,
     "pad_token_id": 49407,
 }
-IMAGE: dict[str, Any] = {
-    "hidden_size": 1280,
-    "intermediate_size": 5120,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 16,
-    "image_size": 224,
-    "patch_size": 14,
-    "projection_dim": 1024,
-    "hidden_act": "gelu",
-}
 SCHEDULE: dict[str, Any] = {
     "beta_start": 0.00085,
     "beta_end": 0.012,
@@ -93,20 +72,27 @@ SCHEDULE: dict[str, Any] = {
 
 
 def build_models(names: Sequence[str], share: bool = True) -> dict[str, ControlModel]:
-    """Models by name on the meta device; all hold one text tower and, to share, all but IP-Adapter one base.
+    """Models by name on the meta device; all hold one text tower and, to share, all on SD 1.4 one base.
 
     Raises:
-        InputError: for a name that is none of :data:`NAMES`.
+        InputError: for a name that is not registered, or whose model has no full size.
     """
-    if unknown := [name for name in names if name not in NAMES]:
-        raise InputError(f"there is no model {unknown[0]!r}; there are: {', '.join(NAMES)}", field="models")
+    weights = {name: public_weights(name) for name in dict.fromkeys(names)}
     with on_meta():
         text = PhraseEncoder(CLIPTextModel(CLIPTextConfig(**TEXT)).eval(), build_tokenizer())
-        models = {name: _build(name, text) for name in dict.fromkeys(names)}
-    on_one_base = [model for model in models.values() if model.name != IPAdapter.name]
+        models = {name: _build(name, text) for name in weights}
+    on_one_base = [model for name, model in models.items() if weights[name].shares_base]
     for model in on_one_base[1:] if share else ():
         adopt_parameters(on_one_base[0].unet, model.unet, base_names())
     return models
+
+
+def public_weights(name: str) -> PublicWeights:
+    """The files of a model of full size. Raises InputError for an unknown one, and for one that has none."""
+    weights = model_spec(name).weights
+    if weights is None:
+        raise InputError(f"{name} is of the profile mini alone", field="models")
+    return weights
 
 
 @lru_cache
@@ -117,26 +103,21 @@ def base_names() -> frozenset[str]:
 
 
 def build_vae() -> AutoencoderKL:
-    """RGB in [−1, 1] ↔ latents of an eighth of the size, on the meta device; multiply latents by 1/0.18215 first."""
+    """RGB in [−1, 1] ↔ latents of an eighth of the size, on the meta device; multiply latents by 1/0.18215 first.
+
+    It decodes a batch one at a time: a picture of 512×512 takes gigabytes meanwhile.
+    """
     with on_meta():
-        return AutoencoderKL(**VAE).eval().requires_grad_(False)
+        vae = AutoencoderKL(**VAE).eval().requires_grad_(False)
+    vae.enable_slicing()
+    return vae
 
 
 def _build(name: str, text: PhraseEncoder) -> ControlModel:
-    gated = name in ("interactdiffusion", "gligen")
-    unet = UNet2DConditionModel(**UNET, attention_type="gated" if gated else "default")
+    spec = model_spec(name)
+    unet = UNet2DConditionModel(**UNET, **spec.unet)
     unet.eval().requires_grad_(False)
-    scheduler = DDIMScheduler(**SCHEDULE)
-    if name == "ip-adapter":
-        image_encoder = CLIPVisionModelWithProjection(CLIPVisionConfig(**IMAGE)).eval().requires_grad_(False)
-        return IPAdapter(unet, text, scheduler, image_encoder, CLIPImageProcessor())
-    kinds: dict[str, Any] = {
-        "stable_diffusion": StableDiffusion,
-        "interactdiffusion": InteractDiffusion,
-        "gligen": GLIGEN,
-        "migc": MIGC,
-    }
-    return kinds[name](unet, text, scheduler)
+    return (spec.build or spec.kind)(unet, text, DDIMScheduler(**SCHEDULE))
 
 
 @contextmanager

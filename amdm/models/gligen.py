@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -11,7 +13,8 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 
 from amdm.errors import InputError
 from amdm.layout import Layout
-from amdm.models.control import ControlModel, Denoiser, SampleRequest, guided
+from amdm.models.control import ControlModel, GuidedDenoiser, SampleRequest
+from amdm.models.spec import ModelSpec, PublicWeights
 from amdm.models.text import PhraseEncoder
 
 
@@ -53,12 +56,13 @@ class GLIGEN(ControlModel):
                 raise InputError(what, field=f"layouts[{k}]")
         texts = list(dict.fromkeys(one.phrase for layout in layouts for one in layout.placed()))
         pooled = self.text.encode(texts)[1]
-        boxes = torch.zeros(len(layouts), self.slots, 4)
+        kind: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
+        boxes = torch.zeros(len(layouts), self.slots, 4, **kind)
         embeddings = torch.zeros(len(layouts), self.slots, pooled.shape[1], device=pooled.device, dtype=pooled.dtype)
-        masks = torch.zeros(len(layouts), self.slots)
+        masks = torch.zeros(len(layouts), self.slots, **kind)
         for k, layout in enumerate(layouts):
             count = len(layout.placed())
-            boxes[k, :count] = torch.tensor([one.box for one in layout.placed()])
+            boxes[k, :count] = torch.tensor([one.box for one in layout.placed()], **kind)
             embeddings[k, :count] = pooled[[texts.index(one.phrase) for one in layout.placed()]]
             masks[k, :count] = 1
         return {"boxes": boxes, "positive_embeddings": embeddings, "masks": masks}
@@ -71,31 +75,29 @@ class GLIGEN(ControlModel):
         conditions: dict[str, torch.Tensor],
         fuser_on: bool = True,
     ) -> torch.Tensor:
-        """The UNet's prediction, float32: x (B, C, h, w), t () or (B,), context (B, L, D)."""
+        """The UNet's prediction, float32: x (B, C, h, w), t () or (B,), context (B, L, D).
+
+        ``fuser_on=False`` leaves the grounding out, as scheduled sampling does in its later steps.
+        """
         dtype = self.unet.dtype
-        for fuser in self.fusers:
-            fuser.enabled = fuser_on
-        try:
-            kwargs = {"gligen": dict(conditions)}
-            found = self.unet(x.to(dtype), t, context.to(dtype), cross_attention_kwargs=kwargs, return_dict=False)[0]
-        finally:
-            for fuser in self.fusers:
-                fuser.enabled = True
+        kwargs = {"gligen": dict(conditions)} if fuser_on else None  # without grounding the UNet passes its fusers by
+        found = self.unet(x.to(dtype), t, context.to(dtype), cross_attention_kwargs=kwargs, return_dict=False)[0]
         return found.float()
 
-    def bind(self, request: SampleRequest) -> Denoiser:
+    def bind(self, request: SampleRequest) -> GuidedDenoiser:
         """Captions and grounding, encoded once; the unconditional half has boxes and phrases too, masked out."""
+        model = copy.copy(self)
         device, dtype = self.unet.device, self.unet.dtype
         doubled = {name: torch.cat([one, one]) for name, one in self.conditions(request.layouts).items()}
         doubled["masks"][: len(request.layouts)] = 0
         conditions = {name: one.to(device, dtype) for name, one in doubled.items()}
-        texts = [request.negative_prompt] * len(request.layouts) + [layout.caption for layout in request.layouts]
-        context = self.text.encode(texts)[0].to(device)
+        context = self.text.encode(request.captions())[0].to(device)
         last = int(self.fuser_beta * request.num_inference_steps)
 
-        def denoise(x: torch.Tensor, t: float, i: int) -> torch.Tensor:
-            timestep = torch.tensor(t, device=x.device)
-            prediction = self.predict(torch.cat([x, x]), timestep, context, conditions, fuser_on=i < last)
-            return guided(prediction, request.guidance_scale)
+        def predict(x: torch.Tensor, t: torch.Tensor, i: int) -> torch.Tensor:
+            return model.predict(x, t, context, conditions, fuser_on=i < last)
 
-        return denoise
+        return GuidedDenoiser(predict, request.guidance_scale)
+
+
+SPEC = ModelSpec(GLIGEN, PublicWeights("gligen-unet"), {"attention_type": "gated"})

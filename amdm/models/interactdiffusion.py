@@ -5,8 +5,10 @@ Formulas from the paper and the behaviour of the official code (hoi_model.py, te
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -16,8 +18,9 @@ from torch import nn
 
 from amdm.errors import InputError
 from amdm.layout import Layout
-from amdm.models.control import ControlModel, Denoiser, SampleRequest, guided
-from amdm.models.interaction_net import GatedGroundingAttention, InteractionNet
+from amdm.models.control import ControlModel, GuidedDenoiser, SampleRequest
+from amdm.models.interactdiffusion_net import GatedGroundingAttention, InteractionNet
+from amdm.models.spec import ModelSpec, PublicWeights
 from amdm.models.text import PhraseEncoder
 
 Encode = Callable[[Sequence[str]], tuple[torch.Tensor, torch.Tensor]]
@@ -91,7 +94,6 @@ class InteractDiffusion(ControlModel):
             raise InputError('the UNet has no fusers; build it with attention_type="gated"', field="unet")
         for block in blocks:
             _replace_fuser(block)
-        self._set_scale(fuser_scale)
 
     def conditions(self, layouts: Sequence[Layout], encode: Encode | None = None) -> InteractionConditions:
         """Grounding of the layouts' interactions; without any, each instance "and" itself.
@@ -124,13 +126,13 @@ class InteractDiffusion(ControlModel):
         def boxes(role: str) -> torch.Tensor:
             empty = (0.0, 0.0, 0.0, 0.0)
             places = [[getattr(one, role).box for one in row] + [empty] * (self.slots - len(row)) for row in rows]
-            return torch.tensor(places, device=padded.device)
+            return torch.tensor(places, device=padded.device, dtype=torch.float32)
 
         used = [[1.0] * len(row) + [0.0] * (self.slots - len(row)) for row in rows]
         return InteractionConditions(
             subject_boxes=boxes("subject"),
             object_boxes=boxes("object"),
-            masks=torch.tensor(used, device=padded.device),
+            masks=torch.tensor(used, device=padded.device, dtype=torch.float32),
             subject_embeddings=embeddings(lambda one: one.subject.phrase),
             object_embeddings=embeddings(lambda one: one.object.phrase),
             action_embeddings=embeddings(lambda one: one.action),
@@ -149,52 +151,53 @@ class InteractDiffusion(ControlModel):
         ``fuser_on=False`` leaves the grounding out, as scheduled sampling does in its later steps.
         """
         dtype = self.unet.dtype
-        latent = (x.shape[-2], x.shape[-1])
-        grounding = {"gligen": {**vars(conditions.to(x.device, dtype)), "latent": latent}} if fuser_on else None
+        # The UNet hands all of it to the position net, and what that returns to the fusers.
+        own = {"latent": (x.shape[-2], x.shape[-1]), "scale": self.fuser_scale, "box_bias": self.box_bias}
+        grounding = {"gligen": {**vars(conditions.to(x.device, dtype)), **own}} if fuser_on else None
         prediction: torch.Tensor = self.unet(
             x.to(dtype), t, context.to(dtype), cross_attention_kwargs=grounding, return_dict=False
         )[0]
         return prediction.float()
 
-    def bind(self, request: SampleRequest) -> Denoiser:
+    def bind(self, request: SampleRequest) -> GuidedDenoiser:
         """Captions, negative prompt and grounding, encoded once. Raises InputError as :meth:`conditions` does."""
-        count = len(request.layouts)
+        model = copy.copy(self)
         conditions = self.conditions(request.layouts).for_guidance().to(self.unet.device, self.unet.dtype)
-        texts = [request.negative_prompt] * count + [layout.caption for layout in request.layouts]
-        context = self.text.encode(texts)[0].to(self.unet.device)
+        context = self.text.encode(request.captions())[0].to(self.unet.device)
         last = int(self.fuser_beta * request.num_inference_steps)
 
-        def denoise(x: torch.Tensor, t: float, i: int) -> torch.Tensor:
-            timestep = torch.tensor(t, device=x.device)
-            prediction = self.predict(torch.cat([x, x]), timestep, context, conditions, fuser_on=i < last)
-            return guided(prediction, request.guidance_scale)
+        def predict(x: torch.Tensor, t: torch.Tensor, i: int) -> torch.Tensor:
+            return model.predict(x, t, context, conditions, fuser_on=i < last)
 
-        return denoise
+        return GuidedDenoiser(predict, request.guidance_scale)
 
     def control_modules(self) -> nn.ModuleList:
         """The position net and the fusers: what the model adds to its base."""
         fusers = [module for module in self.unet.modules() if isinstance(module, GatedGroundingAttention)]
         return nn.ModuleList([self.unet.position_net, *fusers])
 
-    def control_state_dict(self) -> dict[str, torch.Tensor]:
-        """What the model adds to its base: the position net and the fusers."""
-        return {name: value for name, value in self.unet.state_dict().items() if _is_control(name)}
-
-    def load_control_state_dict(self, state: dict[str, torch.Tensor]) -> None:
-        """Put back what :meth:`control_state_dict` gave. Raises KeyError naming keys left over or missing."""
-        expected = set(self.control_state_dict())
-        if unfit := sorted(expected ^ set(state)):
-            raise KeyError(f"keys missing or left over: {', '.join(unfit[:5])}")
-        self.unet.load_state_dict(state, strict=False)
-
-    def _set_scale(self, scale: float) -> None:
-        for module in self.unet.modules():
-            if isinstance(module, GatedGroundingAttention):
-                module.scale, module.box_bias = scale, self.box_bias
+    def adds(self, parameter: str) -> bool:
+        """The position net and the fusers."""
+        return parameter.startswith("position_net.") or ".fuser." in parameter
 
 
-def _is_control(name: str) -> bool:
-    return name.startswith("position_net.") or ".fuser." in name
+class InteractDiffusionV12(InteractDiffusion):
+    """The same network as its authors published it later (v1.2), trained on Stable Diffusion 1.5's UNet."""
+
+    name = "interactdiffusion-v1.2"
+
+
+SPEC = ModelSpec(
+    InteractDiffusion,
+    PublicWeights("interactdiffusion"),
+    {"attention_type": "gated"},
+    mini=attrgetter("interactdiffusion"),
+)
+SPEC_V12 = ModelSpec(
+    InteractDiffusionV12,
+    PublicWeights("interactdiffusion-v1.2", shares_base=False),  # on SD 1.5
+    {"attention_type": "gated"},
+)
 
 
 def _replace_fuser(block: Any) -> None:

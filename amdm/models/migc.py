@@ -5,7 +5,9 @@ Behaviour of the official code (migc/migc_pipeline.py, migc/migc_utils.py), batc
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -14,9 +16,10 @@ from torch.nn.functional import interpolate
 
 from amdm.errors import InputError
 from amdm.layout import Layout
-from amdm.models.control import ControlModel, Denoiser, SampleRequest, guided
+from amdm.models.control import ControlModel, GuidedDenoiser, SampleRequest
 from amdm.models.migc_attention import MIGCAttention
-from amdm.models.migc_processor import Branch, MIGCConditions, MIGCProcessor, MIGCState
+from amdm.models.migc_processor import CALL, Branch, MIGCConditions, MIGCProcessor, MIGCState
+from amdm.models.spec import ModelSpec, PublicWeights
 from amdm.models.text import PhraseEncoder
 from amdm.noise import permutation
 
@@ -63,7 +66,6 @@ class MIGC(ControlModel):
         self.slots, self.layers = slots, tuple(layers)
         self.migc_steps, self.naive_fuser_steps = migc_steps, naive_fuser_steps
         self.and_augmentation = and_augmentation
-        self.state = MIGCState()
         width = int(unet.config["cross_attention_dim"])
         blocks = {path: one for path, one in unet.named_modules() if getattr(one, "attn2", None) is not None}
         if absent := sorted(set(self.layers) - set(blocks)):
@@ -71,7 +73,7 @@ class MIGC(ControlModel):
         for path, block in blocks.items():
             channels = block.attn2.to_q.in_features
             module = MIGCAttention(channels, width, slots, heads) if path in self.layers else None
-            block.attn2.set_processor(MIGCProcessor(self.state, path, module))
+            block.attn2.set_processor(MIGCProcessor(MIGCState(), path, module))
 
     def conditions(
         self,
@@ -103,7 +105,7 @@ class MIGC(ControlModel):
         return MIGCConditions(
             contexts=hidden[index],
             pooled=pooled[index[:, 1:]],
-            boxes=torch.tensor(boxes, device=hidden.device),
+            boxes=torch.tensor(boxes, device=hidden.device, dtype=torch.float32),
             valid=torch.arange(most, device=hidden.device) < counts.unsqueeze(1),
             masks=instance_masks(boxes, size, latent_size).to(hidden.device),
         )
@@ -114,32 +116,32 @@ class MIGC(ControlModel):
         """What the UNet says with MIGC on, in float32, for B conditional rows: x (B, C, h, w), t () or (B,)."""
         return self._call(x, t, conditions.contexts[:, 0], MIGCState(conditions, Branch.MIGC, None, permutations))
 
-    def bind(self, request: SampleRequest) -> Denoiser:
+    def bind(self, request: SampleRequest) -> GuidedDenoiser:
         """Texts are encoded here, masks drawn when the first latents tell their size; raises InputError at once."""
         self._check(request.layouts)
-        count = len(request.layouts)
-        uncond = self.text.encode([request.negative_prompt] * count)[0].to(self.unet.device)
-        # Remembered by the encoder, which may be gone when the first step asks.
-        self.text.encode([text for layout in request.layouts for text in (layout.caption, *self._phrases(layout))])
+        self._check_processors()
+        model = copy.copy(self)
+        uncond = self.text.encode(request.negative_prompts)[0].to(self.unet.device)
+        encoded = self._encoded(request.layouts)  # now: the encoder may be gone when the first step asks
         size = (request.height, request.width)
-        bound: list[MIGCConditions] = []
+        bound: dict[tuple[int, int], MIGCConditions] = {}
 
-        def denoise(x: torch.Tensor, t: float, i: int) -> torch.Tensor:
-            if not bound:
-                bound.append(self.conditions(request.layouts, size, (x.shape[-2], x.shape[-1])).to(x.device))
-            conditions = bound[0]
+        def predict(x: torch.Tensor, t: torch.Tensor, i: int) -> torch.Tensor:
+            latent = (x.shape[-2], x.shape[-1])
+            if latent not in bound:
+                bound[latent] = model.conditions(request.layouts, size, latent, encoded).to(x.device)
+            conditions = bound[latent]
             permutations = {}
-            if i <= self.migc_steps:
+            if i <= model.migc_steps:
                 permutations = {
-                    layer: torch.stack([self.permutation(key, i, layer) for key in request.keys])
-                    for layer in self.layers
+                    layer: torch.stack([model.permutation(key, i, layer) for key in request.keys])
+                    for layer in model.layers
                 }
             context = torch.cat([uncond, conditions.contexts[:, 0]])
-            state = MIGCState(conditions, self.branch(i), uncond, permutations)
-            prediction = self._call(torch.cat([x, x]), torch.tensor(t, device=x.device), context, state)
-            return guided(prediction, request.guidance_scale)
+            state = MIGCState(conditions, model.branch(i), uncond, permutations)
+            return model._call(x, t, context, state)
 
-        return denoise
+        return GuidedDenoiser(predict, request.guidance_scale)
 
     def permutation(self, key: str, i: int, layer: str) -> torch.Tensor:
         """The order of the controller's slots for one sample, step and layer, (slots,)."""
@@ -152,23 +154,36 @@ class MIGC(ControlModel):
             return Branch.MIGC_AND_NAIVE if naive else Branch.MIGC
         return Branch.NAIVE if naive else Branch.VANILLA
 
-    def migc_state_dict(self) -> dict[str, torch.Tensor]:
-        """What the model adds to its base."""
-        return {name: value for name, value in self.unet.state_dict().items() if _is_migc(name)}
-
-    def load_migc_state_dict(self, state: dict[str, torch.Tensor]) -> None:
-        """Put back what :meth:`migc_state_dict` gave. Raises KeyError naming keys left over or missing."""
-        if unfit := sorted(set(self.migc_state_dict()) ^ set(state)):
-            raise KeyError(f"keys missing or left over: {', '.join(unfit[:5])}")
-        self.unet.load_state_dict(state, strict=False)
+    def adds(self, parameter: str) -> bool:
+        """MIGC's attentions in the processors."""
+        return ".processor.migc." in parameter
 
     def _call(self, x: torch.Tensor, t: torch.Tensor, context: torch.Tensor, state: MIGCState) -> torch.Tensor:
-        vars(self.state).update(vars(state))
         dtype = self.unet.dtype
+        token = CALL.set(state)
         try:
             return self.unet(x.to(dtype), t, context.to(dtype), return_dict=False)[0].float()
         finally:
-            vars(self.state).update(vars(MIGCState()))
+            CALL.reset(token)
+
+    def _encoded(self, layouts: Sequence[Layout]) -> Encode:
+        """What the phrase encoder makes of all texts of these layouts, without it."""
+        texts = list(dict.fromkeys(text for one in layouts for text in (one.caption, *self._phrases(one))))
+        hidden, pooled = self.text.encode(texts)
+        place = {text: k for k, text in enumerate(texts)}
+
+        def encode(wanted: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+            rows = [place[text] for text in wanted]
+            return hidden[rows], pooled[rows]
+
+        return encode
+
+    def _check_processors(self) -> None:
+        """MIGC is in the UNet's attention processors, which `set_attn_processor` and others of diffusers replace."""
+        for path, block in self.unet.named_modules():
+            if getattr(block, "attn2", None) is not None and not isinstance(block.attn2.processor, MIGCProcessor):
+                what = f"{self.name}'s attention processor at {path} was replaced; load the model again"
+                raise InputError(f"{what}, or put the processor back", field="unet")
 
     def _check(self, layouts: Sequence[Layout]) -> None:
         # The official code falls back to the caption alone; a model that ignores its conditions is not measured here.
@@ -193,7 +208,7 @@ def instance_masks(
     Drawn at pixel size with int() corners, background = 1 − union, then reduced bilinearly without antialiasing.
     """
     height, width = size
-    masks = torch.zeros(len(boxes), 1 + len(boxes[0]), height, width)
+    masks = torch.zeros(len(boxes), 1 + len(boxes[0]), height, width, dtype=torch.float32, device="cpu")
     for row, places in zip(masks, boxes, strict=True):
         for mask, (x1, y1, x2, y2) in zip(row[1:], places, strict=True):
             mask[int(height * y1) : int(height * y2), int(width * x1) : int(width * x2)] = 1
@@ -201,5 +216,4 @@ def instance_masks(
     return interpolate(masks, latent_size, mode="bilinear")
 
 
-def _is_migc(name: str) -> bool:
-    return ".processor.migc." in name
+SPEC = ModelSpec(MIGC, PublicWeights("sd14-unet", added="migc"), mini=attrgetter("migc"))

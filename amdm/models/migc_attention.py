@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from amdm.models.fourier import FREQUENCIES, fourier_embedding
+from amdm.models.geometry import FREQUENCIES, fourier_embedding
 
 NAIVE_INSTANCE_WEIGHT = 10.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -11,7 +12,7 @@ from diffusers.models.attention_processor import Attention
 from torch import nn
 from torch.nn.functional import interpolate
 
-from amdm.models.layer_grid import layer_grid
+from amdm.models.geometry import layer_grid
 from amdm.models.migc_attention import InstanceScales, LayerMasks, MIGCAttention, multi_head, naive_fusion
 
 
@@ -56,7 +57,7 @@ class MIGCConditions:
 
 @dataclass
 class MIGCState:
-    """What the processors of one UNet share; set before each call of the UNet.
+    """What the processors of a UNet read in one call of it.
 
     unconditional: (U, L, D), contexts of the rows before the B conditional ones; None where there are no such rows.
     permutations: for each MIGC layer (B, slots), int64.
@@ -68,11 +69,17 @@ class MIGCState:
     permutations: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
+CALL: ContextVar[MIGCState | None] = ContextVar("CALL", default=None)
+"""That of the UNet's call that is under way in this thread. Nothing of a call is kept on the layers, which threads and
+denoisers share."""
+
+
 class MIGCProcessor(nn.Module):
     """Cross attention of [unconditional; conditional] rows.
 
     Args:
-        state: shared with the model. layer: the layer's path in the UNet. migc: the layer's module, if it has one.
+        state: read where no call hands one over (:data:`CALL`). layer: the layer's path in the UNet.
+        migc: the layer's module, if it has one.
     """
 
     def __init__(self, state: MIGCState, layer: str, migc: MIGCAttention | None) -> None:
@@ -85,7 +92,8 @@ class MIGCProcessor(nn.Module):
         self, attn: Attention, hidden_states: torch.Tensor, encoder_hidden_states: torch.Tensor, **ignored: object
     ) -> torch.Tensor:
         """hidden_states (U+B, HW, C) → the same shape. The caption's context (U+B, L, D) is used in vanilla steps."""
-        state, conditions = self._state, self._state.conditions
+        state = CALL.get() or self._state
+        conditions = state.conditions
         has_migc = hasattr(self, "migc") and state.branch in (Branch.MIGC, Branch.MIGC_AND_NAIVE)
         naive = state.branch in (Branch.NAIVE, Branch.MIGC_AND_NAIVE)
         if conditions is None or not (has_migc or naive):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+from operator import attrgetter
+
 import torch
 
-from amdm.models.control import ControlModel, Denoiser, SampleRequest, guided
+from amdm.models.control import ControlModel, GuidedDenoiser, SampleRequest
+from amdm.models.spec import ModelSpec, PublicWeights
 
 
 class StableDiffusion(ControlModel):
@@ -19,13 +23,15 @@ class StableDiffusion(ControlModel):
         dtype = self.unet.dtype
         return self.unet(x.to(dtype), t, context.to(dtype), return_dict=False)[0].float()
 
-    def bind(self, request: SampleRequest) -> Denoiser:
+    def bind(self, request: SampleRequest) -> GuidedDenoiser:
         """Captions and negative prompt, encoded once."""
-        texts = [request.negative_prompt] * len(request.layouts) + [layout.caption for layout in request.layouts]
-        context = self.text.encode(texts)[0].to(self.unet.device)
+        model = copy.copy(self)
+        context = self.text.encode(request.captions())[0].to(self.unet.device)
 
-        def denoise(x: torch.Tensor, t: float, i: int) -> torch.Tensor:
-            timestep = torch.tensor(t, device=x.device)
-            return guided(self.predict(torch.cat([x, x]), timestep, context), request.guidance_scale)
+        def predict(x: torch.Tensor, t: torch.Tensor, i: int) -> torch.Tensor:
+            return model.predict(x, t, context)
 
-        return denoise
+        return GuidedDenoiser(predict, request.guidance_scale)
+
+
+SPEC = ModelSpec(StableDiffusion, PublicWeights("sd14-unet"), mini=attrgetter("base"))

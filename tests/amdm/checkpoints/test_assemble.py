@@ -14,16 +14,20 @@ from safetensors.torch import load_file, save_file
 
 from amdm.checkpoints.assemble import files_of_models
 from amdm.checkpoints.catalogue import CATALOGUE, file_named
-from amdm.checkpoints.converted import convert_all
-from amdm.checkpoints.interactdiffusion import ldm_name
+from amdm.checkpoints.convert import CONVERSIONS, convert_all, converted_place
+from amdm.checkpoints.keys.unet import ldm_name
 from amdm.errors import InputError
+from amdm.io.files import sha256
 from amdm.layout import Instance, Layout
-from amdm.loading import Loading, ModelSet, load_models
-from amdm.models import full_size
+from amdm.loading import load_models
+from amdm.model_set import Loading, ModelSet
+from amdm.models import full_size, ip_adapter
 from amdm.models.control import SampleRequest
 from amdm.pipeline import AMDMPipeline
+from amdm.profiles import weight_digests
+from tests.closeness import assert_same, to_double
 
-NAMES = ("interactdiffusion", "migc", "ip-adapter", "stable_diffusion", "gligen")
+NAMES = ("interactdiffusion", "migc", "ip-adapter", "stable_diffusion", "gligen", "interactdiffusion-v1.2")
 LAYOUT = Layout("a caption", (Instance("a red bowl", (0.1, 0.1, 0.5, 0.6)),))
 
 
@@ -35,7 +39,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(full_size, "UNET", {**full_size.UNET, **unet})
     monkeypatch.setattr(full_size, "TEXT", {**full_size.TEXT, **tower})
     monkeypatch.setattr(full_size, "VAE", {**full_size.VAE, "block_out_channels": (32,) * 4})
-    monkeypatch.setattr(full_size, "IMAGE", {**full_size.IMAGE, **tower, "patch_size": 112, "projection_dim": 24})
+    monkeypatch.setattr(ip_adapter, "IMAGE", {**ip_adapter.IMAGE, **tower, "patch_size": 112, "projection_dim": 24})
     full_size.base_names.cache_clear()
     yield
     full_size.base_names.cache_clear()
@@ -55,7 +59,7 @@ def folder(random: ModelSet, tmp_path: Path) -> Path:
     own_base = {n: ip.unet.state_dict()[n] for n in base}
     text = models["migc"].text.text_encoder.state_dict()
     vae = {_old(name): value for name, value in random.vaes[""].state_dict().items()}
-    migc = {_migc_key(name): value for name, value in models["migc"].migc_state_dict().items()}  # type: ignore[attr-defined]
+    migc = {_migc_key(name): value for name, value in models["migc"].control_state_dict().items()}  # type: ignore[attr-defined]
     gated = models["interactdiffusion"].unet.state_dict()
     interact = {ldm_name(name, full_size.UNET): value for name, value in gated.items()}
     put: dict[str, Callable[[Path], None]] = {
@@ -71,6 +75,7 @@ def folder(random: ModelSet, tmp_path: Path) -> Path:
         "ip-adapter": _tensors(ip.control_state_dict()),  # type: ignore[attr-defined]
         "ip-adapter-image-encoder": _tensors(ip.modules()["image_encoder"].state_dict()),
         "vae-ft-mse": _tensors(vae),
+        "interactdiffusion-v1.2": _tensors(models["interactdiffusion-v1.2"].unet.state_dict()),
     }
     for name, write in put.items():
         path = tmp_path / file_named(name).place
@@ -108,18 +113,23 @@ def predictions(models: ModelSet) -> dict[str, torch.Tensor]:
         return {name: model.bind(request)(x, 500, 0) for name, model in models.models.items()}
 
 
+@pytest.mark.numeric
 def test_what_is_loaded_says_what_was_saved_with_one_base_in_memory(random: ModelSet, folder: Path) -> None:
     loaded = load_models("paper", NAMES, Loading(folder))
-    ours, theirs = predictions(loaded), predictions(random)
+    exact, expected = to_double(loaded), to_double(random)
+    ours, theirs = predictions(exact), predictions(expected)
     for name in NAMES:
-        torch.testing.assert_close(ours[name], theirs[name], atol=1e-6, rtol=1e-6, msg=name)
+        published = random.models[name].unet.state_dict()
+        assert all(torch.equal(v, published[n]) for n, v in loaded.models[name].unet.state_dict().items())
+        assert_same(ours[name], theirs[name])
     latents = torch.randn(1, 4, 8, 8)
-    torch.testing.assert_close(loaded.decode(latents, "migc"), random.decode(latents, "migc"), atol=1e-5, rtol=1e-5)
+    assert_same(exact.decode(latents, "migc"), expected.decode(latents, "migc"))
 
     base = {id(p) for p in loaded.models["stable_diffusion"].unet.parameters()}
     for name in ("interactdiffusion", "migc", "gligen"):
         assert base <= {id(p) for p in loaded.models[name].unet.parameters()}
-    assert not base & {id(p) for p in loaded.models["ip-adapter"].unet.parameters()}
+    for name in ("ip-adapter", "interactdiffusion-v1.2"):  # on SD 1.5
+        assert not base & {id(p) for p in loaded.models[name].unet.parameters()}
     one = sum(p.numel() * 4 for p in loaded.models["stable_diffusion"].unet.parameters())
     assert loaded.saved_bytes == 3 * one
 
@@ -132,13 +142,58 @@ def test_each_model_needs_the_files_that_are_named_and_no_others(folder: Path, n
         if one.name not in needed and path.exists():
             path.unlink()
     load_models("paper", (name,), Loading(folder))
-    for one in needed - {"interactdiffusion", "migc"}:  # these are read from their conversions
+    for one in needed - set(CONVERSIONS):  # these are read from their conversions
         path = folder / file_named(one).place
         content = path.read_bytes()
         path.unlink()
         with pytest.raises(InputError, match="is absent"):
             load_models("paper", (name,), Loading(folder))
         path.write_bytes(content)
+
+
+def test_v12_draws_alone_and_aggregated_and_its_digests_are_recorded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = ["settings.all.num_inference_steps=3", "height=64", "width=64"]
+    for method in ("interactdiffusion-v1.2", "interactdiffusion-v1.2+migc"):
+        aggregated = [*changes, *(["aggregation.s=1"] if "+" in method else [])]
+        pipe = AMDMPipeline.from_pretrained("paper", method, overrides=aggregated, weights_dir=folder)
+        pipe.set_progress_bar_config(disable=True)
+        generator = torch.Generator().manual_seed(0)
+        images = pipe(layouts=LAYOUT, generator=generator, output_type="latent").images
+        assert images.shape == (1, 4, 8, 8) and torch.isfinite(images).all()
+    monkeypatch.setenv("AMDM_WEIGHTS_DIR", str(folder))
+    digests = weight_digests("paper")
+    name = "interactdiffusion-v1.2"
+    assert digests[converted_place(name)] == sha256(folder / converted_place(name))
+    assert str(file_named(name).place) in digests
+
+
+def test_v12_in_half_precision_from_the_published_half(folder: Path) -> None:
+    name, half = "interactdiffusion-v1.2", "interactdiffusion-v1.2-fp16"
+    path = folder / file_named(name).place
+    published = {key: value.half() for key, value in load_file(path).items()}
+    save_file(published, folder / file_named(half).place)
+    convert_all(folder, lambda line: None)
+    path.unlink()
+    (folder / converted_place(name)).unlink()
+    loaded = load_models("paper", (name,), Loading(folder, dtype=torch.float16)).models[name].unet.state_dict()
+    assert all(torch.equal(loaded[key], value) for key, value in published.items())
+    with pytest.raises(InputError, match=r"convert`, after `amdm weights fetch --profile interactdiffusion-v1\.2`"):
+        load_models("paper", (name,), Loading(folder))
+
+
+def test_a_full_size_batch_is_decoded_one_at_a_time(random: ModelSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    latents = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    vae, sizes = random.vaes[""], []
+    with torch.no_grad():
+        vae.disable_slicing()
+        together = random.decode(latents, "migc")
+        vae.enable_slicing()
+        inner = vae.decoder.forward
+        monkeypatch.setattr(vae.decoder, "forward", lambda x, *a: sizes.append(len(x)) or inner(x, *a))
+        torch.testing.assert_close(random.decode(latents, "migc"), together, atol=1e-5, rtol=1e-5)
+    assert sizes == [1, 1, 1] and full_size.build_vae().use_slicing
 
 
 def test_a_base_that_differs_in_one_tensor_is_shared_but_for_it(folder: Path) -> None:
@@ -157,6 +212,7 @@ def test_half_precision(folder: Path) -> None:
     assert predictions(loaded)["migc"].dtype == torch.float32
 
 
+@pytest.mark.numeric
 def test_a_saved_pipeline_of_full_size_classes_loads_again(folder: Path, tmp_path: Path) -> None:
     changes = ["settings.all.num_inference_steps=3", "height=64", "width=64", "aggregation.s=1"]
     made = AMDMPipeline.from_pretrained("paper", "interactdiffusion+migc", overrides=changes, weights_dir=folder)
@@ -165,10 +221,10 @@ def test_a_saved_pipeline_of_full_size_classes_loads_again(folder: Path, tmp_pat
     again = AMDMPipeline.from_pretrained(tmp_path / "saved")
     again.set_progress_bar_config(disable=True)
     ours, theirs = (
-        one(layouts=LAYOUT, generator=torch.Generator().manual_seed(0), output_type="latent").images
+        one.to(torch.float64)(layouts=LAYOUT, generator=torch.Generator().manual_seed(0), output_type="latent").images
         for one in (made, again)
     )
-    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+    assert_same(ours, theirs)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
@@ -19,8 +20,8 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from amdm.checkpoints import convert
 from amdm.checkpoints.convert import convert_diffusers_folder, convert_interactdiffusion, convert_migc_file
-from amdm.checkpoints.interactdiffusion import ldm_name
-from amdm.checkpoints.ldm import vae_name
+from amdm.checkpoints.keys.unet import ldm_name
+from amdm.checkpoints.keys.vae_text import vae_name
 from amdm.errors import InputError
 from amdm.models.interactdiffusion import InteractDiffusion
 from amdm.models.migc_attention import MIGCAttention
@@ -113,10 +114,6 @@ def _reshape(entries: dict[str, Any]) -> None:
     entries["text_encoder"]["transformer.text_model.final_layer_norm.bias"] = torch.zeros(3)
 
 
-def _new_entry(entries: dict[str, Any]) -> None:
-    entries["model_ema"] = {}
-
-
 def _no_model(entries: dict[str, Any]) -> None:
     del entries["model"]
 
@@ -131,7 +128,6 @@ def _integers(entries: dict[str, Any]) -> None:
         (_drop, r"missing: out\.0\.bias"),
         (_add, "left over: stranger"),
         (_reshape, r"of another shape: transformer\.text_model\.final_layer_norm\.bias \(3,\) instead of \(16,\)"),
-        (_new_entry, "entries that no published checkpoint has: 'model_ema'"),
         (_no_model, "model: is absent"),
         (_integers, r"conv_norm_out\.bias: does not hold floating-point"),
     ],
@@ -188,9 +184,46 @@ def test_migc(tmp_path: Path) -> None:
     written = convert_migc_file(tmp_path / "MIGC.ckpt", tmp_path / "migc", expected)
     assert written == [tmp_path / "migc" / "migc.safetensors"]
     _require_equal(load_file(written[0]), expected)
-    torch.save(saved | {"other": 1}, tmp_path / "MIGC.ckpt")
-    with pytest.raises(InputError, match="'other'"):
-        convert_migc_file(tmp_path / "MIGC.ckpt", tmp_path / "migc", expected)
+    told: list[str] = []
+    torch.save(saved | {"other": 1, 7: {}}, tmp_path / "MIGC.ckpt")
+    written = convert_migc_file(tmp_path / "MIGC.ckpt", tmp_path / "migc", expected, told.append)
+    _require_equal(load_file(written[0]), expected)
+    assert told == [f"{tmp_path / 'MIGC.ckpt'}: left aside, not needed: 'other', 7"]
+
+
+def test_a_checkpoint_of_lightning_with_callbacks_and_numpy_numbers(tmp_path: Path) -> None:
+    module = MIGCAttention(16, 8).state_dict()
+    key = "model.diffusion_model.middle_block.1.1.transformer_blocks.0.attn2.migc"
+    package = ModuleType("pytorch_lightning.callbacks.model_checkpoint")
+    kind = type("ModelCheckpoint", (), {"__module__": package.__name__})
+    hparams = type("AttributeDict", (dict,), {"__module__": package.__name__})
+    package.ModelCheckpoint, package.AttributeDict = kind, hparams  # type: ignore[attr-defined]
+    best = {"best_model_score": np.float64(0.5), "scores": np.arange(3), "kind": kind()}
+    saved = {
+        "state_dict": {f"{key}.{name}": value for name, value in module.items()},
+        "callbacks": {kind: best, "EarlyStopping{'monitor': 'loss'}": {"wait": np.int64(3), "on": np.bool_(True)}},
+        "hyper_parameters": hparams(rate=np.float32(1e-4)),
+        "loops": None,
+    }
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("pytorch_lightning", "pytorch_lightning.callbacks"):
+            patched.setitem(sys.modules, name, ModuleType(name))
+        patched.setitem(sys.modules, package.__name__, package)
+        torch.save(saved, tmp_path / "MIGC.ckpt")
+    expected = {f"{MIDDLE}.{name}": value for name, value in module.items()}
+    written = convert_migc_file(tmp_path / "MIGC.ckpt", tmp_path / "migc", expected, pytest.fail)
+    _require_equal(load_file(written[0]), expected)
+    assert package.__name__ not in sys.modules
+
+
+def test_interactdiffusion_with_an_entry_of_another_program(
+    tmp_path: Path, networks: dict[str, State], entries: dict[str, Any]
+) -> None:
+    told: list[str] = []
+    torch.save(entries | {"model_ema": {}}, tmp_path / "id.pth")
+    written = convert_interactdiffusion(tmp_path / "id.pth", tmp_path / "id", networks, UNET, told.append)
+    _require_equal(load_file(written[0]), networks["unet"])
+    assert len(told) == 1 and told[0].endswith("left aside, not needed: 'model_ema'")
 
 
 def test_diffusers_folder(tmp_path: Path, networks: dict[str, State]) -> None:

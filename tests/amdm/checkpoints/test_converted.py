@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import save_file
 
 from amdm.checkpoints.catalogue import file_named
-from amdm.checkpoints.converted import convert_all, converted_place, require_converted
-from amdm.checkpoints.store import LOCK
+from amdm.checkpoints.convert import convert_all, converted_place, require_converted
+from amdm.checkpoints.weights_folder import LOCK
 from amdm.errors import InputError
-from amdm.files import sha256
+from amdm.io.files import sha256
 
 
 @pytest.fixture
@@ -20,14 +20,13 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of what was converted; the conversion itself, of full-size files, is replaced by one tensor."""
     done: list[str] = []
 
-    def convert(name: str, source: Path, target: Path, folder: Path) -> None:
+    def convert(name: str, source: Path, target: Path) -> None:
         done.append(name)
         target.mkdir(parents=True, exist_ok=True)
-        save_file(
-            {"a": torch.zeros(1), "b": torch.ones(1)}, folder / converted_place(name), {"source_sha256": sha256(source)}
-        )
+        path = target / Path(converted_place(name)).name
+        save_file({"a": torch.zeros(1), "b": torch.ones(1)}, path, {"source_sha256": sha256(source)})
 
-    monkeypatch.setattr("amdm.checkpoints.converted._convert", convert)
+    monkeypatch.setattr("amdm.checkpoints.convert._convert", convert)
     return done
 
 

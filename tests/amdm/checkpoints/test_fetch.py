@@ -21,7 +21,7 @@ from urllib3.response import HTTPResponse
 
 from amdm.checkpoints.catalogue import file_named, files_of
 from amdm.checkpoints.fetch import FetchError, fetch
-from amdm.checkpoints.store import read_lock
+from amdm.checkpoints.weights_folder import read_lock
 from amdm.errors import InputError
 
 COMMIT = "c" * 40
@@ -87,7 +87,7 @@ def hub() -> Iterator[type[Hub]]:
 def amdm(hub: Any, folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """A command of its own: huggingface_hub reads its environment when it is imported."""
     own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "hf"), "HF_HUB_DISABLE_TELEMETRY": "1", "NO_PROXY": "*"}
-    command = [sys.executable, "-m", "amdm.cli", "weights", *arguments, "--weights-dir", str(folder / "w")]
+    command = [sys.executable, "-m", "amdm", "weights", *arguments, "--weights-dir", str(folder / "w")]
     return subprocess.run(command, env={**os.environ, **own, **more}, capture_output=True, text=True, timeout=120)
 
 
@@ -227,6 +227,23 @@ def test_drive_gives_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     one = file_named("migc")
     fetch([one], tmp_path, lambda line: None)
     assert (tmp_path / one.place).read_bytes() == b"weights" and read_lock(tmp_path)[str(one.place)].size == 7
+
+
+def test_where_drive_refuses_an_earlier_upload_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, asked, told = file_named("migc"), list[str](), list[str]()
+    assert one.older_drive_id == "1v5ik-94qlfKuCx-Cv1EfEkxNBygtsz0T"
+
+    def download(id: str, output: str, resume: bool) -> str | None:
+        asked.append(id)
+        if id == one.drive_id:
+            raise OSError("too many users")
+        Path(output).write_bytes(b"weights")
+        return output
+
+    monkeypatch.setattr("gdown.download", download)
+    fetch([one], tmp_path, told.append)
+    assert asked == [one.drive_id, one.older_drive_id] and (tmp_path / one.place).read_bytes() == b"weights"
+    assert f"too many users; an earlier upload is tried: Google Drive {one.older_drive_id}" in told[1]
 
 
 def answer_as_drive(monkeypatch: pytest.MonkeyPatch, body: bytes, headers: dict[str, str]) -> None:

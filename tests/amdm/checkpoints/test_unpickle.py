@@ -82,6 +82,27 @@ def test_what_bears_a_replaceable_name_does_nothing(tmp_path: Path, name: bytes,
         read_checkpoint(tmp_path / "bad.pth")
 
 
+@pytest.mark.parametrize("core", [b"numpy.core", b"numpy._core"], ids=["numpy 1", "numpy 2"])
+def test_numpy_numbers_do_not_stop_the_reading(tmp_path: Path, core: bytes) -> None:
+    state = b"(K\x03X\x01\x00\x00\x00<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00t"
+    dtype = b"cnumpy\ndtype\nX\x02\x00\x00\x00f8\x89\x88\x87R" + state + b"b"
+    value = b"c_codecs\nencode\nX\x01\x00\x00\x00aX\x06\x00\x00\x00latin1\x86R"
+    scalar = b"c" + core + b".multiarray\nscalar\n" + dtype + value + b"\x86R"
+    _write(tmp_path / "a.pth", b"\x80\x02}X\x01\x00\x00\x00a" + scalar + b"s.")
+    assert type(read_checkpoint(tmp_path / "a.pth", stand_ins=True)["a"]) is StandIn
+    with pytest.raises(InputError, match="refused"):
+        read_checkpoint(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize(
+    "name", [b"numpy\nload", b"numpy.core.multiarray\nfromfile", b"numpy.lib.npyio\nload", b"lightningx.a\nB"]
+)
+def test_other_names_near_them_are_refused(tmp_path: Path, name: bytes) -> None:
+    _write(tmp_path / "bad.pth", b"\x80\x02}X\x01\x00\x00\x00ac" + name + b"\n)Rs.")
+    with pytest.raises(InputError, match="refused"):
+        read_checkpoint(tmp_path / "bad.pth", stand_ins=True)
+
+
 @pytest.mark.parametrize("depth", [3, 40, 100])
 def test_tuples_that_hold_each_other_are_not_unfolded(tmp_path: Path, depth: int) -> None:
     chain = b")q\x00" + b"".join(b"h%ch%c\x86q%c" % (k, k, k + 1) for k in range(depth))
@@ -196,7 +217,7 @@ def test_state_dicts_hold_plain_tensors(tmp_path: Path) -> None:
     hidden.__dict__.update(keys=StandIn, items=StandIn)
     assert list(tensors_of({"model": hidden}, file=file, field="model")) == ["a"]
     for value in ("text", TENSOR.to_sparse(), TENSOR.to("meta"), {"b": TENSOR}):
-        with pytest.raises(InputError, match="model: 'a' is no plain tensor"):
+        with pytest.raises(InputError, match="model: 'a' is not a plain tensor"):
             tensors_of({"model": {"a": value}}, file=file, field="model")
     with pytest.raises(InputError, match="ema: is absent"):
         tensors_of({"model": {}}, file=file, field="ema")

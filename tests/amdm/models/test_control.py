@@ -24,10 +24,13 @@ STYLE = Image.new("RGB", (8, 8))
 
 
 def check(
-    kinds: tuple[type[ControlModel], ...], *layouts: Layout, styles: tuple[Image.Image, ...] | None = None
+    kinds: tuple[type[ControlModel], ...],
+    *layouts: Layout,
+    styles: tuple[Image.Image, ...] | None = None,
+    ignored: tuple[str, ...] = (),
 ) -> None:
     models = [SimpleNamespace(name=k.name, reads=k.reads, ignores_on_purpose=k.ignores_on_purpose) for k in kinds]
-    check_conditioning(models, layouts, styles)  # type: ignore[arg-type]
+    check_conditioning(models, layouts, styles, ignored)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -66,6 +69,13 @@ def test_ip_adapter_alone_does_not_place(layout: Layout) -> None:
     check((IPAdapter,), CAPTION, styles=(STYLE,))
     with pytest.raises(InputError, match="would ignore it"):
         check((IPAdapter,), layout, styles=(STYLE,))
+
+
+def test_what_a_method_ignores_on_purpose_is_accepted_and_nothing_else() -> None:
+    check((MIGC,), RELATED, ignored=("interactions",))
+    check((IPAdapter,), RELATED, PLACED, styles=(STYLE, STYLE), ignored=("instances", "interactions"))
+    with pytest.raises(InputError, match=r"^style: migc would ignore it$"):
+        check((MIGC,), RELATED, styles=(STYLE,), ignored=("interactions",))
 
 
 def test_style_images_have_a_reader_and_one_for_each_layout() -> None:

@@ -12,8 +12,8 @@ from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWi
 
 from amdm.errors import InputError
 from amdm.layout import Instance, Layout
-from amdm.mini import build as mini
-from amdm.mini.build import MIGC_HEADS, MIGC_LAYERS, build_scheduler, build_text_encoder, build_tokenizer
+from amdm.mini import sizes as mini
+from amdm.mini.sizes import MIGC_HEADS, MIGC_LAYERS, build_scheduler, build_text_encoder, build_tokenizer
 from amdm.models.control import ControlModel, SampleRequest
 from amdm.models.gligen import GLIGEN
 from amdm.models.interactdiffusion import InteractDiffusion
@@ -22,7 +22,10 @@ from amdm.models.migc import MIGC
 from amdm.models.stable_diffusion import StableDiffusion
 from amdm.models.text import PhraseEncoder
 from amdm.noise import initial_noise
-from amdm.sampler import Branch, sample
+from amdm.sampler import BoundModel, aggregate_sample
+from tests.closeness import assert_same, to_double
+
+pytestmark = pytest.mark.numeric
 
 STEPS = 4
 UNET = {**mini.UNET, "block_out_channels": (32, 32, 32)}
@@ -78,9 +81,9 @@ def request(model: ControlModel, rows: slice = slice(None)) -> SampleRequest:
 
 
 def sampled(model: ControlModel, rows: slice = slice(None)) -> torch.Tensor:
-    noise = initial_noise(KEYS[rows], model.name, (8, 16, 16))
-    branch = Branch(model.name, model.bind(request(model, rows)), build_scheduler(), noise)
-    return sample([branch], STEPS).latents[model.name]
+    noise = initial_noise(KEYS[rows], model.name, (8, 16, 16)).to(model.unet.dtype)
+    bound = BoundModel(model.name, model.bind(request(model, rows)), build_scheduler(), noise)
+    return aggregate_sample([bound], STEPS).latents[model.name]
 
 
 def evaluated(model: ControlModel, i: int = 0) -> torch.Tensor:
@@ -90,11 +93,27 @@ def evaluated(model: ControlModel, i: int = 0) -> torch.Tensor:
 
 @every
 def test_a_sample_of_a_run_does_not_depend_on_its_batch(name: str) -> None:
-    model = build(name)
+    model = to_double(build(name))
     together = sampled(model)
     for k in range(len(LAYOUTS)):
-        torch.testing.assert_close(together[k : k + 1], sampled(model, slice(k, k + 1)), atol=1e-4, rtol=0)
+        assert_same(together[k : k + 1], sampled(model, slice(k, k + 1)))
     assert (together[0] - together[1]).abs().max() > 0.01
+
+
+@every
+def test_both_halves_of_guidance_can_be_had_apart(name: str) -> None:
+    model, x = build(name), initial_noise(KEYS, "x", (8, 16, 16))
+    asked = request(model)
+    others = replace(asked, layouts=tuple(replace(one, caption="a photo of a blue ring ") for one in LAYOUTS))
+    with torch.no_grad():
+        denoise = model.bind(asked)
+        uncond, cond = denoise.halves(x, 500, 0)
+        assert torch.equal(denoise(x, 500, 0), uncond + asked.guidance_scale * (cond - uncond))
+        same, other = model.bind(others).halves(x, 500, 0)
+        alone, _ = model.bind(replace(asked, guidance_scale=1.0)).halves(x, 500, 0)
+    assert torch.equal(alone, uncond)  # no scale in it
+    assert torch.equal(same, uncond) and not torch.equal(other, cond)  # the caption is in the second half alone
+    assert uncond.shape == x.shape and uncond.dtype == cond.dtype == torch.float32
 
 
 @every
@@ -114,15 +133,15 @@ def test_in_half_precision_predictions_are_float32_and_near(name: str, halved: s
 
 @every
 def test_controls_work_on_another_base(name: str) -> None:
-    first, second = build(name), build(name, base_seed=1)
+    first, second = to_double(build(name)), to_double(build(name, base_seed=1))
     assert (evaluated(first) - evaluated(second)).abs().max() > 0.01
-    base = StableDiffusion(UNet2DConditionModel(**UNET).eval(), second.text, build_scheduler())
+    base = StableDiffusion(UNet2DConditionModel(**UNET).eval().double(), second.text, build_scheduler())
     own = second.unet.state_dict()
     base.unet.load_state_dict({key: own[key] for key in base.unet.state_dict()})
     last = STEPS - 1  # controls are off here: MIGC's steps and the fusers' share are over
     if isinstance(second, IPAdapter):
         second.scale = 0.0
-    torch.testing.assert_close(evaluated(second, last), evaluated(base, last), atol=1e-5, rtol=0)
+    assert_same(evaluated(second, last), evaluated(base, last))
 
 
 @pytest.mark.parametrize("styles", [None, STYLES[:2]])

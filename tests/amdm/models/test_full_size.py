@@ -6,12 +6,15 @@ import open_clip
 import pytest
 import torch
 
+from amdm.checkpoints.catalogue import file_named
 from amdm.errors import InputError
-from amdm.loading import Loading, load_models
+from amdm.loading import load_models
+from amdm.model_set import Loading
 from amdm.models import full_size
-from amdm.models.full_size import NAMES, build_models, build_tokenizer, build_vae, fill_randomly
+from amdm.models.full_size import build_models, build_tokenizer, build_vae, fill_randomly
 from amdm.models.interactdiffusion import InteractDiffusion
 from amdm.models.migc import MIGC
+from amdm.models.registry import MODELS
 
 
 def parameters(module: torch.nn.Module) -> int:
@@ -19,7 +22,7 @@ def parameters(module: torch.nn.Module) -> int:
 
 
 def test_sizes_are_those_of_the_published_models() -> None:
-    models = build_models(NAMES)
+    models = build_models(list(MODELS))
     assert all(parameter.is_meta for model in models.values() for parameter in model.unet.parameters())
     base = parameters(models["stable_diffusion"].unet)
     assert base == 859_520_964  # SD 1.x
@@ -27,14 +30,23 @@ def test_sizes_are_those_of_the_published_models() -> None:
     assert parameters(models["stable_diffusion"].text.text_encoder) == 123_060_480  # CLIP ViT-L/14
     assert parameters(models["ip-adapter"].modules()["image_encoder"]) == 632_076_800  # CLIP ViT-H/14
     assert parameters(build_vae()) == 83_653_863
+    tensors = {name: 4 * parameters(model.unet) for name, model in models.items()}
+    assert (
+        file_named("interactdiffusion").converted == tensors["interactdiffusion"] == tensors["interactdiffusion-v1.2"]
+    )
+    assert file_named("gligen-unet").about == tensors["gligen"]
+    assert file_named("migc").about == 4 * sum(value.numel() for value in models["migc"].control_state_dict().values())
+    for name, network in (("sd14-vae", build_vae()), ("sd14-text-encoder", models["migc"].text.text_encoder)):
+        assert file_named(name).about == 4 * parameters(network)
 
 
 def test_one_base_and_what_each_adds_is_its_own() -> None:
-    models = build_models(NAMES)
+    models = build_models(list(MODELS))
     base = {id(p) for p in models["stable_diffusion"].unet.parameters()}
     for name in ("interactdiffusion", "gligen", "migc"):
         assert base <= {id(p) for p in models[name].unet.parameters()}, name
-    assert not base & {id(p) for p in models["ip-adapter"].unet.parameters()}
+    for name in ("ip-adapter", "interactdiffusion-v1.2"):  # on SD 1.5
+        assert not base & {id(p) for p in models[name].unet.parameters()}
     ours, theirs = ({id(p) for p in models[name].unet.parameters()} - base for name in ("interactdiffusion", "gligen"))
     assert not ours & theirs
     assert len({id(model.text.text_encoder) for model in models.values()}) == 1
@@ -77,5 +89,5 @@ def test_random_numbers_fill_shared_parameters_once(monkeypatch: pytest.MonkeyPa
 
 
 def test_unknown_models_are_refused() -> None:
-    with pytest.raises(InputError, match="there is no model 'sdxl'"):
+    with pytest.raises(InputError, match="unknown model 'sdxl'; there are: stable_diffusion, "):
         build_models(["sdxl"])

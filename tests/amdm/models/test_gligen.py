@@ -11,10 +11,13 @@ from diffusers import UNet2DConditionModel
 
 from amdm.errors import InputError
 from amdm.layout import Instance, Layout
-from amdm.mini.build import UNET, build_scheduler, build_text_encoder, build_tokenizer
+from amdm.mini.sizes import UNET, build_scheduler, build_text_encoder, build_tokenizer
 from amdm.models.control import SampleRequest
 from amdm.models.gligen import GLIGEN
 from amdm.models.text import PhraseEncoder
+from tests.closeness import assert_same, to_double
+
+pytestmark = pytest.mark.numeric
 
 RING, CROSS = Instance("a red ring", (0.0, 0.25, 0.5, 0.75)), Instance("a blue cross", (0.5, 0.5, 1.0, 1.0))
 ONE, TWO = Layout("one", (CROSS,)), Layout("two", (RING, CROSS))
@@ -29,7 +32,7 @@ def make() -> Callable[..., GLIGEN]:
         for name, parameter in unet.named_parameters():
             if name.endswith(("alpha_attn", "alpha_dense")):
                 torch.nn.init.constant_(parameter, 0.7)
-        return GLIGEN(unet, text, build_scheduler(), **options)
+        return to_double(GLIGEN(unet, text, build_scheduler(), **options))
 
     return build
 
@@ -45,10 +48,11 @@ def request(*layouts: Layout) -> SampleRequest:
 @torch.no_grad()
 def test_prediction_equals_the_grounding_of_diffusers(make: Callable[..., GLIGEN]) -> None:
     """What StableDiffusionGLIGENPipeline gives its UNet: 30 slots, masks of the unconditional half 0."""
-    model, x = make(), latents(1)
+    model, x = make(), latents(1).double()
     hidden, pooled = model.text.encode(["bad", "two", "a red ring", "a blue cross"])
-    boxes, embeddings, masks = torch.zeros(30, 4), torch.zeros(30, pooled.shape[1]), torch.zeros(30)
+    boxes, embeddings, masks = (torch.zeros(30, n, dtype=x.dtype) for n in (4, pooled.shape[1], 1))
     boxes[:2], embeddings[:2], masks[:2] = torch.tensor([RING.box, CROSS.box]), pooled[2:], 1
+    masks = masks.squeeze(1)
     gligen = {
         "boxes": boxes.expand(2, -1, -1),
         "positive_embeddings": embeddings.expand(2, -1, -1),
@@ -57,7 +61,7 @@ def test_prediction_equals_the_grounding_of_diffusers(make: Callable[..., GLIGEN
     kwargs = {"gligen": gligen}
     uncond, cond = model.unet(torch.cat([x, x]), 500, hidden[:2], cross_attention_kwargs=kwargs).sample.chunk(2)
     found = model.bind(request(TWO))(x, 500, 0)
-    torch.testing.assert_close(found, uncond + 3.0 * (cond - uncond), atol=1e-5, rtol=1e-5)
+    assert_same(found.double(), uncond + 3.0 * (cond - uncond))
 
 
 @torch.no_grad()
@@ -65,9 +69,7 @@ def test_a_sample_does_not_depend_on_its_batch(make: Callable[..., GLIGEN]) -> N
     model = make()
     together = model.bind(request(ONE, TWO))(latents(2), 500, 0)
     for k, layout in enumerate((ONE, TWO)):
-        torch.testing.assert_close(
-            together[k : k + 1], model.bind(request(layout))(latents(1), 500, 0), atol=1e-5, rtol=0
-        )
+        assert_same(together[k : k + 1], model.bind(request(layout))(latents(1), 500, 0))
     assert (together[0] - together[1]).abs().max() > 1e-3
 
 

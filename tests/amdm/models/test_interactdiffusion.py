@@ -14,12 +14,15 @@ from diffusers.models.attention_processor import AttnProcessor2_0
 
 from amdm.errors import InputError
 from amdm.layout import Instance, Layout
-from amdm.mini.build import SLOTS, UNET, build_scheduler, build_text_encoder, build_tokenizer
-from amdm.models import interaction_net
+from amdm.mini.sizes import SLOTS, UNET, build_scheduler, build_text_encoder, build_tokenizer
+from amdm.models import interactdiffusion_net
 from amdm.models.control import SampleRequest
 from amdm.models.interactdiffusion import InteractDiffusion
-from amdm.models.interaction_net import cell_coverage
+from amdm.models.interactdiffusion_net import cell_coverage
 from amdm.models.text import PhraseEncoder
+from tests.closeness import assert_same, to_double
+
+pytestmark = pytest.mark.numeric
 
 LEFT = Instance("a circle", (0.0, 0.25, 0.5, 0.75))
 RIGHT = Instance("a square", (0.5, 0.5, 1.0, 1.0))
@@ -28,7 +31,7 @@ PAIR, SINGLE = Layout("two things", (LEFT, RIGHT)), Layout("one thing", (RIGHT,)
 
 @pytest.fixture(scope="module")
 def make() -> Callable[..., InteractDiffusion]:
-    """Models that differ only in their options: same random weights, gates open."""
+    """Models in float64 that differ only in their options: same random weights, gates open."""
     torch.manual_seed(0)
     text = PhraseEncoder(build_text_encoder().eval(), build_tokenizer())
     weights: dict[str, torch.Tensor] = {}
@@ -42,7 +45,7 @@ def make() -> Callable[..., InteractDiffusion]:
             if name.endswith(("alpha_attn", "alpha_dense")):
                 torch.nn.init.constant_(parameter, 1.0)
         model.unet.eval()
-        return model
+        return to_double(model)
 
     return build
 
@@ -62,7 +65,7 @@ def test_a_sample_does_not_depend_on_its_batch(make: Callable[..., InteractDiffu
     together = model.bind(_request(PAIR, SINGLE))(x, 500, 0)
     for k, layout in enumerate((PAIR, SINGLE)):
         alone = model.bind(_request(layout))(x[k : k + 1], 500, 0)
-        torch.testing.assert_close(together[k : k + 1], alone, atol=1e-5, rtol=0)
+        assert_same(together[k : k + 1], alone)
 
 
 @torch.no_grad()
@@ -81,7 +84,7 @@ def test_without_grounding_boxes_and_phrases_are_nothing(make: Callable[..., Int
     dropped = model.conditions([PAIR, SINGLE]).without(torch.tensor([True, False]))
     other = model.conditions([SINGLE, SINGLE]).without(torch.tensor([True, False]))
     first, second = (model.predict(x, t, context, one) for one in (dropped, other))
-    torch.testing.assert_close(first, second, atol=1e-6, rtol=0)
+    assert_same(first, second)
 
 
 @torch.no_grad()
@@ -91,7 +94,7 @@ def test_scheduled_sampling_switches_the_fusers_off(make: Callable[..., Interact
     denoise, off, on = model.bind(_request(PAIR)), make(fuser_scale=0.0), make()
     bare, full = off.bind(_request(PAIR))(x, 500, 0), on.bind(_request(PAIR))(x, 500, 0)
     for step in (0, 2, 3, 9, 0):  # the last one: a denoiser can start again
-        torch.testing.assert_close(denoise(x, 500, step), full if step < 3 else bare, atol=1e-6, rtol=0)
+        assert_same(denoise(x, 500, step), full if step < 3 else bare)
 
 
 @torch.no_grad()
@@ -112,7 +115,7 @@ def test_sampling_leaves_the_model_as_it_was(make: Callable[..., InteractDiffusi
     context, conditions = torch.zeros(1, 32, model.text.dim), model.conditions([PAIR])
     before = model.predict(x, torch.tensor(500), context, conditions)
     model.bind(_request(PAIR))(x, 500, 9)
-    torch.testing.assert_close(model.predict(x, torch.tensor(500), context, conditions), before)
+    assert_same(model.predict(x, torch.tensor(500), context, conditions), before)
 
 
 def test_box_bias_pulls_covered_positions_and_is_off_by_default(make: Callable[..., InteractDiffusion]) -> None:
@@ -141,7 +144,7 @@ def test_box_bias_on_pictures_that_are_not_square(
 ) -> None:
     grids: list[tuple[int, int]] = []
     monkeypatch.setattr(
-        interaction_net, "cell_coverage", lambda boxes, grid: grids.append(grid) or cell_coverage(boxes, grid)
+        interactdiffusion_net, "cell_coverage", lambda boxes, grid: grids.append(grid) or cell_coverage(boxes, grid)
     )
     model = make(box_bias=4.0)
     request = replace(_request(PAIR), height=4 * size[0], width=4 * size[1])

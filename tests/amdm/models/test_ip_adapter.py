@@ -13,10 +13,13 @@ from PIL import Image
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from amdm.layout import Layout
-from amdm.mini.build import UNET, build_scheduler, build_text_encoder, build_tokenizer
+from amdm.mini.sizes import UNET, build_scheduler, build_text_encoder, build_tokenizer
 from amdm.models.control import SampleRequest
 from amdm.models.ip_adapter import IPAdapter
 from amdm.models.text import PhraseEncoder
+from tests.closeness import assert_same, to_double
+
+pytestmark = pytest.mark.numeric
 
 IMAGE = {
     "hidden_size": 32,
@@ -57,7 +60,7 @@ def request(*styles: Image.Image, caption: str = "a red ring") -> SampleRequest:
 
 @torch.no_grad()
 def test_prediction_equals_the_pipeline_of_diffusers(make: Make) -> None:
-    ours, state = make(), make().control_state_dict()
+    ours, state = to_double(make()), make().control_state_dict()
     text = ours.text
     plain = UNet2DConditionModel(**UNET).eval()
     plain.load_state_dict({k: v for k, v in ours.unet.state_dict().items() if k in plain.state_dict()})
@@ -66,6 +69,7 @@ def test_prediction_equals_the_pipeline_of_diffusers(make: Make) -> None:
         part, _, rest = key.partition(".")
         nested[part][rest] = value
     plain._load_ip_adapter_weights([nested])
+    plain.double()
     pipe = StableDiffusionPipeline(
         vae=AutoencoderTiny(),
         text_encoder=text.text_encoder,
@@ -82,23 +86,25 @@ def test_prediction_equals_the_pipeline_of_diffusers(make: Make) -> None:
     x, picture = latents(1), style(0)
     hidden = text.encode(["a square", "a red ring"])[0]
     embeddings = pipe.prepare_ip_adapter_image_embeds([picture], None, torch.device("cpu"), 1, True)
-    theirs = plain(torch.cat([x, x]), 500, hidden, added_cond_kwargs={"image_embeds": embeddings}, return_dict=False)[0]
+    theirs = plain(
+        torch.cat([x, x]).double(), 500, hidden, added_cond_kwargs={"image_embeds": embeddings}, return_dict=False
+    )[0]
     found = ours.bind(request(picture))(x, 500, 0)
     uncond, cond = theirs.chunk(2)
-    torch.testing.assert_close(found, uncond + 3.0 * (cond - uncond), atol=1e-5, rtol=1e-5)
+    assert_same(found.double(), uncond + 3.0 * (cond - uncond))
 
 
 @torch.no_grad()
 def test_a_sample_does_not_depend_on_its_batch_and_its_style_matters(make: Make) -> None:
-    model, x = make(), latents(1).expand(3, -1, -1, -1)
+    model, x = to_double(make()), latents(1).expand(3, -1, -1, -1)
     one, two = style(1), style(2)
     together = model.bind(request(one, two, one))(x, 500, 0)
-    torch.testing.assert_close(together[1:2], model.bind(request(two))(x[:1], 500, 0), atol=1e-5, rtol=0)
-    torch.testing.assert_close(together[0], together[2], atol=1e-6, rtol=0)
+    assert_same(together[1:2], model.bind(request(two))(x[:1], 500, 0))
+    assert_same(together[0], together[2])
     assert (together[0] - together[1]).abs().max() > 1e-4
     model.scale = 0.0
     off = model.bind(request(one, two))(x[:2], 500, 0)
-    torch.testing.assert_close(off[0], off[1], atol=1e-6, rtol=0)
+    assert_same(off[0], off[1])
 
 
 def test_each_picture_is_encoded_once(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,6 +119,15 @@ def test_each_picture_is_encoded_once(make: Make, monkeypatch: pytest.MonkeyPatc
     one = style(1)
     model.bind(request(one, style(2), one))
     assert seen == [2]
+
+
+def test_a_picture_of_another_mode_is_read_as_a_file_is(make: Make) -> None:
+    model = make()
+    transparent = Image.new("RGBA", (40, 48), (255, 0, 0, 0))
+    grey = Image.fromarray(np.full((48, 40), 200 * 257, np.uint16))
+    found = model.image_embeddings([transparent, grey])
+    white, plain = Image.new("RGB", (40, 48), "white"), Image.new("RGB", (40, 48), (200, 200, 200))
+    torch.testing.assert_close(found, model.image_embeddings([white, plain]), rtol=0, atol=0)
 
 
 def test_public_keys(make: Make) -> None:

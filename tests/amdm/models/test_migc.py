@@ -12,12 +12,15 @@ from diffusers import UNet2DConditionModel
 
 from amdm.errors import InputError
 from amdm.layout import Instance, Layout
-from amdm.mini.build import MIGC_HEADS, MIGC_LAYERS, UNET, build_scheduler, build_text_encoder, build_tokenizer
+from amdm.mini.sizes import MIGC_HEADS, MIGC_LAYERS, UNET, build_scheduler, build_text_encoder, build_tokenizer
 from amdm.models.control import SampleRequest
 from amdm.models.migc import MIGC, instance_masks
 from amdm.models.migc_processor import Branch
 from amdm.models.text import PhraseEncoder
+from tests.closeness import assert_same, to_double
 from tests.recipe import recipe_tensor
+
+pytestmark = pytest.mark.numeric
 
 LEFT = Instance("a red circle", (0.0, 0.25, 0.5, 0.75))
 RIGHT = Instance("a blue square", (0.5, 0.5, 1.0, 1.0))
@@ -28,7 +31,7 @@ Make = Callable[..., MIGC]
 
 @pytest.fixture(scope="module")
 def make() -> Make:
-    """Models that differ only in their options: same random weights, controller sharp enough to see it work."""
+    """Models in float64 that differ only in their options: same random weights, a controller sharp enough to see it."""
     torch.manual_seed(0)
     text = PhraseEncoder(build_text_encoder().eval(), build_tokenizer())
     weights = UNet2DConditionModel(**UNET).state_dict()
@@ -37,10 +40,10 @@ def make() -> Make:
         unet = UNet2DConditionModel(**UNET)
         unet.load_state_dict(weights)
         model = MIGC(unet.eval(), text, build_scheduler(), layers=MIGC_LAYERS, heads=MIGC_HEADS, **options)
-        state = {name: recipe_tensor("mini", name, value.shape) for name, value in model.migc_state_dict().items()}
+        state = {name: recipe_tensor("mini", name, value.shape) for name, value in model.control_state_dict().items()}
         state = {name: value * (10 if "sac.conv2" in name else 1) for name, value in state.items()}
-        model.load_migc_state_dict(state)
-        return model
+        model.load_control_state_dict(state)
+        return to_double(model)
 
     return build
 
@@ -65,7 +68,7 @@ def test_a_sample_does_not_depend_on_its_batch(make: Make, options: dict[str, in
     assert together.dtype == torch.float32
     for k, layout in enumerate((ONE, THREE, TWO)):
         alone = model.bind(request(layout, keys="abc"[k]))(x[k : k + 1], 500, 0)
-        torch.testing.assert_close(together[k : k + 1], alone, atol=1e-5, rtol=0)
+        assert_same(together[k : k + 1], alone)
 
 
 @torch.no_grad()
@@ -82,7 +85,7 @@ def test_the_conditional_half_is_what_training_sees(make: Make) -> None:
     pair = replace(request(ONE, TWO), guidance_scale=1.0)
     order = {layer: torch.stack([model.permutation(key, 3, layer) for key in pair.keys]) for layer in model.layers}
     predicted = model.predict(x, torch.tensor(500), model.conditions([ONE, TWO], (64, 64), (16, 16)), order)
-    torch.testing.assert_close(model.bind(pair)(x, 500, 3), predicted, atol=1e-5, rtol=0)
+    assert_same(model.bind(pair)(x, 500, 3), predicted)
 
 
 @torch.no_grad()
@@ -96,15 +99,16 @@ def test_boxes_and_phrases_reach_the_prediction(make: Make) -> None:
 @torch.no_grad()
 def test_vanilla_steps_are_the_base_model(make: Make) -> None:
     model, x = make(migc_steps=0), latents(2)
-    base = UNet2DConditionModel(**UNET).eval()
+    base = UNet2DConditionModel(**UNET).eval().double()
     base.load_state_dict({k: v for k, v in model.unet.state_dict().items() if ".migc." not in k})
     context = model.text.encode(["bad", "bad", "two", "one"])[0]
-    uncond, cond = base(torch.cat([x, x]), 500, context).sample.chunk(2)
+    pair = torch.cat([x, x]).double()
+    uncond, cond = base(pair, 500, context).sample.chunk(2)
     denoise = model.bind(request(TWO, ONE))
-    torch.testing.assert_close(denoise(x, 500, 1), uncond + 3.0 * (cond - uncond), atol=1e-5, rtol=0)
+    assert_same(denoise(x, 500, 1).double(), uncond + 3.0 * (cond - uncond))
     assert (denoise(x, 500, 0) - denoise(x, 500, 1)).abs().max() > 1e-3
-    plain = model.unet(torch.cat([x, x]), 500, context).sample  # nothing of a request stays behind
-    torch.testing.assert_close(plain, torch.cat([uncond, cond]), atol=1e-5, rtol=0)
+    plain = model.unet(pair, 500, context).sample  # nothing of a request stays behind
+    assert_same(plain, torch.cat([uncond, cond]))
 
 
 def test_the_order_of_branches(make: Make) -> None:
@@ -129,7 +133,7 @@ def test_permutations_move_what_sits_in_an_occupied_slot(make: Make) -> None:
 
     identity = list(range(model.slots))
     nulls_only = [*identity[:2], *reversed(identity[2:])]
-    torch.testing.assert_close(predict(identity), predict(nulls_only), atol=1e-6, rtol=0)
+    assert_same(predict(identity), predict(nulls_only))
     assert (predict(identity) - predict(identity[::-1])).abs().max() > 1e-5
 
 
@@ -153,12 +157,13 @@ def test_the_key_and_nothing_else_decides(make: Make) -> None:
 
 
 def test_gradients_reach_every_weight_of_migc_and_the_text_tower(make: Make) -> None:
-    model, tower = make(), make().text.text_encoder
+    model = make()
+    tower = model.text.text_encoder
     conditions = model.conditions([TWO, THREE], (64, 64), (16, 16), encode=model.text.encode_fresh)
     order = permutations(model, torch.randperm(28).tolist(), torch.randperm(28).tolist())
     model.predict(latents(2), torch.tensor([100, 900]), conditions, order).square().mean().backward()
     parameters = {name: p for name, p in model.unet.named_parameters() if ".migc." in name}
-    assert set(parameters) == set(model.migc_state_dict())
+    assert set(parameters) == set(model.control_state_dict())
     assert all(p.grad is not None and p.grad.isfinite().all() for p in parameters.values())
     # A logit's bias and a gate whose ReLU is shut may have no gradient; whatever carries text, box or mask must.
     carriers = ("ea.to_v", "la.to_v", "pos_net.linears_position.0.weight", "sac.conv1.weight", "sac.conv2.weight")
@@ -218,16 +223,16 @@ def test_and_augmentation_repeats_phrases(make: Make, count: int, repeats: int) 
 
 def test_migc_weights_stand_apart_from_the_base(make: Make) -> None:
     model = make()
-    state = {name: value.clone() for name, value in model.migc_state_dict().items()}
+    state = {name: value.clone() for name, value in model.control_state_dict().items()}
     base = UNet2DConditionModel(**UNET).state_dict()
     assert set(state) | set(base) == set(model.unet.state_dict()) and not set(state) & set(base)
     assert {name.split(".attn2.")[0] for name in state} == set(MIGC_LAYERS)
-    model.load_migc_state_dict({name: value + 1 for name, value in state.items()})
+    model.load_control_state_dict({name: value + 1 for name, value in state.items()})
     name = next(iter(state))
-    assert torch.equal(model.migc_state_dict()[name], state[name] + 1)
+    assert torch.equal(model.control_state_dict()[name], state[name] + 1)
     state.pop(name)
     with pytest.raises(KeyError, match=name):
-        model.load_migc_state_dict(state)
+        model.load_control_state_dict(state)
 
 
 @pytest.mark.parametrize("count", [0, 29])

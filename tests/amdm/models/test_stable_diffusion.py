@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
 from amdm.layout import Instance, Layout
-from amdm.mini.build import UNET, build_scheduler, build_text_encoder, build_tokenizer
+from amdm.mini.sizes import UNET, build_scheduler, build_text_encoder, build_tokenizer
 from amdm.models.control import SampleRequest
 from amdm.models.shared_base import share_base
 from amdm.models.stable_diffusion import StableDiffusion
 from amdm.models.text import PhraseEncoder
+from tests.closeness import assert_same, to_double
+
+pytestmark = pytest.mark.numeric
 
 
 def _predict(model: StableDiffusion, *layouts: Layout, scale: float = 3.0) -> torch.Tensor:
@@ -22,21 +26,21 @@ def _predict(model: StableDiffusion, *layouts: Layout, scale: float = 3.0) -> to
 def test_the_caption_alone_counts() -> None:
     torch.manual_seed(0)
     text = PhraseEncoder(build_text_encoder().eval(), build_tokenizer())
-    model = StableDiffusion(UNet2DConditionModel(**UNET).eval(), text, build_scheduler())
+    model = to_double(StableDiffusion(UNet2DConditionModel(**UNET).eval(), text, build_scheduler()))
     placed = Layout("a red circle", (Instance("a square", (0.1, 0.1, 0.5, 0.5)),))
     bare, other = Layout("a red circle"), Layout("a blue square")
     together = _predict(model, placed, bare, other)
-    torch.testing.assert_close(together[0], together[1], atol=1e-6, rtol=0)
+    assert_same(together[0], together[1])
     assert (together[0] - together[2]).abs().max() > 1e-4
-    torch.testing.assert_close(together[2:], _predict(model, other), atol=1e-5, rtol=0)
+    assert_same(together[2:], _predict(model, other))
 
 
 def test_guidance_of_zero_is_the_negative_prompt() -> None:
     torch.manual_seed(0)
     text = PhraseEncoder(build_text_encoder().eval(), build_tokenizer())
-    model = StableDiffusion(UNet2DConditionModel(**UNET).eval(), text, build_scheduler())
+    model = to_double(StableDiffusion(UNet2DConditionModel(**UNET).eval(), text, build_scheduler()))
     unconditional = _predict(model, Layout("a red circle"), scale=0.0)
-    torch.testing.assert_close(unconditional, _predict(model, Layout(""), scale=0.0), atol=1e-6, rtol=0)
+    assert_same(unconditional, _predict(model, Layout(""), scale=0.0))
 
 
 def test_equal_parameters_become_one_and_others_stay() -> None:

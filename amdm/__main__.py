@@ -1,0 +1,5 @@
+"""``python -m amdm``."""
+
+from amdm.cli.main import main
+
+main()

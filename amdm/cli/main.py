@@ -1,0 +1,153 @@
+"""``amdm``: generate from layouts, and train the mini models."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from amdm.cli import weights
+from amdm.console import make_app, run_app
+from amdm.errors import InputError
+from amdm.output import JsonOption, tell
+
+app = make_app(__doc__)
+app.add_typer(weights.app, name="weights")
+
+
+ProfileOption = Annotated[str, typer.Option(help="mini, paper, or auto: paper where it can run, else mini")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="field=value of the preset, for example aggregation.s=5; repeatable")
+]
+
+
+@app.command()
+def generate(
+    preset: Annotated[str, typer.Option(help="method of the profile, for example interactdiffusion+migc")],
+    layout: Annotated[Path | None, typer.Option(help="JSON (see data/examples); default: the preset's example")] = None,
+    key: Annotated[str | None, typer.Option(help="which layout, where --layout is a set of several")] = None,
+    out: Annotated[Path, typer.Option(help="the picture (PNG)")] = Path("picture.png"),
+    style: Annotated[Path | None, typer.Option(help="style image for IP-Adapter; default: the layout's")] = None,
+    profile: ProfileOption = "auto",
+    seed: Annotated[int, typer.Option(help="seed", min=0, max=2**63 - 1)] = 0,
+    steps: Annotated[int | None, typer.Option(help="T; default: the preset's", min=1)] = None,
+    change: SetOption = None,
+    scale: Annotated[int, typer.Option(help="enlarge the picture (nearest pixel)", min=1, max=16)] = 1,
+    draw_boxes: Annotated[bool, typer.Option("--draw-boxes", help="draw the boxes that were asked for")] = False,
+    trace: Annotated[bool, typer.Option("--trace", help="print the geometry of each aggregated step")] = False,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="full-size architectures without checkpoints: draws noise")
+    ] = False,
+    weights_dir: Annotated[Path | None, typer.Option(help="folder of the public checkpoints")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …; auto: cuda where there is one")] = "auto",
+    dtype: Annotated[str, typer.Option(help="of the networks: float32, bfloat16 or float16; auto: by device")] = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Make one picture.
+
+    Examples: amdm generate --preset interactdiffusion+migc --layout data/examples/mini.json --out picture.png --scale 4
+
+    amdm generate --profile paper --preset interactdiffusion+migc --seed 3 --set aggregation.s=5 --draw-boxes
+    """
+    from amdm.cli.generate import Wanted, check_writable, generate_picture
+    from amdm.model_set import Loading
+    from amdm.presets.profile import load_profile
+    from amdm.profiles import chosen_profile
+
+    check_writable(out)
+    chosen = "paper" if random_weights and profile == "auto" else chosen_profile(profile)[0]
+    changes = [*(change or ()), *([f"settings.all.num_inference_steps={steps}"] if steps is not None else [])]
+    wanted = Wanted(chosen, preset, layout, style, seed, changes, key)
+    loading = Loading.parse(chosen, weights_dir, device, dtype, random_weights)
+    if trace and len(load_profile(chosen).method(preset, changes).models) == 1:
+        raise InputError(f"{preset} has one model: nothing is aggregated", field="trace")
+    steps_to = (sys.stderr if as_json else sys.stdout) if trace else None
+    generate_picture(wanted, loading, steps_to).save(out, scale, draw_boxes)
+    text = f"wrote {out} ({chosen} profile{', random weights' if random_weights else ''})"
+    tell(text, {"picture": out, "profile": chosen, "seed": seed, "random_weights": random_weights}, as_json)
+
+
+@app.command()
+def presets(
+    profile: Annotated[str, typer.Option(help="auto, mini or paper")] = "mini",
+    change: SetOption = None,
+) -> None:
+    """List the methods of a profile with their settings, as JSON.
+
+    Example: amdm presets --profile paper --set settings.all.num_inference_steps=20
+    """
+    import json
+
+    from amdm.presets.profile import load_profile
+    from amdm.profiles import chosen_profile
+
+    loaded = load_profile(chosen_profile(profile)[0])
+    shown = {name: one.describe() for name, one in loaded.several(tuple(loaded.methods), change or ()).items()}
+    typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+
+
+@app.command()
+def doctor(
+    weights_dir: Annotated[Path | None, typer.Option(help="folder of the public checkpoints")] = None,
+    load: Annotated[bool, typer.Option("--load", help="load the paper's models too, and measure")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what can run here, what is missing, and what holding one base in memory saves."""
+    from amdm.cli.doctor import report
+
+    lines = report(weights_dir, load)
+    tell("\n".join(f"{what}: {state}" for what, state in lines), dict(lines), as_json)
+
+
+@app.command()
+def studio(
+    profile: ProfileOption = "mini",
+    port: Annotated[
+        int | None, typer.Option(help="default: the first free one from 7860 to 7899", min=1, max=65535)
+    ] = None,
+    weights_dir: Annotated[Path | None, typer.Option(help="folder of the public checkpoints")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …; auto: cuda where there is one")] = "auto",
+) -> None:
+    """Open a page to draw layouts in the browser, generate from them, and see each model's picture with its verdicts.
+
+    It is served to this machine alone (127.0.0.1), and asks no other host for anything. Needs the extra ui.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("gradio") is None:
+        raise InputError("needs gradio, which is not installed: pip install 'amdm[ui]'", field="studio")
+    from amdm.model_set import Loading
+    from amdm.profiles import chosen_profile
+    from amdm.studio.judged import installed_judge
+    from amdm.studio.serve import Served
+    from amdm.studio.work import Studio
+
+    chosen = chosen_profile(profile)[0]
+    loading = Loading.parse(chosen, weights_dir, device)
+    served = Served(Studio(chosen, loading, installed_judge()(chosen)), port)
+    typer.echo(f"amdm studio: {served.address} (Ctrl-C ends it)")
+    served.run()
+
+
+@app.command("train-mini")
+def train_mini(
+    folder: Annotated[Path, typer.Option(help="checkpoints, losses, and the weights at the end")] = Path("training"),
+    seed: Annotated[int, typer.Option(help="seed", min=0)] = 0,
+    device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
+    shorten: Annotated[
+        float, typer.Option(help="factor on the numbers of steps, for a trial", min=0.0001, max=1)
+    ] = 1.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Train the mini models from scratch; run again, it goes on where it stopped."""
+    from amdm.mini.training.stages import train_mini as train
+
+    weights = train(folder, seed, device, shorten)
+    tell(f"wrote {weights}", {"weights": weights}, as_json)
+
+
+def main() -> None:
+    """Entry point."""
+    run_app(app, "amdm")

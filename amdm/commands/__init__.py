@@ -1,1 +1,0 @@
-"""Commands of ``amdm`` that have parts of their own."""

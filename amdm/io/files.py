@@ -1,0 +1,96 @@
+"""Files: untrusted ones read with a limit or hashed in pieces; own ones written atomically."""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from amdm.errors import InputError
+
+
+def read_limited(path: Path, most: int) -> bytes:
+    """The content of a file of at most ``most`` bytes.
+
+    Raises:
+        InputError: it is absent, no regular file (a pipe can be read for ever), larger, or cannot be read.
+    """
+    try:
+        if not path.exists():
+            raise FileNotFoundError(2, "is absent")
+        if not path.is_file():
+            raise OSError(0, "is not a file")
+        if path.stat().st_size > most:
+            raise OSError(0, f"has more than {most} bytes")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(error.strerror or "cannot be read", file=path) from error
+    except ValueError as error:  # a name that holds NUL
+        raise InputError("cannot be a file's name", file=path) from error
+
+
+def read_text(path: Path, most: int) -> str:
+    """A text of at most ``most`` bytes: UTF-8 with or without a byte-order mark, or UTF-16 with one, as Windows writes.
+
+    Raises:
+        InputError: as :func:`read_limited`, and for what is no such text.
+    """
+    content = read_limited(path, most)
+    try:
+        return decoded(content)
+    except ValueError:
+        raise InputError("not UTF-8 text (nor UTF-16 with a byte-order mark)", file=path) from None
+
+
+def decoded(content: bytes) -> str:
+    """See :func:`read_text`. Raises ValueError for what is no such text."""
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and len(content) > 2  # a mark alone is none
+    return content.decode("utf-16" if utf16 else "utf-8-sig")
+
+
+def read_json(path: Path, most: int) -> Any:
+    """A JSON value of at most ``most`` bytes. Raises InputError as :func:`read_limited`, and for what is not JSON."""
+    content = read_limited(path, most)
+    try:
+        return json.loads(decoded(content))
+    except (ValueError, RecursionError) as error:
+        raise InputError("cannot be read as JSON", file=path) from error
+
+
+def sha256(path: Path) -> str:
+    """Of a file of any size, as hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def make_folder(path: Path) -> Path:
+    """The folder, made with those around it. Raises InputError where it cannot be (but OSError for a full disk)."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise InputError(f"cannot be a folder: {error.strerror}", file=path) from error
+    except ValueError as error:  # a name that holds NUL
+        raise InputError("cannot be a folder's name", file=path) from error
+    return path
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write so that ``path`` holds all of the content or what it held before."""
+    temporary = path.with_name(path.name + ".partial")
+    temporary.unlink(missing_ok=True)
+    with temporary.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # or a power failure may take the new name
+    finally:
+        os.close(folder)

@@ -1,0 +1,48 @@
+"""Style images, and all other pictures from files: untrusted, read with limits."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from PIL import Image
+
+from amdm.errors import InputError
+from amdm.io.picture import to_rgb
+
+LARGEST_SIDE = 8192
+LARGEST_FILE = 64 * 2**20
+MOST_SCANS = 32
+"""Of a progressive JPEG, each of which goes over all of its pixels; encoders write about 10."""
+_SCAN = b"\xff\xda"
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", *(("AVIF",) if find_spec("PIL._avif") else ()))
+"""Pillow knows others, among them some that start a program (EPS)."""
+
+
+def load_style(path: Path, formats: tuple[str, ...] = FORMATS, most_pixels: int = LARGEST_SIDE**2) -> Image.Image:
+    """The picture as 8-bit RGB (see :func:`amdm.io.picture.to_rgb`); of an animation or of several pages the first.
+
+    Raises:
+        InputError: it is not a file, of no format in ``formats``, torn, has more than 64 MiB, a side of more than
+            8192 pixels or more than ``most_pixels``, or holds what :func:`amdm.io.picture.to_rgb` refuses.
+    """
+    try:
+        if not path.is_file():
+            raise InputError("is not a file", file=path)
+        if path.stat().st_size > LARGEST_FILE:
+            raise InputError(f"has more than {LARGEST_FILE} bytes", file=path)
+        with Image.open(path, formats=formats) as picture:
+            if max(picture.size) > LARGEST_SIDE:
+                raise InputError(f"has a side of more than {LARGEST_SIDE} pixels", file=path)
+            if picture.width * picture.height > most_pixels:
+                raise InputError(f"has more than {most_pixels:,} pixels", file=path)
+            if picture.format in ("JPEG", "MPO") and path.read_bytes().count(_SCAN) > MOST_SCANS:
+                raise InputError(f"has more than {MOST_SCANS} scans", file=path)
+            picture.load()
+            return to_rgb(picture)
+    except InputError as error:
+        raise error.within(file=path) from None
+    except Image.DecompressionBombError:
+        raise InputError(f"has a side of more than {LARGEST_SIDE} pixels", file=path) from None
+    except Exception as error:  # Pillow's readers raise whatever a broken file makes them stumble over
+        raise InputError(f"cannot be read as a picture ({', '.join(formats)})", file=path) from error

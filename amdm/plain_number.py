@@ -1,0 +1,25 @@
+"""Numbers as callers hold them: Python's own, fractions and decimals, NumPy's, torch's."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+
+def plain(value: Any) -> Any:
+    """A NumPy or torch scalar as Python's number, an array or tensor as (nested) lists, a fraction or decimal as float;
+    anything else as it is.
+
+    The value is not checked here: a bool stays a bool, and a text a text.
+
+    >>> from fractions import Fraction
+    >>> plain(Fraction(1, 2)), plain("0.5")
+    (0.5, '0.5')
+    """
+    if isinstance(value, Fraction | Decimal):
+        with suppress(OverflowError, ValueError):  # a fraction beyond floats, a signalling NaN: refused as they are
+            return float(value)
+    convert = getattr(value, "tolist", None)
+    return convert() if callable(convert) else value

@@ -1,0 +1,71 @@
+"""Profiles mini and paper: which to take, and the digests of their weights."""
+
+from __future__ import annotations
+
+from amdm.presets.profile import load_profile
+
+
+def weight_digests(profile: str) -> dict[str, str]:
+    """Recorded SHA-256 of every weight file of a profile's models that is there, conversions too."""
+    if profile == "mini":
+        from amdm.mini.models import weight_digests as mini_digests
+
+        return mini_digests()
+    from amdm.checkpoints.assemble import files_of_models, half_of
+    from amdm.checkpoints.catalogue import CATALOGUE
+    from amdm.checkpoints.convert import CONVERSIONS, converted_place, require_converted
+    from amdm.checkpoints.weights_folder import read_lock, require, weights_dir
+
+    folder, places = weights_dir(), []
+    wanted = files_of_models({model for method in load_profile(profile).methods.values() for model in method.models})
+    wanted |= {half_of(name) for name in wanted}
+    for one in (file for file in CATALOGUE if file.name in wanted):
+        if (folder / one.place).exists():
+            require(one, folder)
+            places.append(str(one.place))
+        if one.name in CONVERSIONS and (folder / converted_place(one.name)).exists():
+            require_converted(one.name, folder)
+            places.append(converted_place(one.name))
+    lock = read_lock(folder)
+    return {place: lock[place].sha256 for place in places}
+
+
+def hashed_weights(profile: str) -> dict[str, str]:
+    """SHA-256 of the same files as they lie there now, whatever was recorded of them."""
+    from amdm.checkpoints.weights_folder import read_lock, weights_dir
+    from amdm.io.files import sha256
+
+    if profile == "mini":
+        from amdm.mini.models import WEIGHTS
+        from amdm.mini.models import weight_digests as mini_digests
+
+        paths = {name: WEIGHTS / f"{name}.safetensors" for name in mini_digests()}
+    else:
+        paths = {place: weights_dir() / place for place in read_lock(weights_dir())}
+    return {name: sha256(path) for name, path in paths.items() if path.is_file()}
+
+
+def paper_profile_available() -> tuple[bool, str]:
+    """Whether the paper's profile can run here, and why not."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return False, "there is no CUDA device"
+    from amdm.checkpoints.weights_folder import absent_files
+
+    if absent := absent_files("paper"):
+        return False, f"{len(absent)} checkpoints are absent ({absent[0]}, …): amdm weights fetch --profile paper"
+    return True, "a CUDA device and the checkpoints are present"
+
+
+def chosen_profile(wanted: str) -> tuple[str, str]:
+    """The profile to run, and why: ``auto`` takes paper where a CUDA device and the checkpoints are present.
+
+    Raises:
+        InputError: there is no such profile.
+    """
+    if wanted != "auto":
+        load_profile(wanted)
+        return wanted, "as asked for"
+    available, why = paper_profile_available()
+    return "paper" if available else "mini", why

@@ -1,0 +1,58 @@
+"""LOL mix: independent states of one law give that law, where equation 9 moves the mean."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from amdm.aggregation import mixing_coefficients, spherical_aggregation
+from amdm.compositions.lol import lol_mix
+from tests.amdm.compositions.gaussians import SHAPES, bound, composition, isotropic, law, spread
+
+
+@pytest.mark.parametrize("w", [[0.5, 0.75**0.5], [1.0, 2.0, 3.0], [1.0, 0.0], [0.0, 1.0]])
+def test_mean_and_variance_of_independent_states_are_kept(w: list[float]) -> None:
+    """The map is affine in the states: m goes to m, and squares of its factors sum to 1."""
+    m = torch.tensor([1.0, -2.0], dtype=torch.float64).reshape(1, 2, 1, 1)
+    torch.testing.assert_close(lol_mix([m] * len(w), w, m), m)
+    unit, zero = torch.ones_like(m), torch.zeros_like(m)
+    factors = [lol_mix([unit if k == j else zero for j in range(len(w))], w, zero) for k in range(len(w))]
+    torch.testing.assert_close(torch.stack(factors).square().sum(0), unit)
+
+
+def test_without_a_mean_it_is_equation_9() -> None:
+    x, c = torch.randn(3, 2, 4, 4, 4, dtype=torch.float64), mixing_coefficients([0.47, 0.5], "nested")
+    torch.testing.assert_close(lol_mix(list(x), c, torch.zeros_like(x[0])), spherical_aggregation(list(x), c))
+
+
+@pytest.mark.parametrize("d", SHAPES)
+@pytest.mark.parametrize("count", [2, 3])
+def test_equal_models_of_separate_noise_give_the_law_of_the_single_model(d: int, count: int) -> None:
+    """To what x̂₀ tells of the noise: mixed in step 10 of 20, where ᾱ is about 0.3."""
+    model = isotropic(torch.full((d,), 2.0, dtype=torch.float64), 0.2)
+    mean, cov = law(composition("mean-epsilon", weights=[1, 0]), [model] * 2, 20)
+
+    def mixed(**settings: object) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and covariance over the noise of all models."""
+        zero, unit = torch.zeros(1, d, dtype=torch.float64), torch.eye(d, dtype=torch.float64)
+        models = bound([model] * count, zero)
+        for k, one in enumerate(models):
+            rows = [zero, *(unit if k == j else zero.expand(d, d) for j in range(count))]
+            one.latents = torch.cat(rows).reshape(-1, *SHAPES[d])
+        made = composition(first_step=10, s=1, weights=[0.5] * (count - 1), **settings)
+        out = made.sample(models, 20).latents["m0"].flatten(1)
+        matrix = out[1:] - out[0]
+        return out[0], matrix.T @ matrix
+
+    found = mixed(semantics="lol")
+    torch.testing.assert_close(found[0], mean, atol=0, rtol=0.005)  # x_T has the mean 0, so x̂₀'s is a little off
+    torch.testing.assert_close(found[1].diagonal(), cov.diagonal(), rtol=0.2, atol=0)
+    plain = mixed(semantics="paper", eta=[0] * count, initial_noise="separate")
+    assert (plain[0] - mean).abs().min() > 0.05
+
+
+def test_an_empty_window_is_the_target() -> None:
+    models, latents = spread(2, 2), torch.ones(1, *SHAPES[2], dtype=torch.float64)
+    alone = composition("switch", s=0).sample(bound(models, latents), 10).latents["m0"]
+    found = composition("lol", s=0, weights=[0.5]).sample(bound(models, latents), 10).latents["m0"]
+    torch.testing.assert_close(found, alone)

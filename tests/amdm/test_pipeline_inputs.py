@@ -1,0 +1,79 @@
+"""A call's settings: overrides as a dictionary, guidance by model, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from amdm.errors import InputError
+from amdm.pipeline_inputs import CALLBACK_INPUTS, NOT_TAKEN, call_settings, check_output, checked_number, override_texts
+from amdm.presets.profile import load_profile
+from amdm.presets.settings import MethodSettings
+
+
+@pytest.fixture(scope="module")
+def preset() -> MethodSettings:
+    return load_profile("mini").method("interactdiffusion+migc")
+
+
+def test_overrides_by_name_are_those_in_texts(preset: MethodSettings) -> None:
+    given = {"aggregation.s": np.int64(2), "aggregation.weights": (0.4,), "aggregation.eta": torch.tensor([0.5, 0.25])}
+    texts = override_texts({**given, "aggregation.semantics": "paper"})
+    assert texts == [
+        "aggregation.s=2",
+        "aggregation.weights=[0.4]",
+        "aggregation.eta=[0.5, 0.25]",
+        'aggregation.semantics="paper"',
+    ]
+    found = call_settings(preset, texts, None, None)
+    assert found.aggregation is not None and preset.aggregation is not None
+    assert (found.aggregation.s, found.aggregation.weights, found.aggregation.eta) == (2, (0.4,), (0.5, 0.25))
+    assert found.aggregation.semantics == "paper" and preset.aggregation.s == 3
+    assert override_texts(("aggregation.s=5",)) == ["aggregation.s=5"]
+    for wrong, what in (("aggregation.s=5", r"is one text; it must be a list"), ({"a": object()}, "holds what is no")):
+        with pytest.raises(InputError, match=f"overrides: {what}"):
+            override_texts(wrong)
+    with pytest.raises(InputError, match=r"aggregation\.q: is no field here"):
+        call_settings(preset, {"aggregation.q": 2}, None, None)
+
+
+def test_guidance_by_model(preset: MethodSettings) -> None:
+    found = call_settings(preset, (), {"migc": np.float32(1.5)}, 7, height=32).settings
+    assert (found["migc"].guidance_scale, found["interactdiffusion"].guidance_scale) == (1.5, 6.0)
+    assert {one.num_inference_steps for one in found.values()} == {7}
+    assert {one.guidance_scale for one in call_settings(preset, (), 2, None).settings.values()} == {2.0}
+    with pytest.raises(InputError, match=r"guidance_scale\.mgic: unknown model 'mgic'; did you mean migc\?"):
+        call_settings(preset, (), {"mgic": 2}, None)
+
+
+@pytest.mark.parametrize("name", list(NOT_TAKEN))
+def test_arguments_of_other_pipelines_are_refused_with_what_to_give(name: str) -> None:
+    check_output("pil", None, ("latents",), {name: None})
+    with pytest.raises(InputError, match=f"^{name}: is not taken; ") as found:
+        check_output("pil", None, ("latents",), {name: torch.zeros(1)})
+    assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        (("pil", None, (), {"guidence_scale": 2}), "guidence_scale: unknown argument .* did you mean guidance_scale"),
+        (("png", None, (), {}), "output_type: 'png' is none of pil"),
+        (("pil", 3, (), {}), "callback_on_step_end: cannot be called"),
+        (("pil", None, ("noise",), {}), r"tensor_inputs\.noise: there are only latents and geometry"),
+    ],
+)
+def test_mistakes_are_one_line(given: tuple[Any, ...], what: str) -> None:
+    check_output("latent", print, CALLBACK_INPUTS, {})
+    with pytest.raises(InputError, match=what):
+        check_output(*given)
+
+
+@pytest.mark.parametrize("value", [True, "1", None, float("nan"), torch.tensor(float("inf"))])
+def test_a_number_is_finite(value: Any) -> None:
+    assert checked_number(torch.tensor(2), "scale") == 2.0
+    with pytest.raises(InputError, match=r"scale: is .*; it must be a finite number"):
+        checked_number(value, "scale")
