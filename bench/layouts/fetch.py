@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from amdm.errors import InputError
-from amdm.files import write_whole
+from amdm.io.files import write_whole
 from bench.layouts.named import coco_mig_dir
 
 MAX_BYTES = 16 << 20

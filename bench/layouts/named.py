@@ -6,14 +6,14 @@ import os
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from amdm.errors import InputError
+from amdm.errors import InputError, unknown
 from amdm.layout import Instance, Layout
 from amdm.mini.vocabulary import CATEGORIES, caption, label
 from bench.layouts.layout_set import Entry, LayoutSet
 from bench.layouts.readers import read_layouts
 from bench.layouts.vocabulary import COCO, MINI
 
-MINI_SETS = ("mini", "mini-hard", "mini-tune")
+MINI_SETS = ("mini", "mini-hard", "mini-tune", "mini-combined", "mini-combined-tune")
 COCO_MIG_FILES = {"coco-mig-amdm": "mig_bench.json", "coco-mig-migc": "migc/mig_bench.txt"}
 AS_SHAPES = "-as-shapes"
 SET_NAMES = (*MINI_SETS, *COCO_MIG_FILES, *(name + AS_SHAPES for name in COCO_MIG_FILES))
@@ -40,7 +40,7 @@ def load_layouts(name_or_path: str | Path) -> LayoutSet:
         return read_layouts(path, name)
     path = Path(name_or_path)
     if not path.suffix and not os.path.exists(path):  # False too for a name that no file can have
-        raise InputError(f"unknown layout set {name!r}; known: {', '.join(SET_NAMES)}; or a file", field="layouts")
+        raise unknown("layout set", name, SET_NAMES, field="layouts", more="; or a file")
     return read_layouts(path)
 
 
@@ -62,11 +62,21 @@ def as_shapes(layout_set: LayoutSet) -> LayoutSet:
     name and a hash of its own.
 
     Raises:
-        InputError: the set is not in COCO's vocabulary, or is a subset.
+        InputError: the set is not in COCO's vocabulary, is a subset, or holds what a set of shapes would lose.
     """
     if layout_set.vocabulary != COCO or len(layout_set) != layout_set.full_size:
         raise InputError("only a whole set with COCO's categories can be mapped to shapes", field=layout_set.name)
-    return LayoutSet(layout_set.name + AS_SHAPES, tuple(_as_shapes(entry) for entry in layout_set.entries), MINI)
+    for entry in layout_set.entries:
+        if entry.layout.interactions or entry.style is not None:
+            raise InputError(
+                "interactions and styles cannot be mapped to shapes", field=f"{layout_set.name}.{entry.key}"
+            )
+    return LayoutSet(
+        layout_set.name + AS_SHAPES,
+        tuple(_as_shapes(entry) for entry in layout_set.entries),
+        MINI,
+        notes=layout_set.notes,
+    )
 
 
 def _as_shapes(entry: Entry) -> Entry:

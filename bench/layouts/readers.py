@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from amdm.errors import InputError
-from amdm.files import read_limited, write_whole
-from amdm.layout import Instance, Layout, checked_box, whole_text
-from amdm.plain_yaml import load_plain, without_duplicates
-from bench.layouts.layout_set import MAX_INSTANCES, Entry, Label, LayoutSet, check_level
-from bench.layouts.vocabulary import COCO, MINI, Vocabulary
+from amdm.errors import Faults, InputError
+from amdm.io.files import read_text, write_whole
+from amdm.io.yaml import load_plain, without_duplicates
+from amdm.layout import (
+    FIELDS,
+    LARGEST_SET,
+    Instance,
+    LayoutEntry,
+    check_fields,
+    is_padding,
+    notes,
+    parse_entry,
+    read_object,
+    whole_text,
+)
+from bench.layouts.layout_set import Entry, Label, LayoutSet, check_most
+from bench.layouts.vocabulary import vocabulary_of
 
-LARGEST_ANNOTATIONS = 512 * 2**20
-"""Bytes; COCO's captions and instances have less."""
-LARGEST_SET = 16 * 2**20
-"""Bytes; 800 layouts have 400,000."""
 LARGEST_YAML = 4 * 2**20
 """Bytes; MIGC's file of 800 layouts has 400,225, and each takes ten times as long to read as one of JSON."""
 
 Records = Mapping[str, Any]
-"""Key → ``{"caption": text, "segment": [{"bbox": [x1, y1, x2, y2], "label": text}, …], "image_id": text}``."""
+"""Key → what :func:`amdm.layout.parse_entry` reads."""
 
 
 def read_layouts(path: Path, name: str | None = None) -> LayoutSet:
@@ -45,37 +53,21 @@ def read_layouts(path: Path, name: str | None = None) -> LayoutSet:
 def read_json(path: Path, name: str) -> LayoutSet:
     """The form that MIG-Bench's sampler writes, AMDM ships as ``mig_bench.json``, and this project uses.
 
-    One object: key → ``{"caption", "segment": [{"bbox", "label"}, …], "image_id"}``; ``image_id`` may be absent.
+    One object: key → ``{"caption", "segment": [{"bbox", "label"}, …]}``, and where they are wanted ``image_id``,
+    ``interactions`` and ``style``: what :func:`amdm.layout.parse_entry` reads.
 
     Raises:
-        InputError: unreadable, not JSON, a missing key, a bad box, label, colour, category or number of instances,
-            a duplicate key, an empty set.
+        InputError: unreadable, not JSON, a missing or an unknown field, a bad box, label or number of instances, a
+            duplicate key, an empty set.
     """
     records = read_object(path, LARGEST_SET)
-    if "caption" in records and "segment" in records:
+    if isinstance(records.get("caption"), str):
         what = 'is one layout; a set maps keys to layouts: {"0": {"caption": …, "segment": […]}, "1": …}'
         raise InputError(what, file=path)
     try:
-        return parse_records(records, name)
+        return parse_records(records, name, path.parent)
     except InputError as error:
         raise error.within(file=path) from None
-
-
-def read_object(path: Path, most: int = LARGEST_ANNOTATIONS) -> dict[str, Any]:
-    """A JSON object of at most ``most`` bytes.
-
-    Raises:
-        InputError: it is anything else, or holds a duplicate key at any depth.
-    """
-    try:
-        content = json.loads(_text(path, most), object_pairs_hook=without_duplicates)
-    except InputError as error:
-        raise error.within(file=path) from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"not JSON: {error}", file=path) from None
-    if not isinstance(content, dict):
-        raise InputError("must be one object", file=path)
-    return content
 
 
 def read_migc(captions: Path, annotations: Path, name: str) -> LayoutSet:
@@ -88,14 +80,14 @@ def read_migc(captions: Path, annotations: Path, name: str) -> LayoutSet:
         InputError: as :func:`read_json`; a caption without annotation or the reverse.
     """
     try:
-        annotated = load_plain(_text(annotations, LARGEST_YAML))
+        annotated = load_plain(read_text(annotations, LARGEST_YAML))
     except InputError as error:
         raise error.within(file=annotations) from None
     except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"not YAML: {error}", file=annotations) from None
     if not isinstance(annotated, dict):
         raise InputError("must be one mapping, caption → boxes", file=annotations)
-    lines = _text(captions, LARGEST_SET).splitlines()
+    lines = read_text(captions, LARGEST_SET).splitlines()
     for number, caption in enumerate(lines, 1):
         if caption not in annotated:
             raise InputError(f"no such caption in {annotations.name}", file=captions, field=f"line {number}")
@@ -108,80 +100,84 @@ def read_migc(captions: Path, annotations: Path, name: str) -> LayoutSet:
 
 
 def write_json(layout_set: LayoutSet, path: Path) -> None:
-    """Write a set in the form of :func:`read_json`."""
-    records = {
-        entry.key: {
-            "caption": entry.layout.caption,
-            "segment": [{"bbox": list(one.box), "label": one.phrase} for one in entry.layout.instances],
-            "image_id": entry.image_id,
-        }
-        for entry in layout_set.entries
-    }
+    """Write a set in the form of :func:`read_json`.
+
+    Raises:
+        InputError: a style image is not in the folder of ``path``, where alone the form can name it.
+    """
+    records = {entry.key: _record(entry, path.parent) for entry in layout_set.entries}
     write_whole(path, f"{json.dumps(records, separators=(',', ':'))}\n".encode())
 
 
-def parse_records(records: Records, name: str) -> LayoutSet:
+def _record(entry: Entry, folder: Path) -> dict[str, Any]:
+    def placed(one: Instance) -> dict[str, Any]:
+        return {"bbox": list(one.box), "label": one.phrase}
+
+    record: dict[str, Any] = {
+        "caption": entry.layout.caption,
+        "segment": [placed(one) for one in entry.layout.instances],
+        "image_id": entry.image_id,
+    }
+    if entry.layout.interactions:
+        record["interactions"] = [
+            {"subject": placed(one.subject), "action": one.action, "object": placed(one.object)}
+            for one in entry.layout.interactions
+        ]
+    if entry.style is not None:
+        if not entry.style.is_relative_to(folder):
+            raise InputError(f"is not in {folder}", file=entry.style, field=f"{entry.key}.style")
+        record["style"] = entry.style.relative_to(folder).as_posix()
+    return record
+
+
+def parse_records(records: Records, name: str, folder: Path = Path()) -> LayoutSet:
     """A set from the content of a file, checked.
 
+    Args:
+        folder: that of the file, to which paths of style images are relative.
+
     Raises:
-        InputError: naming the entry's key and the field.
+        InputError: naming the keys of entries and the fields.
     """
-    entries = [_entry(index, key, record) for index, (key, record) in enumerate(records.items())]
-    return LayoutSet(name, tuple(entries), _vocabulary(entries))
+    faults, entries, clipped, padding = Faults(), list[Entry](), 0, 0
+    for index, (key, record) in enumerate(records.items()):
+        with faults.at(whole_text(key, "key")):
+            read = _read(record)
+            style = None if read.style is None else folder / read.style
+            entries.append(Entry(index, key, read.image_id, read.layout, style))
+            clipped, padding = clipped + read.clipped, padding + read.padding
+    faults.check()
+    vocabulary = vocabulary_of(label.category for entry in entries for label in entry.labels)
+    found = LayoutSet(name, tuple(entries), vocabulary)
+    return replace(found, notes=(*notes(clipped, padding), *found.judging_notes))
 
 
-def _entry(index: int, key: str, record: Any) -> Entry:
-    caption = _member(record, "caption", str, whole_text(key, "key"))
-    instances = []
-    segment = _member(record, "segment", list, key)
-    if len(segment) > MAX_INSTANCES:  # a hundred thousand of them need not be read to be too many
-        check_level(len(segment), key)
-    for k, one in enumerate(segment):
-        place = f"{key}.segment[{k}]"
-        label, box = _member(one, "label", str, place), _member(one, "bbox", list, place)
-        try:
-            Label.parse(label)
-            instances.append(Instance(label, checked_box(box)))
-        except InputError as error:
-            field = "bbox" if error.field == "box" else "label"
-            raise InputError(error.what, field=f"{place}.{field}") from None
-    image_id = record.get("image_id", "")
-    if isinstance(image_id, bool) or not isinstance(image_id, str | int):
-        raise InputError("must be a text or an integer", field=f"{key}.image_id")
-    return Entry(index, key, whole_text(str(image_id), f"{key}.image_id"), Layout(caption, tuple(instances)))
-
-
-def _member(holder: Any, name: str, kind: type, place: str) -> Any:
-    if not isinstance(holder, dict):
-        raise InputError("must be an object", field=place)
-    if name not in holder:
-        raise InputError("missing", field=f"{place}.{name}")
-    if not isinstance(holder[name], kind):
-        raise InputError(f"must be a {'text' if kind is str else 'list'}", field=f"{place}.{name}")
-    return whole_text(holder[name], f"{place}.{name}") if kind is str else holder[name]
+def _read(record: Any) -> LayoutEntry:
+    """As every layout, but with 1 to 12 instances, of which a set's verdicts are."""
+    if isinstance(record, dict):
+        if "segment" not in record:
+            faults = Faults()
+            check_fields(faults, record, FIELDS)  # it may be there under another name
+            with faults.at():
+                raise InputError("is missing", field="segment")
+            faults.check()
+        if isinstance(record["segment"], list):  # a hundred thousand of them need not be read to be too many
+            check_most(sum(not is_padding(one) for one in record["segment"]))
+    return parse_entry(record, Label.parse)
 
 
 def _migc_record(caption: str, annotation: Any) -> tuple[str, dict[str, Any]]:
     """(key, record) of one annotation; what is not a mapping of lists is left to the checks of the records."""
-    key = _member(annotation, "coco_id", str, caption)
-    segment = [
-        {"label": phrase, "bbox": box}
-        for phrase in annotation
-        if phrase != "coco_id"
-        for box in _member(annotation, phrase, list, caption)
-    ]
+    if not isinstance(annotation, dict):
+        raise InputError("must be an object", field=caption)
+    key = annotation.get("coco_id")
+    if not isinstance(key, str):
+        raise InputError("must be a text" if "coco_id" in annotation else "is missing", field=f"{caption}.coco_id")
+    segment = []
+    for phrase, boxes in annotation.items():
+        if phrase == "coco_id":
+            continue
+        if not isinstance(boxes, list):
+            raise InputError("must be a list", field=f"{caption}.{phrase}")
+        segment += [{"label": phrase, "bbox": box} for box in boxes]
     return key, {"caption": caption, "segment": segment}
-
-
-def _vocabulary(entries: Iterable[Entry]) -> Vocabulary:
-    """Shapes where any label names one, COCO's categories otherwise: the two have no word in common."""
-    shapes = any(label.category in MINI.categories for entry in entries for label in entry.labels)
-    return MINI if shapes else COCO
-
-
-def _text(path: Path, most: int) -> str:
-    content = read_limited(path, most)
-    try:
-        return content.decode("utf-8")
-    except ValueError:
-        raise InputError("not UTF-8 text", file=path) from None

@@ -6,19 +6,17 @@ The records of one image, as MIG-Bench prepares them: ``{"h", "w", "captions": [
 
 from __future__ import annotations
 
-import contextlib
-import io
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pycocotools.coco import COCO as Annotations
-
-from amdm.errors import InputError
+from amdm.errors import Faults, InputError
 from amdm.mini.vocabulary import COLOURS, caption, label
-from bench.layouts.layout_set import MAX_INSTANCES, MIN_INSTANCES
+from bench.layouts.annotations import ID, check_one_kind, indexed, picture_size, segment_of
 
+MIN_INSTANCES, MAX_INSTANCES = 2, 6
+"""The benchmark's own levels; a set of another kind may have others."""
 MIN_SIDE = 1 / 8
 LEVELS = MAX_INSTANCES - MIN_INSTANCES + 1
 DRAWS_PER_IMAGE = 1000
@@ -27,31 +25,36 @@ DRAWS_PER_IMAGE = 1000
 Images = Mapping[str, Mapping[str, Any]]
 
 
-def prepare_images(captions: dict[str, Any], instances: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def prepare_images(
+    captions: dict[str, Any], instances: dict[str, Any], notes: list[str] | None = None
+) -> dict[str, dict[str, Any]]:
     """The records of every captioned image, in the order of the first captions.
 
     Args:
-        captions, instances: parsed COCO annotation files. Crowd annotations are kept, as in the official table.
+        captions, instances: parsed COCO annotation files. Crowd annotations are kept, as in the official table. What
+            has no box, none with an area, or an image without captions is left out; a box that reaches outside by up
+            to a pixel is clipped.
+        notes: to this are added lines that say how many were left out or clipped.
 
     Raises:
-        InputError: not COCO annotations of one collection of images.
+        InputError: naming the annotation, its image and its field where it is none of COCO's.
     """
-    try:
-        texts, objects = _indexed(captions), _indexed(instances)
-        images: dict[str, dict[str, Any]] = {}
-        for image_id, notes in texts.imgToAnns.items():
-            width, height = texts.imgs[image_id]["width"], texts.imgs[image_id]["height"]
-            segment = [
-                {
-                    "bbox": _normalised(one["bbox"], width, height),
-                    "label": objects.cats[one["category_id"]]["name"],
-                }
-                for one in objects.imgToAnns.get(image_id, ())
-            ]
-            sentences = [note["caption"] for note in notes]
-            images[str(image_id)] = {"h": height, "w": width, "captions": sentences, "segment": segment}
-    except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
-        raise InputError(f"not COCO captions and instances of the same images: {error!r}") from None
+    texts, objects = indexed(captions, {"caption": str}), indexed(instances, {"category_id": ID})
+    faults, counts = Faults(), Counter[str]()
+    check_one_kind(texts, objects)
+    images: dict[str, dict[str, Any]] = {}
+    for image_id, sentences in texts.imgToAnns.items():
+        with faults.at():
+            size = picture_size(image_id, texts)
+            segment = segment_of(objects.imgToAnns.get(image_id, []), size, objects.cats, counts)
+            own = [one["caption"] for one in sentences]
+            images[str(image_id)] = {"h": size[1], "w": size[0], "captions": own, "segment": segment}
+    faults.check()
+    counts["of an image without captions, left out"] += sum(
+        len(found) for image_id, found in objects.imgToAnns.items() if image_id not in texts.imgToAnns
+    )
+    if notes is not None:
+        notes += [f"{count} annotation{'s'[: count > 1]} {what}" for what, count in sorted(counts.items()) if count]
     return images
 
 
@@ -131,17 +134,3 @@ def _sides(box: list[float]) -> tuple[float, float]:
 def _area(box: list[float]) -> float:
     width, height = _sides(box)
     return width * height
-
-
-def _normalised(box: list[float], width: float, height: float) -> list[float]:
-    """COCO's (x, y, width, height) in pixels → xyxy as fractions."""
-    x, y, w, h = box
-    return [x / width, y / height, (x + w) / width, (y + h) / height]
-
-
-def _indexed(dataset: dict[str, Any]) -> Annotations:
-    annotations = Annotations()
-    annotations.dataset = dataset
-    with contextlib.redirect_stdout(io.StringIO()):  # createIndex reports its progress there
-        annotations.createIndex()
-    return annotations

@@ -6,9 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from PIL import Image, ImageColor, ImageDraw
 
-from amdm.errors import InputError
+from amdm.errors import InputError, printable
 from bench.layouts.layout_set import Entry, LayoutSet
 
 SMALL_SIDE = 0.2
@@ -44,6 +45,8 @@ COCO_MIG_SHARES = {"overlapping": 0.85, "overlapping_half": 0.53, "repeating": 0
 
 _PAINT = {"brown": "saddlebrown"}
 """Where the web's colour of that name is not the benchmark's."""
+UNPAINTED = "dimgray"
+"""Of boxes whose label names no colour."""
 
 
 def layout_statistics(layout_set: LayoutSet) -> LayoutStatistics:
@@ -73,7 +76,7 @@ def largest_overlaps(boxes: np.ndarray) -> np.ndarray:
     """For each box of a layout, the largest share of the smaller box that it has in common with another.
 
     Args:
-        boxes: xyxy (n, 4), n ≥ 2.
+        boxes: xyxy (n, 4), n ≥ 1.
 
     Returns:
         float64 (n,) in [0, 1].
@@ -109,12 +112,57 @@ def _drawing(entry: Entry, size: int) -> Image.Image:
     boxes = _boxes(entry)
     for k in np.argsort(-(boxes[:, 2:] - boxes[:, :2]).prod(axis=1), kind="stable"):
         x1, y1, x2, y2 = (float(value) for value in boxes[k] * (size - 1))
-        paint = ImageColor.getrgb(_PAINT.get(entry.labels[k].colour, entry.labels[k].colour))[:3]
+        colour = entry.labels[k].colour or UNPAINTED
+        paint = ImageColor.getrgb(_PAINT.get(colour, colour))[:3]
         pen.rectangle((x1, y1, x2, y2), fill=(*paint, 90), outline=paint, width=2)
-        pen.text((x1 + 3, y1 + 2), entry.labels[k].category, fill="black", stroke_width=1, stroke_fill="white")
-    pen.text((2, size - 12), f"#{entry.key}", fill="black")
+        text = printable(entry.labels[k].category)
+        pen.text((x1 + 3, y1 + 2), text, fill="black", stroke_width=1, stroke_fill="white")
+    pen.text((2, size - 12), printable(f"#{entry.key}"), fill="black")
     return picture
 
 
 def _boxes(entry: Entry) -> np.ndarray:
     return np.array([instance.box for instance in entry.layout.instances])
+
+
+def _conditions(layout_set: LayoutSet) -> list[str]:
+    """Lines of what is asked for beside instances, where anything is."""
+    actions = Counter(one.action for entry in layout_set.entries for one in entry.layout.interactions)
+    styles = Counter(entry.style_name or entry.style.name for entry in layout_set.entries if entry.style is not None)
+    return [
+        f"{what}: " + ", ".join(f"{name} {count}" for name, count in counts.most_common())
+        for what, counts in (("actions", actions), ("styles", styles))
+        if counts
+    ]
+
+
+_SHARES = {
+    "overlapping": "instances that overlap another box",
+    "overlapping_half": "… by more than half of the smaller box",
+    "repeating": "entries that repeat a category",
+    "small": f"instances with a side under {SMALL_SIDE:g}",
+}
+
+
+def describe(layout_set: LayoutSet) -> str:
+    """Markdown: counts, shares beside COCO-MIG's, sizes."""
+    found = layout_statistics(layout_set)
+    shares = pd.DataFrame(
+        {
+            "per cent of": list(_SHARES.values()),
+            layout_set.name: [100 * getattr(found, name) for name in _SHARES],
+            "COCO-MIG": [100 * COCO_MIG_SHARES[name] for name in _SHARES],
+        }
+    )
+    sizes = pd.DataFrame([found.side_quantiles, found.area_quantiles], columns=[f"{100 * q:g} %" for q in QUANTILES])
+    sizes.insert(0, "quantile", ["side", "area"])
+    lines = [
+        f"{layout_set.name}: {found.entries} layouts, {found.instances} instances, hash {layout_set.hash}",
+        "levels: " + ", ".join(f"L{level} {count}" for level, count in found.levels.items()),
+        "colours: " + ", ".join(f"{name or 'none named'} {count}" for name, count in found.colours.items()),
+        "categories: " + ", ".join(f"{name} {count}" for name, count in found.categories.items()),
+        *_conditions(layout_set),
+        str(shares.to_markdown(index=False, floatfmt=".0f")),
+        str(sizes.to_markdown(index=False, floatfmt=".3f")),
+    ]
+    return "\n\n".join(lines)

@@ -1,20 +1,36 @@
-"""The colours and categories that the labels of a layout set may use."""
+"""The categories that the labels of a layout set may use, and the colours that can be judged."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
+from amdm.mini.vocabulary import ACTIONS, STYLES
 from amdm.mini.vocabulary import CATEGORIES as SHAPES
-from bench.colour import HSV_RANGES
+from bench.cocomig.colour import HSV_RANGES
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Allowed words: colours (those that :mod:`bench.colour` can tell) and categories."""
+    """colours: those that :mod:`bench.cocomig.colour` can tell. categories: those that are allowed; any where there are
+    none. actions, styles: those that can be judged; others may be asked for, too.
+    """
 
     name: str
     colours: tuple[str, ...]
     categories: tuple[str, ...]
+    actions: tuple[str, ...] = ()
+    styles: tuple[str, ...] = ()
+
+    @property
+    def usual(self) -> tuple[str, ...]:
+        """The categories that a misspelt word may mean."""
+        return self.categories or (*COCO.categories, *MINI.categories)
+
+    def knows(self, category: str) -> bool:
+        """Whether it is one of :attr:`usual`."""
+        return category in self.usual
 
 
 _COCO = """
@@ -30,5 +46,24 @@ hair drier, toothbrush
 COCO = Vocabulary("coco", tuple(HSV_RANGES), tuple(name.strip() for name in _COCO.split(",")))
 """The 80 categories of COCO's instance annotations."""
 
-MINI = Vocabulary("mini", tuple(HSV_RANGES), SHAPES)
-"""The shapes of the mini world."""
+MINI = Vocabulary("mini", tuple(HSV_RANGES), SHAPES, ACTIONS, STYLES)
+"""The shapes of the mini world, its actions and styles."""
+
+OWN = Vocabulary("own", tuple(HSV_RANGES), ())
+"""Of sets with categories that are neither all COCO's nor all shapes."""
+
+
+def vocabulary_of(categories: Iterable[str]) -> Vocabulary:
+    """Shapes where all are, COCO's where all are; else a user's own. The two have no word in common."""
+    asked = set(categories)
+    return next((one for one in (MINI, COCO) if asked <= set(one.categories)), OWN)
+
+
+def near_words(text: str, known: Iterable[str]) -> str:
+    """What a word of the text may be a misspelling of, or "" where all are unlike, or the very ones."""
+    words, there = text.casefold().split(), set(known)
+    for one in (text.casefold(), *words):
+        close = get_close_matches(one[:60], there, 1, 0.75)
+        if close and one not in there:
+            return close[0]
+    return ""

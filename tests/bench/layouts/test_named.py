@@ -26,6 +26,8 @@ def test_frozen_hashes() -> None:
         "mini": "4157a97e1ae2d99c",
         "mini-hard": "b4a6ea3e483e2891",
         "mini-tune": "ca840b7970519f19",
+        "mini-combined": "5c93632a104563a2",
+        "mini-combined-tune": "b1fd94623987b3a4",
     }
 
 
@@ -35,8 +37,12 @@ def test_a_path_is_read_too(tmp_path: Path) -> None:
 
 
 def test_unknown_name_and_absent_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match="layouts: unknown layout set 'maxi'; known: mini, "):
+    with pytest.raises(InputError, match=r"layouts: unknown layout set 'maxi'; there are: mini, .*; or a file"):
         load_layouts("maxi")
+    with pytest.raises(
+        InputError, match=r"unknown layout set 'mini-hrad'; did you mean mini-hard[?] there are: mini, "
+    ):
+        load_layouts("mini-hrad")
     monkeypatch.setenv("AMDM_COCO_MIG_DIR", str(tmp_path))
     with pytest.raises(InputError, match=r"mig_bench\.json: not there: run `amdm-bench layouts fetch`"):
         load_layouts("coco-mig-amdm")

@@ -88,12 +88,3 @@ def test_too_few_images_end() -> None:
     for quirks in (False, True):
         with pytest.raises(InputError, match="do not suffice"):
             sample_records(source(2), 25, 0, quirks)
-
-
-def test_bad_annotations() -> None:
-    good = {"images": [{"id": 1, "width": 4, "height": 4}], "annotations": [{"id": 1, "image_id": 1, "caption": "x"}]}
-    objects = {"annotations": [{"id": 1, "image_id": 1, "category_id": 9, "bbox": [0, 0, 1, 1]}], "categories": []}
-    with pytest.raises(InputError, match="not COCO captions and instances"):
-        prepare_images(good, objects)
-    with pytest.raises(InputError, match="not COCO captions and instances"):
-        prepare_images({"annotations": [3]}, objects)

@@ -1,0 +1,107 @@
+"""Detectors by name. A new one is one file with a SPEC, and one line here."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+from amdm.errors import InputError, unknown
+from bench.detectors.detector import RANDOM_REVISION, Detector, DetectorFacts, DetectorOptions, DetectorSpec
+from bench.layouts.layout_set import LayoutSet
+
+DETECTORS = {
+    "mini": "bench.detectors.mini",
+    "grounded-sam": "bench.detectors.grounded_sam",
+    "yolo": "bench.detectors.yolo",
+}
+"""Name → the module that holds its SPEC, imported when it is asked for."""
+
+
+def load_detector(
+    name: str,
+    *,
+    weights_dir: Path | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    random_weights: bool = False,
+) -> Detector:
+    """The detector of that name with its weights.
+
+    Raises:
+        InputError: unknown name, weights or a package that are absent, an option that this detector does not have.
+    """
+    options = DetectorOptions(name, weights_dir, device or "auto", dtype, random_weights)
+    return detector_spec(options).load(options, detector_revision(options))
+
+
+def detector_revision(options: DetectorOptions, rehash: bool = False) -> str:
+    """SHA-256 over the weights, without loading them; or that they are random.
+
+    rehash: hash every file now; else what was recorded of files that have not changed since.
+
+    Raises:
+        InputError: as :func:`load_detector`, but for what shows only when the weights are read.
+    """
+    spec = detector_spec(options)
+    return RANDOM_REVISION if options.random_weights else spec.revision(options, rehash)
+
+
+def detector_facts(options: DetectorOptions) -> DetectorFacts:
+    """Raises InputError as :func:`detector_revision`."""
+    spec, dtype = detector_spec(options), options.dtype or "float32"
+    return DetectorFacts(name=spec.label, revision=detector_revision(options), thresholds=spec.thresholds, dtype=dtype)
+
+
+def detector_thresholds(name: str) -> dict[str, float]:
+    """Scores from which on an answer counts."""
+    return detector_spec(DetectorOptions(name)).thresholds
+
+
+def detector_canvas(name: str) -> int | None:
+    """The side of the square on which it judges (see :class:`bench.detectors.detector.Detector`)."""
+    return detector_spec(DetectorOptions(name)).canvas
+
+
+def check_words(name: str, layout_set: LayoutSet) -> None:
+    """Raise InputError, before anything is drawn, where the layouts ask for categories that the detector lacks."""
+    known = detector_spec(DetectorOptions(name)).categories
+    asked = {label.category for entry in layout_set.entries for label in entry.labels}
+    if known is not None and (strange := sorted(asked - set(known))):
+        shown = ", ".join(map(repr, strange[:5])) + (f" and {len(strange) - 5} more" if len(strange) > 5 else "")
+        able = [other for other in DETECTORS if asked <= set(_spec(other).categories or asked)]
+        what = f"{name} does not know {shown} of {layout_set.name}; {', '.join(able)} can judge it"
+        raise InputError(what, field="detector")
+
+
+def is_heavy(name: str) -> bool:
+    """Whether one process uses all cores, or the accelerator, so that several would be in each other's way."""
+    return detector_spec(DetectorOptions(name)).heavy
+
+
+def detector_for_label(label: str) -> str:
+    """The name of the detector that is recorded as ``label``. Raises InputError for an unknown label."""
+    by_label = {_spec(name).label: name for name in DETECTORS}
+    if label not in by_label:
+        raise unknown("detector", label, by_label, field="judge.name")
+    return by_label[label]
+
+
+def detector_spec(options: DetectorOptions) -> DetectorSpec:
+    """What is known of a detector without loading it.
+
+    Raises:
+        InputError: an unknown name, or an option that this detector does not have.
+    """
+    if options.name not in DETECTORS:
+        raise unknown("detector", options.name, DETECTORS, field="detector")
+    spec = _spec(options.name)
+    if options.random_weights and not spec.random:
+        raise InputError(f"the detector {options.name} has none", field="random-weights")
+    if options.dtype is not None and options.dtype not in spec.dtypes:
+        raise unknown(f"dtype of the detector {options.name}", options.dtype, spec.dtypes, field="dtype")
+    return spec
+
+
+def _spec(name: str) -> DetectorSpec:
+    spec: DetectorSpec = import_module(DETECTORS[name]).SPEC
+    return spec

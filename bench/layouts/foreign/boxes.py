@@ -1,0 +1,105 @@
+"""Boxes as other tools write them → xyxy in [0, 1]."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from amdm.errors import InputError, unknown
+
+Corners = Literal["xyxy", "xywh", "cxcywh"]
+Units = Literal["pixel", "relative"]
+NAMES: dict[str, tuple[str, str, str, str]] = {
+    "xyxy": ("x1", "y1", "x2", "y2"),
+    "xywh": ("x", "y", "w", "h"),
+    "cxcywh": ("cx", "cy", "w", "h"),
+}
+"""The four numbers of a box: two corners; a corner and the sides; the centre and the sides."""
+WITHIN = {"pixel": 1.0, "relative": 1e-3}
+"""A box that reaches outside its picture by no more is rounding, and is clipped."""
+CLIPPED = "reached outside the picture by rounding, clipped"
+
+
+@dataclass(frozen=True)
+class BoxForm:
+    """How boxes are written. units: pixels of the picture, or fractions of its width and height.
+
+    Raises:
+        InputError: an unknown name.
+    """
+
+    corners: str
+    units: str
+
+    def __post_init__(self) -> None:
+        if self.corners not in NAMES:
+            raise unknown("form of boxes", self.corners, NAMES, field="boxes")
+        if self.units not in get_args(Units):
+            raise unknown("units of boxes", self.units, get_args(Units), field="units")
+
+    def unit_box(self, values: Sequence[Any], size: tuple[float, float] | None, counts: Counter[str]) -> list[float]:
+        """xyxy in [0, 1].
+
+        Args:
+            values: four numbers in this form. size: the picture's width and height; needed for pixels alone.
+            counts: of what was clipped; added to.
+
+        Raises:
+            InputError: not four finite numbers; no size; a box that is empty or outside.
+        """
+        numbers = _finite(values, NAMES[self.corners])
+        if self.units == "pixel" and size is None:
+            raise InputError("boxes in pixels need the picture's width and height", field="width")
+        width, height = (1.0, 1.0) if size is None or self.units == "relative" else size
+        x1, y1, x2, y2 = self._xyxy(*numbers)
+        if x2 <= x1 or y2 <= y1:
+            raise InputError(f"{_shown(numbers)} as {self.corners} is empty", field="bbox")
+        slack = WITHIN[self.units]
+        if x1 < -slack or y1 < -slack or x2 > width + slack or y2 > height + slack:
+            of = f"{width:g}×{height:g} pixels" if self.units == "pixel" else "sides 1"
+            raise InputError(f"{_shown(numbers)} as {self.corners} reaches outside a picture of {of}", field="bbox")
+        corners = [x1 / width, y1 / height, x2 / width, y2 / height]
+        inside = [min(max(value, 0.0), 1.0) for value in corners]
+        if inside[2] <= inside[0] or inside[3] <= inside[1]:
+            raise InputError(f"{_shown(numbers)} as {self.corners} lies outside the picture", field="bbox")
+        counts[CLIPPED] += inside != corners
+        return inside
+
+    def _xyxy(self, a: float, b: float, c: float, d: float) -> tuple[float, float, float, float]:
+        if self.corners == "xyxy":
+            return a, b, c, d
+        if self.corners == "xywh":
+            return a, b, a + c, b + d
+        return a - c / 2, b - d / 2, a + c / 2, b + d / 2
+
+
+def pixel_size(width: Any, height: Any) -> tuple[float, float]:
+    """Raises InputError for what is no number of pixels."""
+    for name, value in (("width", width), ("height", height)):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise InputError(f"{str(value)[:40]!r} is not a number of pixels", field=name)
+    return float(width), float(height)
+
+
+def number(text: str, field: str) -> float:
+    """A decimal number from a file. Raises InputError for anything else."""
+    try:
+        return float(text) if "_" not in text else math.nan  # Python reads 1_0 as a number
+    except ValueError:
+        raise InputError(f"{text[:40]!r} is not a number", field=field) from None
+
+
+def _finite(values: Sequence[Any], names: Sequence[str]) -> list[float]:
+    if isinstance(values, str) or not isinstance(values, Sequence) or len(values) != 4:
+        raise InputError(f"must be four numbers [{', '.join(names)}]", field="bbox")
+    for name, value in zip(names, values, strict=True):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not -1e300 < value < 1e300:
+            raise InputError(f"{name} is not a finite number", field="bbox")
+    return [float(value) for value in values]
+
+
+def _shown(numbers: Sequence[float]) -> str:
+    return f"[{', '.join(f'{one:g}' for one in numbers)}]"

@@ -1,0 +1,49 @@
+"""COCO's annotation files → layout records."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from amdm.errors import Faults, InputError
+from amdm.layout import read_object
+from bench.layouts.annotations import ID, LARGEST_ANNOTATIONS, check_one_kind, indexed, picture_size, segment_of
+from bench.layouts.foreign.records import Record, keep, record
+
+
+def read_coco(instances: Path, captions: Path | None, counts: Counter[str]) -> dict[str, Record]:
+    """A layout an image, by its id: categories as labels, the first of its captions where a captions file is given.
+
+    Raises:
+        InputError: naming each annotation, its image and its field where it is none of COCO's.
+    """
+    objects = _indexed(instances, {"category_id": ID})
+    texts = None if captions is None else _indexed(captions, {"caption": str})
+    try:
+        if texts is not None:
+            check_one_kind(texts, objects)
+    except InputError as error:
+        raise error.within(file=captions) from None
+    faults, records, segments = Faults(), dict[str, Record](), Counter[str]()
+    for image_id, own in objects.imgToAnns.items():
+        with faults.at():
+            segment = segment_of(own, picture_size(image_id, objects), objects.cats, segments)
+            sentences = [] if texts is None else texts.imgToAnns.get(image_id, [])
+            counts["captions made of the labels"] += not sentences
+            caption = sentences[0]["caption"] if sentences else None
+            keep(records, str(image_id), record(segment, caption, str(image_id)), counts)
+    try:
+        faults.check()
+    except InputError as error:
+        raise error.within(file=instances) from None
+    counts.update({f"annotations {what}": count for what, count in segments.items()})
+    counts["pictures without boxes, left out"] += len(set(objects.imgs) - set(objects.imgToAnns))
+    return records
+
+
+def _indexed(path: Path, fields: dict[str, Any]) -> Any:
+    try:
+        return indexed(read_object(path, LARGEST_ANNOTATIONS), fields)
+    except InputError as error:
+        raise error.within(file=path) from None

@@ -1,0 +1,161 @@
+"""Layouts as JSON lines and as CSV, boxes in a form that is named → layout records."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from amdm.errors import Faults, InputError
+from amdm.io.files import read_text
+from amdm.io.yaml import without_duplicates
+from amdm.layout import FIELDS, check_fields
+from bench.layouts.foreign.boxes import NAMES, BoxForm, number, pixel_size
+from bench.layouts.foreign.records import Record, made_caption, record
+
+LARGEST_ROWS = 16 * 2**20
+"""Bytes, as of a layout set."""
+JSONL_FIELDS = (*FIELDS, "key", "width", "height")
+CSV_FIELDS = ("key", "label", "caption", "image_id", "width", "height")
+
+
+def read_jsonl(path: Path, form: BoxForm, counts: Counter[str]) -> dict[str, Record]:
+    """A layout a line: an object as in a layout file, with boxes in ``form``, and ``key`` (by default the line's number
+    from 0), ``width`` and ``height`` in pixels. ``caption`` may be left out.
+
+    Raises:
+        InputError: naming every line and field that is wrong.
+    """
+    faults, records = Faults(), dict[str, Record]()
+    for line, text in enumerate(read_text(path, LARGEST_ROWS).splitlines(), 1):
+        if not text.strip():
+            continue
+        with faults.at(f"line {line}"):
+            content = _object(text)
+            key = content.pop("key", str(len(records)))
+            if isinstance(key, bool) or not isinstance(key, str | int):
+                raise InputError("must be a text or an integer", field="key")
+            if str(key) in records:
+                raise InputError(f"{str(key)[:40]!r} stands twice: keys must be distinct", field="key")
+            records[str(key)] = _converted(content, form, counts)
+    return _checked(faults, records, path)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text, object_pairs_hook=without_duplicates)
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise InputError("must be an object")
+    return content
+
+
+def _converted(content: dict[str, Any], form: BoxForm, counts: Counter[str]) -> Record:
+    """With boxes as xyxy in [0, 1]; what else is wrong is left to the reader of layout sets."""
+    faults, size = Faults(), None
+    check_fields(faults, content, JSONL_FIELDS)
+    if "width" in content or "height" in content:
+        with faults.at():
+            size = pixel_size(content.pop("width", None), content.pop("height", None))
+    for name in ("segment", "interactions"):
+        items = content.get(name)
+        for k, item in enumerate(items if isinstance(items, list) else []):
+            ends = (
+                [("", item)]
+                if name == "segment"
+                else [(f".{role}", _part(item, role)) for role in ("subject", "object")]
+            )
+            for role, one in ends:
+                if isinstance(one, dict) and "bbox" in one:
+                    with faults.at(f"{name}[{k}]{role}"):
+                        one["bbox"] = form.unit_box(one["bbox"], size, counts)
+    faults.check()
+    if "caption" not in content:
+        labels = [one.get("label") for one in content.get("segment", []) if isinstance(one, dict)]
+        content["caption"] = made_caption([one for one in labels if isinstance(one, str)])
+        counts["captions made of the labels"] += 1
+    return content
+
+
+def _part(item: Any, role: str) -> Any:
+    return item.get(role) if isinstance(item, dict) else None
+
+
+def read_csv(path: Path, form: BoxForm, counts: Counter[str]) -> dict[str, Record]:
+    """A box a row: ``key``, ``label``, four numbers named by ``form`` (:data:`bench.layouts.foreign.boxes.NAMES`), and
+    perhaps ``caption``, ``image_id``, ``width`` and ``height``; rows of one key are one layout.
+
+    Raises:
+        InputError: naming every line and column that is wrong.
+    """
+    names = NAMES[form.corners]
+    rows = csv.DictReader(StringIO(read_text(path, LARGEST_ROWS), newline=""), strict=True)
+    faults, records = Faults(), dict[str, Record]()
+    try:
+        header = list(rows.fieldnames or ())
+        _check_header(header, names, form, path)
+        for row in rows:
+            with faults.at(f"line {rows.line_num}"):
+                _add(records, row, names, form, counts)
+    except csv.Error as error:
+        raise InputError(f"is no CSV: {error}", file=path, field=f"line {rows.line_num}") from None
+    for one in records.values():
+        if one["caption"] is None:
+            one["caption"] = made_caption([item["label"] for item in one["segment"]])
+            counts["captions made of the labels"] += 1
+    return _checked(faults, records, path)
+
+
+def _check_header(header: list[str], names: tuple[str, ...], form: BoxForm, path: Path) -> None:
+    faults = Faults()
+    needed = ("key", "label", *names, *(("width", "height") if form.units == "pixel" else ()))
+    for name in needed:
+        with faults.at():
+            if name not in header:
+                raise InputError(f"is missing: columns are {', '.join(needed)}", file=path, field=name)
+    for name in dict.fromkeys(header):
+        with faults.at():
+            if name not in (*CSV_FIELDS, *names):
+                raise InputError("is an unknown column", file=path, field=name)
+            if header.count(name) > 1:
+                raise InputError("stands twice", file=path, field=name)
+    faults.check()
+
+
+def _add(
+    records: dict[str, Record], row: dict[Any, Any], names: tuple[str, ...], form: BoxForm, counts: Counter[str]
+) -> None:
+    """One row's box, to the layout of its key."""
+    if None in row or None in row.values():
+        raise InputError("has more or fewer cells than the header")
+    faults, size, box, caption = Faults(), None, [0.0, 0.0, 1.0, 1.0], row.get("caption") or None
+    if form.units == "pixel":
+        with faults.at():
+            size = pixel_size(*(number(row[name], name) for name in ("width", "height")))
+    for name in ("key", "label"):
+        with faults.at(name):
+            if not row[name].strip():
+                raise InputError("is empty")
+    faults.check()
+    with faults.at():
+        box = form.unit_box([number(row[name], name) for name in names], size, counts)
+    one = records.setdefault(row["key"], record([], caption or "", row.get("image_id", "")) | {"caption": caption})
+    with faults.at("caption"):
+        if caption not in (None, one["caption"]):
+            raise InputError(f"is not that of the first row of {row['key'][:40]!r}")
+    faults.check()
+    one["segment"].append({"label": row["label"], "bbox": box})
+
+
+def _checked(faults: Faults, records: dict[str, Record], path: Path) -> dict[str, Record]:
+    try:
+        faults.check()
+    except InputError as error:
+        raise error.within(file=path) from None
+    return records

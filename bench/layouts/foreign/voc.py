@@ -1,0 +1,112 @@
+"""Pascal VOC's annotations → layout records: an XML file a picture, boxes in pixels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+from xml.parsers import expat
+
+from amdm.errors import Faults, InputError
+from amdm.io.files import read_limited
+from bench.layouts.foreign.boxes import BoxForm, number, pixel_size
+from bench.layouts.foreign.records import Record, keep, record
+
+FORM = BoxForm("xyxy", "pixel")
+LARGEST_XML = 2**20
+DEEPEST = 32
+SIDES = ("xmin", "ymin", "xmax", "ymax")
+
+
+def read_voc(source: Path, counts: Counter[str]) -> dict[str, Record]:
+    """A layout a file (``*.xml`` of a folder, or one file), by its name without its ending.
+
+    Corners are taken as edges of the box, as annotation tools write them; the challenge's own files count pixels from
+    1, which is a pixel's difference.
+
+    Raises:
+        InputError: no such files; each object that is none, by file and line; a document with a DTD, whose entities
+            are not read.
+    """
+    paths = sorted(source.glob("*.xml")) if source.is_dir() else [source]
+    faults, records = Faults(), dict[str, Record]()
+    for path in paths:
+        with faults.at():
+            try:
+                segment = _segment(_parse(read_limited(path, LARGEST_XML)), counts)
+            except InputError as error:
+                raise error.within(file=path) from None
+            keep(records, path.stem, record(segment, image_id=path.stem), counts)
+            counts["captions made of the labels"] += path.stem in records
+    faults.check()
+    if not paths:
+        raise InputError("holds no *.xml", file=source)
+    return records
+
+
+@dataclass
+class _Object:
+    """Texts of an ``object`` by place, and the line that it begins in."""
+
+    line: int
+    texts: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class _Document:
+    size: dict[str, str] = field(default_factory=dict)
+    objects: list[_Object] = field(default_factory=list)
+
+
+def _parse(content: bytes) -> _Document:
+    """What is read of a document, and no more: nothing is resolved, expanded or fetched."""
+    document, path, parser = _Document(), list[str](), expat.ParserCreate()
+
+    def refuse(*_: object) -> NoReturn:
+        raise InputError("has a document type, whose entities are not read", field=f"line {parser.CurrentLineNumber}")
+
+    def start(name: str, _: object) -> None:
+        path.append(name)
+        if len(path) > DEEPEST:
+            raise InputError(f"is nested deeper than {DEEPEST}", field=f"line {parser.CurrentLineNumber}")
+        if path == ["annotation", "object"]:
+            document.objects.append(_Object(parser.CurrentLineNumber))
+
+    def text(piece: str) -> None:
+        if path[:2] == ["annotation", "size"]:
+            into = document.size
+        elif path[:2] == ["annotation", "object"]:
+            into = document.objects[-1].texts
+        else:
+            return
+        place = ".".join(path[2:])
+        into[place] = into.get(place, "") + piece
+
+    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
+    parser.StartElementHandler, parser.CharacterDataHandler = start, text
+    parser.EndElementHandler = lambda _: path.pop()
+    try:
+        parser.Parse(content, True)
+    except InputError:
+        raise
+    except (expat.ExpatError, ValueError, LookupError) as error:  # the last two of encodings that it does not know
+        raise InputError(f"not XML: {error}", field=f"line {parser.CurrentLineNumber}") from None
+    return document
+
+
+def _segment(document: _Document, counts: Counter[str]) -> list[dict[str, object]]:
+    faults, segment, size = Faults(), list[dict[str, object]](), None
+    with faults.at("size"):
+        width, height = (number(document.size.get(name, "").strip(), name) for name in ("width", "height"))
+        size = pixel_size(width, height)
+    for one in document.objects:
+        with faults.at(f"line {one.line}"):
+            name = one.texts.get("name", "").strip()
+            if not name:
+                raise InputError("is missing", field="name")
+            values = [number(one.texts.get(f"bndbox.{side}", "").strip(), f"bndbox.{side}") for side in SIDES]
+            if size is not None:
+                segment.append({"label": name, "bbox": FORM.unit_box(values, size, counts)})
+    faults.check()
+    return segment

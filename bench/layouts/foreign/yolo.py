@@ -1,0 +1,89 @@
+"""YOLO's label files → layout records: a text file a picture, a line a box, ``class cx cy w h`` as fractions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import yaml
+
+from amdm.errors import Faults, InputError, instead
+from amdm.io.files import read_text
+from amdm.io.yaml import load_plain
+from bench.layouts.foreign.boxes import BoxForm, number
+from bench.layouts.foreign.records import Record, keep, record
+
+FORM = BoxForm("cxcywh", "relative")
+LARGEST_LABELS, LARGEST_NAMES = 2**20, 2**20
+NAMES_FILE = "classes.txt"
+
+
+def read_yolo(folder: Path, names: Path | None, counts: Counter[str]) -> dict[str, Record]:
+    """A layout a label file, by the file's name without its ending.
+
+    names: the classes, one a line, or YAML with ``names`` (a list, or a mapping from number to name); by default
+    ``classes.txt`` in the folder.
+
+    Raises:
+        InputError: no folder, no names; each line that is no box, by file and line.
+    """
+    if not folder.is_dir():
+        raise InputError("is not a folder of label files", file=folder)
+    chosen = folder / NAMES_FILE if names is None else names
+    if not chosen.is_file():
+        raise InputError("is not there; it names the classes, one a line (--names FILE)", file=chosen, field="names")
+    classes = read_names(chosen)
+    faults, records = Faults(), dict[str, Record]()
+    for path in sorted(folder.glob("*.txt")):
+        if path.resolve() == chosen.resolve():
+            continue
+        with faults.at():
+            try:
+                segment = _segment(read_text(path, LARGEST_LABELS), classes, counts)
+            except InputError as error:
+                raise error.within(file=path) from None
+            keep(records, path.stem, record(segment), counts)
+            counts["captions made of the labels"] += path.stem in records
+    faults.check()
+    return records
+
+
+def read_names(path: Path) -> dict[int, str]:
+    """Class number → name. Raises InputError for a file of another form."""
+    text = read_text(path, LARGEST_NAMES)
+    if path.suffix not in (".yaml", ".yml"):
+        return dict(enumerate(line.strip() for line in text.splitlines() if line.strip()))
+    try:
+        content = load_plain(text)
+    except InputError as error:
+        raise error.within(file=path) from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(f"not YAML: {error}", file=path) from None
+    listed = content.get("names") if isinstance(content, dict) else None
+    pairs = dict(enumerate(listed)) if isinstance(listed, list) else listed
+    if not isinstance(pairs, dict) or not pairs:
+        raise InputError("must be a list of names, or a mapping from numbers to names", file=path, field="names")
+    for key, name in pairs.items():
+        numbered = str(key).isascii() and str(key).isdigit() and len(str(key)) < 10
+        if not numbered or not isinstance(name, str) or not name.strip():
+            what = f"{str(key)[:40]!r}: {str(name)[:40]!r} is not a number with its name"
+            raise InputError(what, file=path, field="names")
+    return {int(key): name for key, name in pairs.items()}
+
+
+def _segment(text: str, classes: dict[int, str], counts: Counter[str]) -> list[dict[str, object]]:
+    faults, segment = Faults(), list[dict[str, object]]()
+    for line, content in enumerate(text.splitlines(), 1):
+        words = content.split()
+        if not words:
+            continue
+        with faults.at(f"line {line}"):
+            if len(words) != 5:
+                raise InputError(f"has {len(words)} fields; a box is `class cx cy w h`")
+            known = [str(key) for key in classes]
+            if words[0] not in known:
+                raise InputError(f"{words[0][:40]!r} is not a class; {instead('', known)}", field="class")
+            values = [number(word, name) for word, name in zip(words[1:], ("cx", "cy", "w", "h"), strict=True)]
+            segment.append({"label": classes[int(words[0])], "bbox": FORM.unit_box(values, None, counts)})
+    faults.check()
+    return segment

@@ -1,0 +1,92 @@
+"""The shipped judge: sees true renderings, is not blind to shape, and is the file it says it is."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from amdm.errors import InputError
+from amdm.mini.vocabulary import CATEGORIES
+from bench.cocomig.verdict import intersection_over_union
+from bench.detectors.detector import PictureError
+from bench.detectors.mini import MiniJudge
+from bench.generators.renderer import true_renderings
+from bench.layouts.named import load_layouts
+from bench.verdicts import Picture, judge_images
+from tests.closeness import ROUNDING, to_double
+
+LAYOUTS = load_layouts("mini-tune").subset(50)
+
+
+@pytest.fixture(scope="module")
+def judge() -> MiniJudge:
+    return MiniJudge()
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return true_renderings([e.layout for e in LAYOUTS.entries], [f"t/{e.index}" for e in LAYOUTS.entries]).images
+
+
+def test_true_renderings_pass(judge: MiniJudge, images: np.ndarray) -> None:
+    pictures = [Picture("c", 0, entry, Path()) for entry in LAYOUTS.entries]
+    verdicts = [one for own in judge_images(judge, list(images), pictures) for one in own]
+    assert np.mean([one.success and one.attr for one in verdicts]) >= 0.95
+
+
+def test_a_shape_that_is_not_there_is_rarely_found(judge: MiniJudge, images: np.ndarray) -> None:
+    absent = [[c for c in CATEGORIES if c not in {lb.category for lb in e.labels}] for e in LAYOUTS.entries]
+    wrong = total = 0
+    for entry, found in zip(LAYOUTS.entries, judge.find(images, absent), strict=True):
+        for instance in entry.layout.instances:
+            for detections in found.detections.values():
+                overlaps = intersection_over_union(np.array(instance.box) * 64, detections.boxes)
+                wrong, total = wrong + bool(len(overlaps) and overlaps.max() >= 0.5), total + 1
+    assert wrong / total <= 0.05
+
+
+def test_the_colour_is_checked(judge: MiniJudge, images: np.ndarray) -> None:
+    swapped = images[..., ::-1].copy()  # red becomes blue
+    pictures = [Picture("c", 0, entry, Path()) for entry in LAYOUTS.entries]
+    rows = [
+        (label.colour, verdict.attr)
+        for one, own in zip(pictures, judge_images(judge, list(swapped), pictures), strict=True)
+        for label, verdict in zip(one.entry.labels, own, strict=True)
+    ]
+    assert np.mean([attr for colour, attr in rows if colour in ("red", "blue")]) <= 0.1
+
+
+@pytest.mark.numeric
+def test_a_batch_is_its_pictures_one_by_one(judge: MiniJudge, images: np.ndarray) -> None:
+    exact = copy.copy(judge)  # in float64: a score on the threshold is then on the same side of it
+    exact.model = to_double(judge.model)
+    exact.model.register_forward_pre_hook(lambda _, given: ([image.double() for image in given[0]],))
+    together = exact.find(images[:6], [list(CATEGORIES)] * 6)
+    for k in range(6):
+        (alone,) = exact.find(images[k : k + 1], [list(CATEGORIES)])
+        for category in CATEGORIES:
+            ours, theirs = together[k].detections[category], alone.detections[category]
+            np.testing.assert_allclose(ours.boxes, theirs.boxes, atol=64 * 32 * ROUNDING)
+            np.testing.assert_allclose(ours.scores, theirs.scores, atol=32 * ROUNDING)
+
+
+def test_other_weights_are_refused(tmp_path: Path) -> None:
+    from importlib.resources import files
+
+    source = Path(str(files("bench.detectors") / "weights"))
+    shutil.copytree(source, tmp_path / "w")
+    path = tmp_path / "w" / "mini_judge.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="SHA-256"):
+        MiniJudge(path)
+
+
+def test_other_picture_sizes_are_refused(judge: MiniJudge) -> None:
+    with pytest.raises(PictureError, match="64×64"):
+        judge.find(np.zeros((1, 128, 128, 3), np.uint8), [["circle"]])
