@@ -1,0 +1,85 @@
+"""The judge of styles at full size: which of a set's reference pictures a picture is most like, by features of CLIP.
+
+Likeness is CSLS (Conneau et al., 2018): the cosine, less how near either picture is to everything, so that a reference
+that is near to all pictures is not everyone's answer. What is likest is the answer: there is no threshold, and of K
+styles chance finds 1/K.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from bench.judges.open_clip_model import OpenClip
+from bench.judges.spec import JudgeSpec
+
+NEIGHBOURS = 10
+BATCH = 16
+Encoder = Callable[[Sequence[np.ndarray]], torch.Tensor]
+"""Pictures uint8 RGB (H, W, 3) → features of length 1, float (N, D)."""
+
+
+class Retrieved(NamedTuple):
+    """found: the likest style. margin: its likeness less that of the next one; infinite where there is none."""
+
+    found: str
+    margin: float
+
+
+def csls(pictures: np.ndarray, references: np.ndarray, neighbours: int = NEIGHBOURS) -> np.ndarray:
+    """2·cos(x, y) − r(x) − r(y), r the mean cosine to the nearest ``neighbours`` of the other kind, or to all of fewer.
+
+    Args:
+        pictures: (N, D) and references: (K, D), of length 1.
+
+    Returns:
+        (N, K).
+    """
+    cosine = pictures @ references.T
+
+    def nearness(rows: np.ndarray) -> np.ndarray:
+        nearest = np.sort(rows, axis=1)[:, ::-1][:, :neighbours]
+        return np.asarray(nearest.mean(1))
+
+    return np.asarray(2 * cosine - nearness(cosine)[:, None] - nearness(cosine.T)[None])
+
+
+class ClipStyleJudge:
+    """Retrieval among references. encode: CLIP's vision tower."""
+
+    def __init__(self, encode: Encoder) -> None:
+        self.encode = encode
+
+    @classmethod
+    def load(cls, weights: Path | None, device: str = "cpu") -> ClipStyleJudge:
+        """ViT-L/14 of open_clip; without weights its answers mean nothing. Raises InputError for other weights."""
+        return cls(OpenClip(weights, device).features)
+
+    def features(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """Of pictures uint8 RGB (H, W, 3): float64 (N, D), of length 1."""
+        parts = [self.encode(images[k : k + BATCH]).double().cpu().numpy() for k in range(0, len(images), BATCH)]
+        return np.concatenate(parts)
+
+    def retrieve(self, pictures: np.ndarray, references: np.ndarray, styles: Sequence[str]) -> list[Retrieved]:
+        """The style of each picture: that of its likest reference.
+
+        Args:
+            pictures: features (N, D) of what is judged together: nearness is among these. references: (K, D).
+            styles: of the references, in their order; several may have one.
+        """
+        likeness, names = csls(pictures, references), list(dict.fromkeys(styles))
+        of = np.array([names.index(one) for one in styles])
+        best = np.stack([likeness[:, of == k].max(1) for k in range(len(names))], axis=1)
+        order = np.argsort(-best, axis=1, kind="stable")
+        margins = np.full(len(best), np.inf)
+        if len(names) > 1:
+            first, second = (np.take_along_axis(best, order[:, k : k + 1], axis=1)[:, 0] for k in (0, 1))
+            margins = first - second
+        return [Retrieved(names[row[0]], float(margin)) for row, margin in zip(order, margins, strict=True)]
+
+
+SPEC = JudgeSpec("CLIP ViT-L/14, CSLS", "style", mini=False, load=ClipStyleJudge.load)

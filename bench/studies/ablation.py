@@ -1,0 +1,166 @@
+"""What of the aggregation acts: the paper and the authors' code, one difference at a time and all; η, s and w."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from amdm.errors import InputError
+from amdm.io.files import make_folder
+from amdm.presets.profile import Profile, load_profile
+from bench.cocomig.strata import AUXILIARY, by_auxiliary, gain_by_stratum, instance_units, interaction_units
+from bench.layouts.layout_set import LayoutSet
+from bench.layouts.statistics import largest_overlaps
+from bench.report.ablation import ALONE, DIFFERENCES, Arm, Findings, write_ablation
+from bench.report.trial_tables import Tables
+from bench.studies.hand_over import hand_over
+from bench.studies.settings import as_preset, plain_aggregation, with_models
+from bench.studies.trials import StudyRun, run_trials, table_info, with_ceiling
+
+PAIR = ("interactdiffusion", "migc")
+THREE = ("interactdiffusion", "migc", "ip-adapter")
+LETTER, AUTHORS = "the paper's letter", "the authors' code"
+BASES = {LETTER: "@paper", AUTHORS: ""}
+"""Name → what its preset's name ends in."""
+FROM_LETTER: dict[str, dict[str, Any]] = {
+    "": {},
+    ", separate noise": {"initial_noise": "separate"},
+    ", window from step 1": {"first_step": 1},
+    ", window from step 1 and their mean": {"first_step": 1, "mean": "ddpm_previous"},
+}
+"""Their mean is of the step before, which step 0 does not have: it comes with their window."""
+FROM_AUTHORS: dict[str, dict[str, Any]] = {
+    "": {},
+    ", shared noise": {"initial_noise": "shared"},
+    ", DDIM mean": {"mean": "ddim"},
+    ", window from step 0 and DDIM mean": {"first_step": 0, "mean": "ddim"},
+}
+OF_THREE: dict[str, dict[str, dict[str, Any]]] = {
+    LETTER: {"": {}, ", their coefficients": {"coefficients": "official"}},
+    AUTHORS: {"": {}, ", nested coefficients": {"coefficients": "nested"}},
+}
+"""Coefficients of two models are the same."""
+ETAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+WEIGHTS = (0.0, 0.25, 0.5, 0.7071, 0.85, 1.0)
+
+
+@dataclass(frozen=True)
+class Options:
+    """steps: the T that everything is measured at. etas: over √dim, of all models alike. weights: w."""
+
+    steps: tuple[int, ...] = (10, 20, 50)
+    etas: tuple[float, ...] = ETAS
+    weights: tuple[float, ...] = WEIGHTS
+
+
+class _Wanted(NamedTuple):
+    section: str
+    name: str
+    models: tuple[str, ...]
+    base: str
+    changes: dict[str, Any]
+
+
+def ablation(study: StudyRun, options: Options, folder: Path) -> str:
+    """Measure every arm at every T, distances, hand-over curves and strata; write ``folder``, return the page.
+
+    Raises:
+        InputError: η, w or T that no setting can have.
+    """
+    if min(options.steps) < 2:
+        raise InputError(f"{min(options.steps)} leaves no window from step 1; take 2 or more", field="steps")
+    presets = load_profile(study.profile)
+    arms = [arm for steps in options.steps for arm in arms_at(presets, study.layout_set, steps, options)]
+    tables = run_trials(study, with_ceiling({arm.name: arm.settings for arm in arms}, study.layout_set), "ablation")
+    curves = _curves(presets, study)
+    strata = pd.concat([strata_at(tables, study.layout_set, steps) for steps in options.steps], ignore_index=True)
+    info = table_info(study, [arm.name for arm in arms], "Ablation of the aggregation")
+    make_folder(folder)
+    return write_ablation(folder, tables, arms, Findings(curves, strata), info)
+
+
+def arms_at(presets: Profile, layout_set: LayoutSet, steps: int, options: Options) -> list[Arm]:
+    """The single models, and every arm, at one T."""
+    every_step = {"all": {"num_inference_steps": steps}}
+    arms = [
+        Arm(f"T {steps}: {model}", steps, ALONE, as_preset(presets, {**method, "settings": every_step}))
+        for model in THREE
+        for method in [with_models((model,), layout_set)]
+    ]
+    for one in _wanted(steps, options):
+        published = plain_aggregation(presets.method("+".join(one.models) + BASES[one.base]))
+        first = one.changes.get("first_step", int(one.base == AUTHORS))
+        window = {"s": min(published["s"], steps - first)}
+        method = with_models(one.models, layout_set) | {"settings": every_step}
+        settings = as_preset(presets, method | {"aggregation": {**published, **window, **one.changes}})
+        arms.append(Arm(f"T {steps}: {one.name}", steps, one.section, settings))
+    return arms
+
+
+def _wanted(steps: int, options: Options) -> list[_Wanted]:
+    found = [
+        _Wanted(DIFFERENCES, base + name, PAIR, base, changes)
+        for base, own in ((LETTER, FROM_LETTER), (AUTHORS, FROM_AUTHORS))
+        for name, changes in own.items()
+    ]
+    for base in BASES:
+        for name, changes in OF_THREE[base].items():
+            found.append(_Wanted(DIFFERENCES, f"{base}, three models{name}", THREE, base, changes))
+        for eta in options.etas:
+            changes = {"eta": [eta] * len(PAIR), "eta_unit": "sqrt_dim"}
+            found.append(_Wanted("η/√dim", f"{base}, η {eta:g}", PAIR, base, changes))
+        for s in windows(steps, int(base == AUTHORS)):
+            found.append(_Wanted("s", f"{base}, s {s}", PAIR, base, {"s": s}))
+        for w in options.weights:
+            found.append(_Wanted("w", f"{base}, w {w:g}", PAIR, base, {"weights": [w]}))
+    return found
+
+
+def windows(steps: int, first_step: int) -> list[int]:
+    """Values of s from 1 to all steps from ``first_step`` on.
+
+    >>> windows(20, 1)
+    [1, 2, 3, 5, 10, 15, 19]
+    """
+    most = steps - first_step
+    return sorted({min(s, most) for s in (1, 2, 3, steps // 4, steps // 2, 3 * steps // 4, most) if s > 0})
+
+
+def strata_at(tables: Tables, layout_set: LayoutSet, steps: int) -> pd.DataFrame:
+    """Where the letter and the authors' code gain over the target alone, at one T: by instance, and by interaction."""
+    target, auxiliary = (f"T {steps}: {model}" for model in PAIR)
+    instances = by_auxiliary(instance_units(tables.verdicts, box_overlaps(layout_set)), auxiliary)
+    split = {"instance": (instances, [AUXILIARY, "size", "overlap"])}
+    if not tables.interactions.empty:
+        units = interaction_units(tables.verdicts, tables.interactions)
+        split["interaction"] = (by_auxiliary(units, auxiliary, "ends_right"), [AUXILIARY])
+    found = []
+    for unit, (units, strata) in split.items():
+        for base in BASES:
+            table = gain_by_stratum(units, f"T {steps}: {base}", target, strata)
+            table.insert(0, "of", unit)
+            table.insert(0, "T", steps)
+            found.append(table)
+    return pd.concat(found, ignore_index=True)
+
+
+def box_overlaps(layout_set: LayoutSet) -> pd.DataFrame:
+    """layout_index, instance, and overlap: the largest share of the smaller box in common with another box."""
+    rows = []
+    for entry in layout_set.entries:
+        boxes = np.array([instance.box for instance in entry.layout.instances])
+        rows += [(entry.index, k, float(share)) for k, share in enumerate(largest_overlaps(boxes))]
+    return pd.DataFrame(rows, columns=["layout_index", "instance", "overlap"])
+
+
+def _curves(presets: Profile, study: StudyRun) -> pd.DataFrame:
+    """Hand-over curves of the auxiliaries, at the profile's T."""
+    target, *others = THREE
+    auxiliaries: Sequence[str] = [name for name in others if name == PAIR[1] or study.layout_set.asks_conditions]
+    steps = presets.method(target).steps
+    return hand_over(study, target, auxiliaries, [0, *windows(steps, 0)])

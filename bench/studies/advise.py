@@ -1,0 +1,164 @@
+"""Advice for models that were never combined: a fixed procedure on a few layouts, confirmed once on others.
+
+Single models; hand-over curves, which choose the window; distances to the means, which choose η; a short list of
+compositions at equal cost. Every stage is measured on the same layouts and noise, and only rules choose
+(:mod:`bench.studies.advise_rules`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.cocomig.intervals import CONFIDENCE
+from bench.cocomig.metrics import image_sums, paired
+from bench.report.advice import CONFIRMING, Advice, verdict_of, write_advice
+from bench.report.advice_reasons import about_cost, about_singles, about_window
+from bench.report.trial_tables import Tables
+from bench.studies.advise_request import PROFILE, Method, Request
+from bench.studies.advise_rules import best_of, choose_window, order_of
+from bench.studies.advise_stages import (
+    ALONE,
+    DEFAULT,
+    LETTERS,
+    LISTED,
+    Probes,
+    choose_letter,
+    choose_listed,
+    evaluations_in,
+    hand_over_curves,
+    shown_of,
+)
+from bench.studies.kept import identity
+from bench.studies.settings import as_preset, presets_file
+from bench.studies.trials import StudyRun, averages, run_trials, table_info
+
+ADVISED = "as advised"
+
+
+def advise(
+    models: str | Sequence[str],
+    layouts: str,
+    *,
+    confirm: str | None = None,
+    limit: int = 20,
+    confirm_limit: int | None = 100,
+    overrides: Sequence[str] = (),
+    out: Path | str | None = None,
+    keep: Path | str | None = None,
+    workers: int = 1,
+) -> Advice:
+    """Choose how two or three mini models draw together, from at most 24 layouts; measure the choice on others.
+
+    Args:
+        models: of the mini profile, the target first: a list, names with commas, or a preset of several models, whose
+            settings of its models are taken.
+        layouts: a layout set by name, or a file. limit: probes, the first of the set, balanced over levels; 1 to 24.
+        confirm: the set of the confirming run; None takes what the probes leave of theirs. confirm_limit: layouts of
+            it, rounded up to a multiple of 5; None takes all.
+        overrides: ``"settings.<model>.<field>=<value>"``, for example guidance.
+        out: folder of advice.md, advice.json and preset.yaml; None writes nothing. keep: folder in which what is
+            measured is kept, so that the same call goes on where it was stopped. workers: processes.
+
+    Raises:
+        InputError: before anything is drawn, naming the argument: models that the profile does not have, a layout that
+            is both a probe and in the confirming run, or conditions that are missing.
+
+    >>> from bench import advise
+    >>> print(advise("stable_diffusion,ip-adapter", "mini-combined-tune", limit=5))  # doctest: +SKIP
+    """
+    request = Request.of(models, layouts, limit, confirm, confirm_limit, overrides)
+    kept = None if keep is None else Path(keep)
+    advice = _advice(
+        request,
+        StudyRun(request.probes, workers, keep=kept, profile=PROFILE),
+        StudyRun(request.confirming, workers, keep=kept, profile=PROFILE),
+    )
+    if out is not None:
+        about = f"Advised from {len(request.probes)} layouts of {layouts}, by `{advice.probes.command}`."
+        write_advice(Path(out), advice, presets_file({advice.name: advice.method}, about))
+    return advice
+
+
+def _advice(request: Request, study: StudyRun, confirming: StudyRun) -> Advice:
+    probes, order = Probes(request, study), order_of(request.probes, request.models)
+    singles = probes.measure({name: request.method([name]) for name in request.models}, ALONE)
+    curves = hand_over_curves(probes, singles)
+    window = choose_window(curves, order)
+    letters = choose_letter(probes, window, order)
+    listed = choose_listed(probes, window, letters, singles, order)
+    confirmed, gains, spent = _confirm(request, listed.method, confirming, order)
+    cost = sum(probes.settings(listed.method).composition.evaluations(len(request.models), request.steps))
+    stages = {ALONE: singles, LETTERS: letters.tried, LISTED: listed.tried}
+    return Advice(
+        models=request.models,
+        name=f"{'+'.join(request.models)}@advised",
+        method=listed.method,
+        overrides=as_overrides(listed.method),
+        order=tuple(order),
+        evaluations=cost,
+        alone=request.steps,
+        spent={"probes": probes.spent, "confirming": spent},
+        reasons=(
+            about_singles(singles, request.models[0], order),
+            about_window(curves, window.first_step, window.end, window.metric),
+            letters.reason,
+            *listed.reasons,
+            about_cost(cost, request.steps, probes.spent),
+        ),
+        curves=curves,
+        distances=letters.distances,
+        tried=pd.concat([shown_of(one).assign(stage=stage) for stage, one in stages.items()], ignore_index=True),
+        confirmed=confirmed,
+        gains=gains,
+        probes=table_info(study, list(listed.tried.index), "Advice"),
+        confirming=table_info(confirming, list(confirmed["method"]), CONFIRMING),
+    )
+
+
+def _confirm(
+    request: Request, method: Method, study: StudyRun, order: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame, int]:
+    """Metrics by method, gains, and guided calls. The best single model is the best of this run."""
+    methods = {ADVISED: method, **{name: request.method([name]) for name in request.models}}
+    methods[DEFAULT] = request.method(request.models, request.published)
+    settings = {name: as_preset(request.presets, one) for name, one in methods.items()}
+    tables = run_trials(study, settings, CONFIRMING)
+    table = averages(tables, list(settings))
+    best = best_of(table.loc[list(request.models)], order)
+    against = {"the target alone": request.models[0], "the best single model": best, DEFAULT: DEFAULT}
+    drawn = {identity(settings[name]): tables.samples[tables.samples.method == name] for name in settings}
+    spent = sum(evaluations_in(one) for one in drawn.values())
+    return table.reset_index(names="method"), gains_of(tables, against, order), spent
+
+
+def gains_of(tables: Tables, against: Mapping[str, str], order: Sequence[str]) -> pd.DataFrame:
+    """Of :attr:`bench.report.advice.Advice.gains`, for each metric; a pair without pictures has no row."""
+    if tables.verdicts.empty:
+        return pd.DataFrame()
+    sums = image_sums(tables.verdicts, conditions=tables.conditions)
+    strict = 1 - (1 - CONFIDENCE) / len(set(against.values()))
+    there = {why: other for why, other in against.items() if {ADVISED, other} <= set(sums.method)}
+    rows = []
+    for metric in order:
+        for why, other in there.items():
+            found = paired(sums, ADVISED, other, strict)[metric]
+            row: dict[str, Any] = {"metric": metric, "against": why, "method": ADVISED, "other": other}
+            row |= {"difference": found.value, "low": found.low, "high": found.high}
+            rows.append(row | {"verdict": verdict_of(found.low, found.high)})
+    return pd.DataFrame(rows)
+
+
+def as_overrides(method: Method) -> tuple[str, ...]:
+    """A method as ``--set`` takes it, on a preset of any single model.
+
+    >>> as_overrides({"models": ["migc"], "ignores": [], "settings": {"migc": {"guidance_scale": 3.0}}})
+    ('models=["migc"]', 'ignores=[]', 'settings.migc.guidance_scale=3.0')
+    """
+    settings = method.get("settings", {})
+    own = [f"settings.{name}.{field}={json.dumps(v)}" for name, one in settings.items() for field, v in one.items()]
+    return (*(f"{name}={json.dumps(value)}" for name, value in method.items() if name != "settings"), *own)

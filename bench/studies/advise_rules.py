@@ -1,0 +1,171 @@
+"""The rules of advice: what decides, which window, which η, and the short list of compositions at equal cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import pandas as pd
+
+from amdm.compositions.registry import composition_type
+from bench.conditions import asked_of, unread
+from bench.layouts.layout_set import LayoutSet
+from bench.pull_back import DISTANCE
+
+LETTER, AUTHORS = "the letter", "the authors' code"
+NOISE = ("shared", "separate")
+WEIGHTS = (0.5, 0.7071, 0.85)
+"""w, the target's coefficient: the published one, one as large as the auxiliary's, and more of the target."""
+EVEN = WEIGHTS[1]
+"""What distances are measured at."""
+LATEST_START = 3
+USUAL_END = 3
+"""The published s: where no curve says more, the window is so many steps from the first on."""
+HALF = 0.5
+"""Of the distance to the mean: the η that is tried beside 0, and goes past the mean in no step on average."""
+Aggregation = dict[str, Any]
+"""As it stands in a file of presets."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Steps first_step … end − 1. metric: whose curve chose it; None where none goes above the target alone."""
+
+    first_step: int
+    end: int
+    metric: str | None = None
+
+    @property
+    def s(self) -> int:
+        """Its number of steps."""
+        return self.end - self.first_step
+
+
+def order_of(layout_set: LayoutSet, models: Sequence[str]) -> list[str]:
+    """The metrics that decide, the first that differs: the layouts' own joint metric, then joint by picture, then
+    single properties that some model reads (of others differences are chance)."""
+    asked = asked_of(layout_set)
+    ignored = unread(models, asked)
+    own = {"instances": "isr", "interactions": "action_given_place", "style": "style"}
+    interactions = any(entry.actions for entry in layout_set.entries)
+    styles = any(entry.asks_style for entry in layout_set.entries)
+    judged = {"instances": True, "interactions": interactions, "style": styles}
+    joint = [name for name, there in (("joint_interaction", interactions), ("joint_picture", styles)) if there]
+    joint = joint or ["isr"]
+    return list(dict.fromkeys([*joint, *(own[one] for one in asked if judged[one] and one not in ignored)]))
+
+
+def choose_window(curves: pd.DataFrame, order: Sequence[str]) -> Window:
+    """Between which two k the mean curve of the auxiliaries rises most, by the first of the metrics whose curve goes
+    above the target alone (k = 0) at all.
+
+    The window does not begin after :data:`LATEST_START`. It does not end with k = 1, which is too early for the
+    authors' code, or with T, where nothing is left to the target. Of equal rises the one that ends first, which costs
+    least.
+
+    Args:
+        curves: columns k, from 0 to T, and the metrics; a row for each auxiliary and k.
+    """
+    steps = sorted(curves["k"].unique())
+    ends = [k for k in steps if 2 <= k < steps[-1]] or [steps[-1]]
+    mean = curves.groupby("k")[list(order)].mean()
+    for metric in order:
+        curve = mean[metric].fillna(0.0)
+        rises = [
+            (float(curve[end] - curve[first]), -end, -first)
+            for end, first in product(ends, steps)
+            if first < end and first <= LATEST_START and curve[end] > curve[0]
+        ]
+        if rises:
+            _, end, first = max(rises)
+            return Window(-int(first), -int(end), metric)
+    return Window(0, min(USUAL_END, int(ends[-1])))
+
+
+def half_way(distances: pd.DataFrame, models: Sequence[str]) -> list[float]:
+    """Of each model half of its smallest distance over the steps, over √dim.
+
+    Args:
+        distances: of :func:`bench.report.ablation.distances_by_step`, of one method.
+    """
+    nearest = distances.groupby("model")[DISTANCE].min()
+    return [round(HALF * float(nearest[name]), 4) for name in models]
+
+
+def weights_of(w: float, models: int) -> list[float]:
+    """The weights with which the target has the coefficient ``w`` and the auxiliaries equal ones; Σ c² = 1.
+
+    >>> weights_of(0.5, 2), [round(one, 4) for one in weights_of(0.5, 3)]
+    ([0.5], [0.6325, 0.7906])
+    """
+    if models == 2:
+        return [w]
+    second = math.sqrt((1 + w * w) / 2)
+    return [w / second, second]
+
+
+def letter(window: Window, w: float, eta: Sequence[float], noise: str) -> Aggregation:
+    """The paper's letter. eta: over √dim, the target's first."""
+    own = {"first_step": window.first_step, "s": window.s, "weights": _rounded(weights_of(w, len(eta)))}
+    return {"semantics": "paper", "initial_noise": noise, **own, "eta": list(eta), "eta_unit": "sqrt_dim"}
+
+
+def short_list(
+    window: Window, eta: Sequence[float], noise: str, published: Mapping[str, Any], steps: int
+) -> dict[str, Aggregation]:
+    """By name, compositions that cost no more than the letter: each has the longest window from the same step that
+    those evaluations allow, but for switch, which costs T whatever it does.
+
+    Args:
+        eta, noise: of the letter. published: the authors' setting, whose η their code has.
+    """
+    models, found = len(eta), dict[str, Aggregation]()
+    first = {"first_step": window.first_step}
+    theirs = {"semantics": "official", "first_step": max(1, window.first_step), "eta": published["eta"]}
+    for w in WEIGHTS:
+        weights = _rounded(weights_of(w, models))
+        shares = _rounded([w, *[(1 - w) / (models - 1)] * (models - 1)])
+        found[f"{LETTER}, w {w:g}"] = letter(window, w, eta, noise)
+        fitting = {
+            f"{AUTHORS}, w {w:g}": {**theirs, "eta_unit": published["eta_unit"], "weights": weights},
+            f"slerp, w {w:g}": {"semantics": "slerp", **first, "weights": weights},
+            f"mean-epsilon, w {w:g}": {"semantics": "mean-epsilon", **first, "weights": shares},
+        }
+        found |= {name: longest(one, models, steps, most_of(window, models, steps)) for name, one in fitting.items()}
+    found["switch"] = {"semantics": "switch", **first, "s": window.s}
+    return found
+
+
+def most_of(window: Window, models: int, steps: int) -> int:
+    """Evaluations a picture of the letter, which the others may have.
+
+    >>> most_of(Window(1, 4), 2, 20)
+    24
+    """
+    return steps + window.end * (models - 1)
+
+
+def longest(aggregation: Aggregation, models: int, steps: int, most: int) -> Aggregation:
+    """With the largest s, at least 1, whose evaluations are no more than ``most``."""
+    for s in range(steps - int(aggregation["first_step"]), 1, -1):
+        tried = {**aggregation, "s": s}
+        composition = composition_type(tried["semantics"]).model_validate(tried)
+        if sum(composition.evaluations(models, steps)) <= most:
+            return tried
+    return {**aggregation, "s": 1}
+
+
+def best_of(table: pd.DataFrame, order: Sequence[str]) -> str:
+    """The row (its name) with the fewest failed pictures, then most of the first metric that differs; of equal ones the
+    first. A metric without a value counts as less than any."""
+    shown = [name for name in order if name in table]
+    ranked = table[["failed", *shown]].fillna(-1.0)
+    ascending = [True, *[False] * len(shown)]
+    return str(ranked.sort_values(["failed", *shown], ascending=ascending, kind="stable").index[0])
+
+
+def _rounded(numbers: Sequence[float]) -> list[float]:
+    return [round(one, 4) for one in numbers]

@@ -1,0 +1,179 @@
+"""Every composition of the registry, tuned with as many trials, and compared at equal evaluations a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from amdm.errors import InputError, unknown
+from amdm.io.files import make_folder, write_whole
+from amdm.presets.profile import Profile, load_profile
+from bench.layouts.layout_set import LayoutSet
+from bench.report.compositions import Study, write_compositions
+from bench.report.joint import Compared
+from bench.studies import tuning_combined
+from bench.studies.composition_space import SPACES, bounds, candidates, group_of
+from bench.studies.settings import as_preset, plain_aggregation, presets_file, setting_text, with_models
+from bench.studies.trials import StudyRun, averages, run_trials, table_info, with_ceiling
+
+TUNING_SET = tuning_combined.TUNING_SET
+LAYOUTS = "mini-combined"
+MODELS = ("interactdiffusion", "migc", "ip-adapter")
+SINGLE, CONTROL, PUBLISHED = "single model", "control", "as published"
+"""Kinds of rows beside the tuned compositions, whose kind is their semantics."""
+EQUAL, CONVERSE, ITSELF = "equal evaluations", "converse", "the target with itself"
+REFERENCE = "official"
+"""What the other compositions of a group are compared with."""
+
+Method = dict[str, Any]
+"""As it stands in a file of presets."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """models: of every composition, the target first. steps: T. trials: settings of each row. seed: of their choice."""
+
+    models: tuple[str, ...] = MODELS
+    steps: int = 20
+    trials: int = 6
+    seed: int = 0
+
+
+@dataclass
+class Row:
+    """A row of the table. group: of its evaluations; rows of one group and kind are compared. tried: its candidates."""
+
+    kind: str
+    group: str
+    tried: list[Method] = field(default_factory=list)
+    chosen: Method | None = None
+
+
+def compare_compositions(tuning: StudyRun, reporting: StudyRun, options: Options, folder: Path) -> str:
+    """Choose settings on one layout set, report on the other, once; write tables to ``folder``, return the page.
+
+    Raises:
+        InputError: models that the profile does not have, fewer settings than trials, or sets that are one.
+    """
+    presets = load_profile(tuning.profile)
+    if strange := [name for name in options.models if name not in presets.models]:
+        raise unknown("model", strange[0], presets.models, field="models")
+    if len(options.models) < 2:
+        raise InputError("names fewer than two models", field="models")
+    if tuning.layout_set.hash == reporting.layout_set.hash:
+        raise InputError("are those that settings are chosen on", field="layouts")
+    rows = tuned_rows(presets, tuning.layout_set, options)
+    trials = choose(presets, tuning, rows)
+    rows |= controls(presets, reporting.layout_set, rows, options)
+    settings = {name: as_preset(presets, _chosen(row)) for name, row in rows.items()}
+    tables = run_trials(reporting, with_ceiling(settings, reporting.layout_set), "report")
+    study = Study(
+        groups={name: row.group for name, row in rows.items()},
+        bounds=bounds(options.steps),
+        chosen={name: setting_text(_chosen(row)) for name, row in rows.items()},
+        settings={name: one.describe() for name, one in settings.items()},
+        compared=comparisons(rows),
+        trials=trials,
+        tuned_on=f"{len(tuning.layout_set)} layouts of `{tuning.layout_set.name}`, {options.trials} trials a row",
+    )
+    info = table_info(reporting, list(settings), "Compositions at equal evaluations")
+    make_folder(folder)
+    about = f"Chosen on {study.tuned_on}; written by `{info.command}`."
+    write_whole(folder / "chosen.yaml", presets_file({n: _chosen(row) for n, row in rows.items()}, about).encode())
+    return write_compositions(folder, tables, study, info)
+
+
+def tuned_rows(presets: Profile, layout_set: LayoutSet, options: Options) -> dict[str, Row]:
+    """Single models, and every composition in each group that it can reach, with ``options.trials`` candidates each."""
+    rows = {}
+    every_step = {"all": {"num_inference_steps": options.steps}}
+    for model in options.models:
+        found = tuning_combined.candidates(presets, (model,), layout_set, options.trials, options.seed)
+        tried = [{**one, "settings": {**every_step, **one.get("settings", {})}} for one in found]
+        rows[model] = Row(SINGLE, group_of(options.steps, options.steps), tried)
+    for group in bounds(options.steps):
+        for semantics in SPACES:
+            own = (options.models, layout_set, options.steps, group, options.trials, options.seed)
+            if tried := candidates(presets, semantics, *own):
+                rows[f"{semantics}, {group}"] = Row(semantics, group, tried)
+    return rows
+
+
+def choose(presets: Profile, tuning: StudyRun, rows: dict[str, Row]) -> pd.DataFrame:
+    """Measure every candidate, and set the best of each row; returns all of them, the best of a row first.
+
+    The best has no failed samples if it can be, and then most of the first of
+    :data:`bench.studies.tuning_combined.PREFERRED` that differs.
+    """
+    tried = {f"{name} #{k}": (name, one) for name, row in rows.items() for k, one in enumerate(row.tried)}
+    settings = {key: as_preset(presets, one) for key, (_, one) in tried.items()}
+    found = averages(run_trials(tuning, {**settings}, "tune"), list(tried))
+    preferred = [name for name in tuning_combined.PREFERRED if name in found]
+    found = found[["failed", *preferred, "evaluations", "seconds"]]
+    about = pd.DataFrame(
+        {"row": [name for name, _ in tried.values()], "setting": [setting_text(one) for _, one in tried.values()]},
+        index=list(tried),
+    )
+    order = {name: k for k, name in enumerate(rows)}
+    table = pd.concat([about, found], axis=1).assign(order=about.row.map(order))
+    ascending = [True, True, *[False] * len(preferred)]
+    table = table.sort_values(["order", "failed", *preferred], ascending=ascending, kind="stable")
+    for name, own in table.groupby("row", sort=False):
+        rows[str(name)].chosen = tried[own.index[0]][1]
+    return table.drop(columns="order").reset_index(drop=True)
+
+
+def controls(presets: Profile, layout_set: LayoutSet, rows: dict[str, Row], options: Options) -> dict[str, Row]:
+    """Rows that are not chosen by trials: the target with as many more steps of its own, and with itself; the converse
+    order of models; the published settings."""
+    target, steps, found = options.models[0], options.steps, {}
+    for group in bounds(steps):
+        more = _evaluations(group, options)
+        longer = {"all": {"num_inference_steps": more}}
+        alone = _chosen(rows[target])
+        own = {**alone, "settings": {**alone.get("settings", {}), **longer}}
+        found[f"{target}, {more} steps"] = Row(CONTROL, group, chosen=own)
+        if (row := rows.get(f"{REFERENCE}, {group}")) is None:
+            continue
+        for name, models in ((ITSELF, (target,) * len(options.models)), (CONVERSE, options.models[::-1])):
+            changed = {**_chosen(row), **with_models(models, layout_set)}
+            changed["settings"] = {k: v for k, v in changed["settings"].items() if k in models}
+            found[f"{name}, {group}"] = Row(name, group, chosen=changed)
+    return found | _published(presets, layout_set, options)
+
+
+def _published(presets: Profile, layout_set: LayoutSet, options: Options) -> dict[str, Row]:
+    """The profile's presets of these models, as the authors' code and as the paper has it, where there are any."""
+    found, name = {}, "+".join(options.models)
+    for preset in (name, f"{name}@paper"):
+        if preset in presets.methods:
+            aggregation = plain_aggregation(presets.method(preset))
+            every_step = {"all": {"num_inference_steps": options.steps}}
+            method = {**with_models(options.models, layout_set), "settings": every_step, "aggregation": aggregation}
+            try:
+                cost = sum(as_preset(presets, method).composition.evaluations(len(options.models), options.steps))
+            except InputError:  # its window is longer than so few steps
+                continue
+            found[f"{preset} {PUBLISHED}"] = Row(PUBLISHED, group_of(cost, options.steps), chosen=method)
+    return found
+
+
+def comparisons(rows: dict[str, Row]) -> list[Compared]:
+    """What shares a group with :data:`REFERENCE`, less this."""
+    pairs = [(name, row, f"{REFERENCE}, {row.group}") for name, row in rows.items()]
+    compared = [(name, other) for name, row, other in pairs if other in rows and row.kind not in (SINGLE, REFERENCE)]
+    return [(EQUAL, pair) for pair in compared]
+
+
+def _evaluations(group: str, options: Options) -> int:
+    """What a picture of the group costs at most; of the last, what all models cost in all steps."""
+    most = bounds(options.steps)[group]
+    return int(most) if most < float("inf") else len(options.models) * options.steps
+
+
+def _chosen(row: Row) -> Method:
+    assert row.chosen is not None
+    return row.chosen

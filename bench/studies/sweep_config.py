@@ -1,0 +1,176 @@
+"""What a sweep is asked for: a YAML file, read field by field; no text of it is evaluated."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from amdm.errors import InputError, instead
+from amdm.io.files import read_text
+from amdm.io.strict import Count, Strict
+from amdm.io.yaml import load_plain
+from amdm.presets.profile import load_profile
+from amdm.presets.settings import MethodSettings, _first_fault
+from bench.cocomig.metrics import JOINT, METRICS
+from bench.layouts.layout_set import LayoutSet
+from bench.layouts.named import load_layouts
+
+LARGEST = 2**16
+MOST_EVENTS = 5000
+"""Of the file: bytes, and events of the YAML parser."""
+MOST_POINTS = 2000
+TUNING = "-tune"
+Point = dict[str, Any]
+"""By field, as ``--set`` names it."""
+
+
+class Range(Strict):
+    """Numbers between bounds, for a search: a list of ``length`` of them where it is given, whole ones where ``whole``.
+
+    log: drawn evenly over their logarithms.
+    """
+
+    low: float
+    high: float
+    length: int | None = Field(default=None, ge=1, le=8)
+    whole: bool = False
+    log: bool = False
+
+
+class Confirm(Strict):
+    """The confirming run: other layouts than the sweep's, and how many."""
+
+    layouts: str
+    limit: int | None = Field(default=None, ge=1)
+    seeds: tuple[Count, ...] = Field(default=(0,), strict=False, min_length=1, max_length=20)
+
+
+class SweepConfig(Strict):
+    """The fields of the file.
+
+    method: a preset of the mini profile, whose fields ``space`` changes. set: changes of every trial, "field=value".
+    space: for each field that ``--set`` takes a list of values, or a range (``search: optuna``). objective: the metric
+    that decides; ties go to fewer evaluations. any_layouts: allows ``layouts`` whose name does not end in "-tune".
+    trials, together: of Optuna's search, in all and asked for at once. seed: of its draws.
+    """
+
+    method: str
+    layouts: str
+    space: dict[str, Any] = Field(min_length=1, max_length=20)
+    confirm: Confirm
+    search: Literal["grid", "optuna"] = "grid"
+    objective: str = "joint_interaction"
+    set: tuple[str, ...] = Field(default=(), strict=False, max_length=50)
+    limit: int | None = Field(default=None, ge=1)
+    seeds: tuple[Count, ...] = Field(default=(0,), strict=False, min_length=1, max_length=20)
+    any_layouts: bool = False
+    trials: int = Field(default=20, ge=1, le=MOST_POINTS)
+    together: int = Field(default=4, ge=1, le=64)
+    seed: Count = 0
+
+    @classmethod
+    def read(cls, path: Path) -> SweepConfig:
+        """From a file. Raises InputError naming the file and the field."""
+        text = read_text(path, LARGEST)
+        try:
+            content = load_plain(text, MOST_EVENTS)
+        except InputError as error:
+            raise error.within(file=path) from None
+        except (yaml.YAMLError, ValueError) as error:
+            raise InputError("is not YAML", file=path) from error
+        if not isinstance(content, Mapping):
+            raise InputError("must be a mapping of fields", file=path)
+        try:
+            config = cls.model_validate(dict(content))
+        except ValidationError as error:
+            raise _first_fault(error, path, "", cls) from None
+        try:
+            config.check()
+        except InputError as error:
+            raise error.within(file=path) from None
+        return config
+
+    def check(self) -> None:
+        """Raise InputError for what does not fit together; every point of a grid is tried as settings."""
+        if self.objective not in METRICS:
+            raise InputError(f"is {self.objective[:80]!r}; {instead(self.objective, METRICS)}", field="objective")
+        for name, values in self.space.items():
+            self._check_values(name, values)
+        self._check_layouts()
+        try:
+            self.settings({})  # which the confirming run draws beside the best trial
+        except InputError as error:
+            raise InputError(f"with what set changes: {error}", field="method") from None
+        if self.search == "grid":
+            if (count := math.prod(len(values) for values in self.space.values())) > MOST_POINTS:
+                raise InputError(f"has {count:,} points; a grid has at most {MOST_POINTS:,}", field="space")
+            for point in self.grid():
+                try:
+                    self.settings(point)
+                except InputError as error:
+                    raise InputError(f"{point_text(point)}: {error}", field="space") from None
+
+    def _check_values(self, name: str, values: Any) -> None:
+        field = f"space.{name}"
+        if isinstance(values, list) and values:
+            return
+        if not isinstance(values, Mapping):
+            raise InputError("must be a list of values, or a range with low and high", field=field)
+        if self.search == "grid":
+            raise InputError("is a range; a grid takes lists of values (search: optuna takes ranges)", field=field)
+        try:
+            found = Range.model_validate(dict(values))
+        except ValidationError as error:
+            raise _first_fault(error, None, field, Range) from None
+        if not found.low < found.high or (found.log and found.low <= 0):
+            raise InputError("low must be below high, and above 0 with log", field=field)
+        if found.whole and not (found.low.is_integer() and found.high.is_integer()):
+            raise InputError("low and high must be whole numbers", field=field)
+
+    def _check_layouts(self) -> None:
+        if not self.layouts.endswith(TUNING) and not self.any_layouts:
+            what = f"{self.layouts[:80]!r} is no set for tuning (…{TUNING}); any_layouts: true allows it all the same"
+            raise InputError(what, field="layouts")
+        if self.layout_set().hash == self.confirm_set().hash:
+            raise InputError("are the layouts of the sweep itself", field="confirm.layouts")
+        for name, one in (("layouts", self.layout_set()), ("confirm.layouts", self.confirm_set())):
+            if self.objective in JOINT and not one.asks_conditions:
+                raise InputError(f"ask for neither actions nor styles, of which {self.objective} is", field=name)
+
+    def layout_set(self) -> LayoutSet:
+        """The layouts of the trials. Raises InputError."""
+        return _layouts(self.layouts, self.limit, "layouts")
+
+    def confirm_set(self) -> LayoutSet:
+        """The layouts of the confirming run. Raises InputError."""
+        return _layouts(self.confirm.layouts, self.confirm.limit, "confirm.layouts")
+
+    def settings(self, point: Point) -> MethodSettings:
+        """The method at a point. Raises InputError naming the field."""
+        changes = [f"{name}={json.dumps(value)}" for name, value in point.items()]
+        return load_profile("mini").method(self.method, [*self.set, *changes])
+
+    def grid(self) -> Iterator[Point]:
+        """Every combination of the lists, the last field fastest."""
+        for values in product(*self.space.values()):
+            yield dict(zip(self.space, values, strict=True))
+
+
+def point_text(point: Point) -> str:
+    """On one line."""
+    return ", ".join(f"{name}={json.dumps(value)}" for name, value in point.items())
+
+
+def _layouts(name: str, limit: int | None, field: str) -> LayoutSet:
+    try:
+        found = load_layouts(name)
+    except InputError as error:
+        raise error if error.file else InputError(error.what, field=field) from None
+    return found if limit is None else found.subset(limit)

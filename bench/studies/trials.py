@@ -1,0 +1,204 @@
+"""Settings tried on layouts in memory: no pictures are kept, but verdicts, costs and distances to the means."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from amdm.errors import InputError
+from amdm.loading import load_models
+from amdm.methods import Method
+from amdm.model_set import Loading, ModelSet
+from amdm.presets.settings import MethodSettings
+from bench.batches import CEILING, Group, groups
+from bench.cocomig.metrics import AVERAGE, metric_table
+from bench.conditions import conditions_of, judged_conditions, true_conditions_of
+from bench.detectors.detector import Detector, DetectorOptions
+from bench.detectors.load import make_judge
+from bench.detectors.registry import detector_facts
+from bench.generators.renderer import true_renderings
+from bench.judges.conditions import load_judges
+from bench.layouts.layout_set import LayoutSet
+from bench.provenance import provenance
+from bench.pull_back import with_pull_back
+from bench.report.tables import TableInfo
+from bench.report.trial_tables import TABLES, Tables
+from bench.run.schema import verdict_row
+from bench.studies.kept import Kept, Rows, identity
+from bench.verdicts import Picture, condition_rows, judge_images
+from bench.workers import run_tasks
+
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class StudyRun:
+    """Where settings are tried.
+
+    workers: processes. seeds: each is a run of all layouts. keep: a folder in which what is measured is kept, batch by
+    batch, so that the same study goes on where it was stopped; None keeps nothing.
+    """
+
+    layout_set: LayoutSet
+    workers: int = 1
+    seeds: tuple[int, ...] = (0,)
+    keep: Path | None = None
+    profile: str = "mini"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One setting on some layouts. settings: None stands for true renderings."""
+
+    group: Group
+    settings: MethodSettings | None
+
+
+class TrialWorker:
+    """Loads models and judges once, then runs trials."""
+
+    def __init__(self, profile: str) -> None:
+        self.models, self.judge = _loaded(profile)
+        self.judges = cache(load_judges)
+
+    def __call__(self, trial: Trial) -> tuple[Group, Rows]:
+        group, started = trial.group, time.perf_counter()
+        made = self._draw(trial)
+        seconds = (time.perf_counter() - started) / len(group.entries)
+        right = [k for k, finite in enumerate(made.finite) if finite]
+        images = [made.images[k] for k in right]
+        pictures = [Picture(group.method, group.seed, group.entries[k], Path()) for k in right]
+        judged = judge_images(self.judge, images, pictures) if images else []
+        rows: Rows = {
+            "verdicts": [
+                verdict_row(one.method, one.seed, one.entry, k, verdict)
+                for one, verdicts in zip(pictures, judged, strict=True)
+                for k, verdict in enumerate(verdicts)
+            ],
+            **condition_rows(self.judges, images, pictures),
+            "samples": [_sample(group, made, k, seconds) for k in range(len(group.entries))],
+        }
+        return group, rows
+
+    def _draw(self, trial: Trial) -> Any:
+        group = trial.group
+        layouts = [entry.layout for entry in group.entries]
+        if trial.settings is None:
+            return true_renderings(layouts, group.keys(), **true_conditions_of(group.entries))
+        method = Method(group.method, trial.settings, self.models)
+        return with_pull_back(method, layouts, group.keys(), **conditions_of(group.entries))
+
+
+@lru_cache(maxsize=1)
+def _loaded(profile: str) -> tuple[ModelSet, Detector]:
+    """Kept for the next study of a process: a search asks for trials again and again."""
+    return load_models(profile, (), Loading()), make_judge()
+
+
+def _sample(group: Group, made: Any, k: int, seconds: float) -> tuple[Any, ...]:
+    status = "ok" if made.finite[k] else "failed"
+    means, steps = (getattr(made, name, None) for name in ("pull_back", "pull_back_steps"))
+    pulled = [json.dumps(one[k]) if one and one[k] and made.finite[k] else None for one in (means, steps)]
+    about = group.method, group.entries[k].index, group.seed
+    return (*about, status, seconds, json.dumps(made.evaluations), *pulled)
+
+
+def run_trials(study: StudyRun, settings: Mapping[str, MethodSettings | None], about: str) -> Tables:
+    """Draw and judge every layout under each of the settings, by name; equal settings are drawn once.
+
+    Pictures that are not finite have no verdicts; their samples are "failed".
+
+    Args:
+        settings: None stands for true renderings. about: what the progress bar says.
+    """
+    names: dict[str, list[str]] = {}
+    for name, one in settings.items():
+        names.setdefault(identity(one), []).append(name)
+    chosen = {digest: settings[own[0]] for digest, own in names.items()}
+    kept = Kept(study.keep, study.profile, {name: len(columns) for name, columns in TABLES.items()})
+    work = groups(study.layout_set, list(chosen), study.seeds, BATCH)
+    found = {_place(group): rows for group in work if (rows := kept.find(group)) is not None}
+    todo = [Trial(group, chosen[group.method]) for group in work if _place(group) not in found]
+    total = sum(len(group.entries) for group in work)
+    done = total - sum(len(trial.group.entries) for trial in todo)
+    with (
+        tqdm(total=total, initial=done, desc=about, unit="image", disable=not todo) as progress,
+        closing(run_tasks(TrialWorker, (study.profile,), todo, study.workers)) as results,
+    ):
+        for group, rows in results:
+            kept.add(group, rows)
+            found[_place(group)] = rows
+            progress.update(len(group.entries))
+    return _tables([found[_place(group)] for group in work], names, judged_conditions(study.layout_set.entries))
+
+
+def _place(group: Group) -> tuple[str, int, int]:
+    """Which of the batches it is."""
+    return group.samples()[0]
+
+
+def _tables(parts: list[Rows], names: Mapping[str, list[str]], asked: pd.DataFrame) -> Tables:
+    """With every setting's rows under each of its names."""
+    whole = {}
+    for table, columns in TABLES.items():
+        rows = [(name, *row[1:]) for part in parts for row in part[table] for name in names[row[0]]]
+        whole[table] = pd.DataFrame(rows, columns=list(columns))
+    return Tables(**whole, asked=asked)
+
+
+def measure(study: StudyRun, settings: Mapping[str, MethodSettings], about: str) -> pd.DataFrame:
+    """Metrics over all levels of each setting, by name (the index): see :func:`bench.cocomig.metrics.metric_table`.
+
+    Raises:
+        InputError: a setting under which latents are not finite.
+    """
+    tables = run_trials(study, settings, about)
+    if len(failed := tables.samples[tables.samples.status == "failed"]):
+        raise InputError("NaN or infinity in the latents", field=str(failed.method.iloc[0]))
+    return averages(tables, list(settings))
+
+
+def averages(tables: Tables, names: list[str]) -> pd.DataFrame:
+    """Metrics over all levels, evaluations and seconds a picture, and failed samples, by name (the index).
+
+    A setting without a single picture has no metrics (NaN).
+    """
+    metrics = metric_table(tables.verdicts, conditions=tables.conditions) if len(tables.verdicts) else pd.DataFrame()
+    if not metrics.empty:
+        metrics = metrics[metrics.level == AVERAGE].set_index("method").drop(columns="level")
+    done = tables.samples.assign(evaluations=[sum(json.loads(one).values()) for one in tables.samples.evaluations])
+    by_name = done.groupby("method")
+    costs = by_name[["evaluations", "seconds"]].mean()
+    costs["failed"] = by_name.status.agg(lambda status: int((status == "failed").sum()))
+    return costs.join(metrics).reindex(names).replace({None: np.nan})
+
+
+def with_ceiling(settings: Mapping[str, MethodSettings], layout_set: LayoutSet) -> dict[str, MethodSettings | None]:
+    """The settings, and true renderings where the mini world can draw what is asked for."""
+    return {**settings, **({CEILING: None} if layout_set.renderable else {})}
+
+
+def table_info(study: StudyRun, methods: list[str], title: str) -> TableInfo:
+    """What tables say of a study."""
+    layout_set = study.layout_set
+    return TableInfo(
+        title=title,
+        judge=str(detector_facts(DetectorOptions())),
+        layouts=layout_set.name,
+        layout_hash=layout_set.hash,
+        count=len(layout_set),
+        full_size=layout_set.full_size,
+        methods=tuple(methods),
+        seeds=study.seeds,
+        command=provenance().command,
+    )

@@ -1,0 +1,127 @@
+"""Choice of settings for the combined table: as many trials for every row, on layouts that no result is reported on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from amdm.presets.profile import Profile, load_profile
+from bench.layouts.layout_set import LayoutSet
+from bench.layouts.named import load_layouts
+from bench.studies.settings import as_preset, plain_aggregation, presets_file, setting_text, with_models
+from bench.studies.trials import StudyRun, measure
+
+TUNING_SET = "mini-combined-tune"
+ROWS: tuple[tuple[str, ...], ...] = (
+    ("interactdiffusion",),
+    ("migc",),
+    ("ip-adapter",),
+    ("interactdiffusion", "migc"),
+    ("interactdiffusion", "ip-adapter"),
+    ("interactdiffusion", "migc", "ip-adapter"),
+)
+"""Models of each row, the target first."""
+OF_MODELS: dict[str, dict[str, tuple[float, ...]]] = {
+    "interactdiffusion": {"guidance_scale": (2.0, 3.0, 4.5, 6.0, 7.5), "fuser_beta": (0.3, 0.5, 0.7, 1.0)},
+    "migc": {"guidance_scale": (2.0, 3.0, 4.5, 6.0, 7.5), "migc_steps": (5, 10, 15, 20)},
+    "ip-adapter": {"guidance_scale": (2.0, 3.0, 4.5, 6.0, 7.5), "scale": (0.5, 0.75, 1.0, 1.5)},
+}
+"""What is tried of a single model, 20 settings of each; in an aggregate its settings are those of the preset."""
+OF_AGGREGATES: dict[str, tuple[Any, ...]] = {
+    "s": (1, 2, 3, 4, 6, 8, 12),
+    "eta": (None, 0.0, 0.1, 0.2, 0.35),
+    "initial_noise": ("shared", "separate"),
+    "mix_norm": ("as_is", "preserving"),
+}
+"""What is tried of an aggregation, beside each weight. eta: over √dim, of all models alike; None: no pull-back."""
+WEIGHTS = (0.0, 0.3, 0.5, 0.7, 0.85)
+PREFERRED = ("joint_interaction", "joint_picture", "isr", "action_given_place", "style")
+"""The first that differs decides."""
+
+
+def tune_combined(
+    profile: str, trials: int, limit: int, seed: int, workers: int, keep: Path | None = None
+) -> tuple[pd.DataFrame, str]:
+    """Try ``trials`` settings of each of :data:`ROWS` on ``limit`` layouts of the tuning set.
+
+    The settings are drawn at random, the same ones for the same seed; the first of an aggregate are the authors' and
+    the paper's, the first of a single model its preset's. keep: of :class:`bench.studies.trials.StudyRun`.
+
+    Returns:
+        Every trial with its metrics (fractions), the best of a row first; and the best of each as YAML, in the form of
+        the profile's presets, under the names ``<models>@tuned``.
+    """
+    layout_set, presets = load_layouts(TUNING_SET).subset(limit), load_profile(profile)
+    tried = {
+        f"{'+'.join(models)} {k}": one
+        for models in ROWS
+        for k, one in enumerate(candidates(presets, models, layout_set, trials, seed))
+    }
+    settings = {name: as_preset(presets, one) for name, one in tried.items()}
+    metrics = measure(StudyRun(layout_set, workers, keep=keep, profile=profile), settings, "tune")
+    shown = [name for name in PREFERRED if name in metrics]
+    about = pd.DataFrame(
+        {
+            "row": ["+".join(one["models"]) for one in tried.values()],
+            "setting": [setting_text(one) for one in tried.values()],
+        },
+        index=list(tried),
+    )
+    table = pd.concat([about, metrics[[*shown, "images"]]], axis=1)
+    order = {"+".join(models): k for k, models in enumerate(ROWS)}
+    table = table.assign(order=table.row.map(order)).sort_values(
+        ["order", *shown], ascending=[True] + [False] * len(shown)
+    )
+    best = {f"{row}@tuned": tried[own.index[0]] for row, own in table.groupby("row", sort=False)}
+    return table.drop(columns="order").reset_index(drop=True), _yaml(best, trials, limit, seed)
+
+
+def candidates(
+    presets: Profile, models: tuple[str, ...], layout_set: LayoutSet, trials: int, seed: int
+) -> list[dict[str, Any]]:
+    """``trials`` different settings of one row, as they stand in a file of presets."""
+    rng = np.random.default_rng([seed, len(models), *"+".join(models).encode()])
+    common = with_models(models, layout_set)
+    found: list[dict[str, Any]] = [{**common, **one} for one in _published(presets, models)]
+    while len(found) < trials:
+        own = _of_model(rng, models[0]) if len(models) == 1 else _of_aggregate(rng, len(models))
+        if (one := {**common, **own}) not in found:
+            found.append(one)
+    return found[:trials]
+
+
+def _published(presets: Profile, models: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The preset of a single model; of an aggregate the authors' and the paper's settings."""
+    if len(models) == 1:
+        return [{}]
+    name = "+".join(models)
+    names = [f"{name}{end}" for end in ("", "@paper")]
+    return [{"aggregation": plain_aggregation(presets.method(one))} for one in names]
+
+
+def _of_model(rng: np.random.Generator, model: str) -> dict[str, Any]:
+    return {"settings": {model: {name: _one(rng, values) for name, values in OF_MODELS[model].items()}}}
+
+
+def _of_aggregate(rng: np.random.Generator, count: int) -> dict[str, Any]:
+    own = {name: _one(rng, values) for name, values in OF_AGGREGATES.items()}
+    eta = own.pop("eta")
+    pulled: dict[str, Any] = {"eta": [eta] * count, "eta_unit": "sqrt_dim"}
+    pull_back = {"eta": [], "pull_back": False} if eta is None else pulled
+    weights = [_one(rng, WEIGHTS) for _ in range(count - 1)]
+    return {"aggregation": {"semantics": "paper", "weights": weights, **own, **pull_back}}
+
+
+def _one(rng: np.random.Generator, values: tuple[Any, ...]) -> Any:
+    return values[int(rng.integers(len(values)))]
+
+
+def _yaml(methods: dict[str, Any], trials: int, limit: int, seed: int) -> str:
+    return presets_file(
+        methods,
+        f"Written by `amdm-bench tune-combined --trials {trials} --limit {limit} --seed {seed}`:\n"
+        f"of {trials} settings a row the best on {TUNING_SET} by joint success. Change nothing by hand.",
+    )

@@ -1,0 +1,98 @@
+"""The ablation: its arms, distances with overshoots, and a small one of the shipped models."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from amdm.compositions.window import AMDM
+from amdm.errors import InputError
+from amdm.presets.profile import load_profile
+from bench.cocomig.strata import AUXILIARY
+from bench.layouts.named import load_layouts
+from bench.report.ablation import DIFFERENCES, distances_by_step
+from bench.studies import ablation
+from bench.studies.ablation import AUTHORS, LETTER, Options, arms_at, box_overlaps, windows
+from bench.studies.trials import StudyRun
+
+PRESETS = load_profile("mini")
+LAYOUTS = load_layouts("mini-combined-tune").subset(5)
+
+
+@pytest.mark.parametrize("steps", [2, 10, 20, 50])
+def test_every_arm_is_a_setting_at_every_t(steps: int) -> None:
+    arms = arms_at(PRESETS, LAYOUTS, steps, Options())
+    assert len({arm.name for arm in arms}) == len(arms) and all(arm.settings.steps == steps for arm in arms)
+    assert {arm.section for arm in arms} == {"single models", DIFFERENCES, "η/√dim", "s", "w"}
+    s = [one.settings.aggregation.config().s for one in arms if one.section == "s" and one.settings.aggregation]
+    assert min(s) == 1 and max(s) == steps
+
+
+def test_the_arms_are_the_presets_that_are_known() -> None:
+    arms = {arm.name.removeprefix("T 20: "): arm.settings for arm in arms_at(PRESETS, LAYOUTS, 20, Options())}
+    letter = PRESETS.method("interactdiffusion+migc@combined-paper")
+    assert arms[LETTER] == letter and arms[AUTHORS] == PRESETS.method("interactdiffusion+migc@combined")
+    separate = PRESETS.method("interactdiffusion+migc@paper-separate").aggregation
+    assert arms[f"{LETTER}, separate noise"].aggregation == separate
+    assert arms[f"{AUTHORS}, shared noise"].aggregation == PRESETS.method("interactdiffusion+migc@shared").aggregation
+    both = arms[f"{AUTHORS}, window from step 0 and DDIM mean"].aggregation
+    assert isinstance(both, AMDM) and isinstance(separate, AMDM)
+    assert replace(both.config(), coefficients="nested") == separate.config()  # which two models have alike
+
+
+def test_windows_end_with_all_steps() -> None:
+    assert windows(2, 1) == [1] and windows(50, 0)[-1] == 50 and windows(10, 1) == [1, 2, 3, 5, 7, 9]
+
+
+def test_overshoots_are_where_eta_is_longer_than_the_distance() -> None:
+    def of(first: float, second: float) -> str:
+        return json.dumps(
+            {"0": {"a": {"distance_to_mean": first, "eta": 0.4}, "b": {"distance_to_mean": second, "eta": 0}}}
+        )
+
+    samples = pd.DataFrame({"method": ["m", "m", "n"], "pull_back_steps": [of(0.3, 0.1), of(0.5, 0.3), None]})
+    table = distances_by_step(samples).set_index(["method", "step", "model"])
+    assert table.overshoots.to_dict() == {("m", 0, "a"): 0.5, ("m", 0, "b"): 0.0}
+    assert table.distance_to_mean["m", 0, "a"] == pytest.approx(0.4) and table.samples["m", 0, "b"] == 2
+    nearly = json.dumps({"0": {"a": {"distance_to_mean": 0.4, "eta": 0.4 * (1 + 1e-7)}}})
+    assert distances_by_step(pd.DataFrame({"method": ["m"], "pull_back_steps": [nearly]})).overshoots.tolist() == [0]
+    assert distances_by_step(samples[2:]).empty
+
+
+def test_overlaps_are_of_every_instance() -> None:
+    table = box_overlaps(LAYOUTS)
+    assert len(table) == LAYOUTS.instance_count and table.overlap.between(0, 1).all()
+
+
+def test_a_small_ablation_writes_its_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ablation, "FROM_LETTER", {"": {}})
+    monkeypatch.setattr(ablation, "OF_THREE", {LETTER: {}, AUTHORS: {}})
+    monkeypatch.setattr(ablation, "windows", lambda steps, first: [1])
+    study = StudyRun(LAYOUTS, keep=tmp_path / "kept")
+    page = ablation.ablation(study, Options((3,), (0.5,), (0.5,)), tmp_path / "report")
+    for section in (
+        DIFFERENCES,
+        "η/√dim",
+        "Distances to the means",
+        "Hand-over curves",
+        "Where the gain is",
+        "Ceiling",
+    ):
+        assert section in page
+    assert f"- **T 3: {LETTER}, η 0.5**: interactdiffusion in step" in page
+    arms = pd.read_csv(tmp_path / "report" / "arms.csv").set_index("arm")
+    assert arms.evaluations[f"T 3: {LETTER}"] == 6 and arms.isr_gain.notna().sum() == len(arms) - 3
+    strata = pd.read_csv(tmp_path / "report" / "strata.csv")
+    assert set(strata.of) == {"instance", "interaction"} and {AUXILIARY, "size", "overlap"} <= set(strata.stratum)
+    assert set(pd.read_csv(tmp_path / "report" / "hand_over.csv").k) == {0, 1}
+    monkeypatch.setattr("bench.studies.trials.run_tasks", lambda *_: (_ for _ in ()))  # nothing is left to do
+    assert ablation.ablation(study, Options((3,), (0.5,), (0.5,)), tmp_path / "report") == page
+
+
+def test_a_t_without_a_window_from_step_1_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="steps: 1 leaves no window"):
+        ablation.ablation(StudyRun(LAYOUTS), Options((1,)), tmp_path)

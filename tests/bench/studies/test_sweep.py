@@ -1,0 +1,154 @@
+"""Sweeps: what a file may say, a grid of the shipped models, and a search that goes on where it was stopped."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from amdm.errors import InputError
+from bench.cli.main import main
+from bench.studies.sweep import sweep, sweep_name
+from bench.studies.sweep_config import Point, SweepConfig
+from bench.studies.sweep_search import search
+
+EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "sweep.yaml"
+PLAIN: dict[str, Any] = {
+    "method": "interactdiffusion+migc@combined",
+    "layouts": "mini-combined-tune",
+    "limit": 5,
+    "set": ["settings.all.num_inference_steps=3", "aggregation.s=1"],
+    "space": {"aggregation.weights": [[0.3], [0.7]], "settings.migc.guidance_scale": [3.0]},
+    "confirm": {"layouts": "mini-combined", "limit": 5},
+}
+RANGES = {
+    "aggregation.eta": {"low": 0.0, "high": 0.5, "length": 2},
+    "aggregation.s": {"low": 1, "high": 2, "whole": True},
+}
+
+
+def written(folder: Path, **changes: Any) -> Path:
+    path = folder / "own.yaml"
+    path.write_text(json.dumps({**PLAIN, **changes}))  # JSON is YAML
+    return path
+
+
+def test_the_example_is_read() -> None:
+    config = SweepConfig.read(EXAMPLE)
+    assert len(list(config.grid())) == 8 and config.settings({}).models == ("interactdiffusion", "migc")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"layouts": "mini-combined"}, "layouts: 'mini-combined' is no set for tuning"),
+        ({"layouts": "mini-combined-tuna"}, "layouts: 'mini-combined-tuna' is no set for tuning"),
+        ({"layouts": "no-tune"}, "layouts: unknown layout set 'no-tune'"),
+        ({"confirm": {"layouts": "mini-combined-tune"}}, "confirm.layouts: are the layouts of the sweep itself"),
+        ({"confirm": {"layouts": "mini"}}, "confirm.layouts: ask for neither actions nor styles"),
+        ({"confirm": {"layouts": "mini-combined", "limit": 0}}, "confirm.limit: "),
+        ({"method": "interactdifusion"}, "methods: unknown method 'interactdifusion'"),
+        ({"objective": "ISR"}, "objective: is 'ISR'; did you mean isr?"),
+        ({"space": {}}, "space: "),
+        ({"space": {"aggregation.s": 3}}, "space.aggregation.s: must be a list of values, or a range"),
+        ({"space": {"aggregation.s": [99]}}, "space: aggregation.s=99: "),
+        ({"space": {"aggregation.z": [1]}}, "aggregation.z: is no field here"),
+        ({"space": {"aggregation.s": [1] * 3000}}, "space: has 3,000 points"),
+        ({"space": RANGES}, "space.aggregation.eta: is a range; a grid takes lists"),
+        ({"search": "optuna", "space": {"aggregation.s": {"low": 2, "high": 1}}}, "space.aggregation.s: low must be"),
+        ({"search": "optuna", "space": {"aggregation.s": {"lo": 2, "high": 1}}}, "space.aggregation.s.low: "),
+        ({"serach": "grid"}, "serach: is no field here; did you mean search?"),
+        ({"trials": "many"}, "trials: "),
+        ({"seeds": [0.5]}, "seeds.0: "),
+    ],
+)
+def test_a_bad_file_is_one_line_that_names_file_and_field(
+    tmp_path: Path, changes: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    path = written(tmp_path, **changes)
+    with pytest.raises(InputError) as error:
+        SweepConfig.read(path)
+    assert str(error.value).startswith(f"{path}: ") and message in str(error.value)
+    monkeypatch.setattr("sys.argv", ["amdm-bench", "sweep", "--config", str(path)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2 and capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "a: !!python/object/apply:os.system [ls]", "a: &x [1]\nb: *x", "a: [", ""])
+def test_what_is_no_mapping_of_plain_values_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"own\.yaml"):
+        SweepConfig.read(path)
+
+
+def test_a_set_for_no_tuning_is_allowed_where_the_file_says_so(tmp_path: Path) -> None:
+    confirm = {"layouts": "mini-combined-tune"}
+    config = SweepConfig.read(written(tmp_path, layouts="mini-combined", any_layouts=True, confirm=confirm))
+    assert len(config.layout_set()) == 5
+
+
+def test_a_grid_is_measured_and_its_best_confirmed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = SweepConfig.read(written(tmp_path))
+    page = sweep(config, tmp_path / "run", tmp_path / "report", 1)
+    assert "## Confirming run: mini-combined" in page and "## Pareto front" in page
+    trials = pd.read_parquet(tmp_path / "report" / "trials.parquet")
+    assert trials["aggregation.weights"].tolist() == ["[0.3]", "[0.7]"] and set(trials.status) == {"ok"}
+    assert set(trials.evaluations) == {3 + 2} and {"isr", "joint_interaction", "style_low"} <= set(trials)
+    assert pd.read_csv(tmp_path / "report" / "trials.csv").trial.tolist() == [0, 1]
+    front = pd.read_csv(tmp_path / "report" / "pareto.csv")
+    assert len(front) == 1
+    confirmed = pd.read_csv(tmp_path / "report" / "confirm.csv")
+    assert confirmed.method.tolist() == ["the best trial", "the preset", "ceiling"]
+    monkeypatch.setattr("bench.studies.trials.run_tasks", lambda *_: (_ for _ in ()))  # nothing is left to do
+    assert sweep(config, tmp_path / "run", tmp_path / "report", 1) == page
+    other = config.model_copy(update={"seed": 1})
+    assert sweep_name(config) == sweep_name(SweepConfig.read(written(tmp_path))) != sweep_name(other)
+
+
+def closeness(points: Sequence[Point]) -> list[float | None]:
+    """Best at η = 0.1; none for s = 2."""
+    return [None if point["aggregation.s"] == 2 else -abs(point["aggregation.eta"][0] - 0.1) for point in points]
+
+
+def stopping_after(batches: int) -> Callable[[Sequence[Point]], list[float | None]]:
+    left = [None] * batches
+
+    def measure(points: Sequence[Point]) -> list[float | None]:
+        if not left:
+            raise KeyboardInterrupt
+        left.pop()
+        return closeness(points)
+
+    return measure
+
+
+def test_a_search_that_was_stopped_goes_on_as_one_that_was_not(tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    changes = {"search": "optuna", "space": RANGES, "trials": 18, "together": 3, "seed": 7}
+    config = SweepConfig.read(written(tmp_path, **changes))
+    for name in ("whole", "stopped"):
+        (tmp_path / name).mkdir()
+    whole = search(config, tmp_path / "whole", closeness)
+    with pytest.raises(KeyboardInterrupt):
+        search(config, tmp_path / "stopped", stopping_after(4))
+    assert search(config, tmp_path / "stopped", closeness) == whole and len(whole) == 18
+    assert all(0 <= eta <= 0.5 for point in whole for eta in point["aggregation.eta"])
+    assert {point["aggregation.s"] for point in whole} == {1, 2}
+    assert all(config.settings({**point, "aggregation.eta_unit": "sqrt_dim"}) for point in whole)
+    other = SweepConfig.read(written(tmp_path, **changes | {"seed": 8}))
+    (tmp_path / "other").mkdir()
+    assert search(other, tmp_path / "other", closeness) != whole
+
+
+def test_without_optuna_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    config = SweepConfig.read(written(tmp_path, search="optuna", space=RANGES))
+    with pytest.raises(InputError, match=r"search: optuna is not installed; pip install 'amdm\[tune\]'"):
+        search(config, tmp_path, closeness)

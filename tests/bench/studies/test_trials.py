@@ -1,0 +1,75 @@
+"""Settings tried on layouts: what is measured is kept, and found again under the same settings alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from amdm.errors import InputError
+from amdm.presets.profile import load_profile
+from bench.batches import CEILING
+from bench.layouts.named import load_layouts
+from bench.studies import trials
+from bench.studies.settings import as_preset, plain_aggregation, with_models
+from bench.studies.trials import StudyRun, averages, measure, run_trials, with_ceiling
+
+LAYOUTS = load_layouts("mini-combined-tune").subset(5)
+SHORT = ["settings.all.num_inference_steps=3"]
+PRESETS = load_profile("mini")
+LETTER = PRESETS.method("interactdiffusion+migc@combined-paper", SHORT)
+ALONE = PRESETS.method("migc@combined", SHORT)
+
+
+def test_what_was_measured_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = StudyRun(LAYOUTS, keep=tmp_path / "kept")
+    settings = with_ceiling({"letter": LETTER, "alone": ALONE, "the same": LETTER}, LAYOUTS)
+    first = run_trials(study, settings, "try")
+    assert len(list((tmp_path / "kept").rglob("*.json"))) == 3  # equal settings are drawn once
+    assert first.samples.method.value_counts().to_dict() == dict.fromkeys(settings, 5)
+    same = [first.verdicts[first.verdicts.method == name].drop(columns="method") for name in ("letter", "the same")]
+    pd.testing.assert_frame_equal(*[one.reset_index(drop=True) for one in same])
+    monkeypatch.setattr(trials, "run_tasks", lambda factory, arguments, tasks, workers: (_ for _ in tasks))
+    again = run_trials(study, {"other name": LETTER, CEILING: None}, "try")
+    assert again.samples.seconds.tolist()[:5] == first.samples[first.samples.method == "letter"].seconds.tolist()
+    found = averages(first, list(settings))
+    assert found.evaluations.to_dict() == {"letter": 6.0, "alone": 3.0, "the same": 6.0, CEILING: 0.0}
+    assert found.joint_interaction[CEILING] > 0.5 and (found.failed == 0).all()
+
+
+def test_distances_are_known_by_step() -> None:
+    tables = run_trials(StudyRun(LAYOUTS), {"letter": LETTER, "alone": ALONE}, "try")
+    by_method = tables.samples.groupby("method").pull_back_steps.first()
+    steps = json.loads(by_method["letter"])
+    assert list(steps) == ["0", "1", "2"] and set(steps["0"]) == {"interactdiffusion", "migc"}
+    assert steps["0"]["migc"]["eta"] == pytest.approx(0.4297, rel=1e-4)
+    assert pd.isna(by_method.get("alone"))
+
+
+def test_a_foreign_file_is_an_error_of_one_line(tmp_path: Path) -> None:
+    study = StudyRun(LAYOUTS, keep=tmp_path)
+    run_trials(study, {CEILING: None}, "try")
+    (path,) = tmp_path.rglob("*.json")
+    for content in ('{"verdicts": []}', path.read_text().replace(f'"{CEILING}"', '"x"', 1), "[", '{"a": 1}'):
+        path.write_text(content)
+        with pytest.raises(InputError, match=path.name):
+            run_trials(study, {CEILING: None}, "try")
+
+
+def test_pictures_that_are_not_finite_are_failed_samples() -> None:
+    wild = LETTER.changed({"aggregation": {"eta": [3e38, 3e38], "eta_unit": "sqrt_dim"}})
+    tables = run_trials(StudyRun(LAYOUTS), {"wild": wild}, "try")
+    assert set(tables.samples.status) == {"failed"} and tables.verdicts.empty
+    assert averages(tables, ["wild"]).failed.tolist() == [5]
+    with pytest.raises(InputError, match="wild"):
+        measure(StudyRun(LAYOUTS), {"wild": wild}, "try")
+
+
+def test_methods_of_studies_are_as_presets_have_them() -> None:
+    preset = PRESETS.method("interactdiffusion+migc@combined")
+    method = {**with_models(preset.models, LAYOUTS), "aggregation": plain_aggregation(preset)}
+    assert as_preset(PRESETS, method) == preset
+    with pytest.raises(InputError, match=r"aggregation\.s"):
+        as_preset(PRESETS, {**method, "aggregation": {**method["aggregation"], "s": -1}})

@@ -1,0 +1,51 @@
+"""The settings that are tried for the combined table."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from amdm.presets.profile import Profile, load_profile
+from bench.layouts.named import load_layouts
+from bench.studies.hand_over import handing_over
+from bench.studies.settings import as_preset
+from bench.studies.tuning_combined import ROWS, TUNING_SET, _yaml, candidates
+
+PRESETS = load_profile("mini")
+LAYOUTS = load_layouts(TUNING_SET).subset(5)
+
+
+@pytest.mark.parametrize("models", ROWS)
+def test_every_row_has_as_many_different_trials_all_of_them_valid(models: tuple[str, ...]) -> None:
+    found = candidates(PRESETS, models, LAYOUTS, 20, 0)
+    assert len(found) == 20 and all(found.count(one) == 1 for one in found)
+    assert found == candidates(PRESETS, models, LAYOUTS, 20, 0) and found[:5] == candidates(
+        PRESETS, models, LAYOUTS, 5, 0
+    )
+    for one in found:
+        assert as_preset(PRESETS, one).models == models
+
+
+def test_the_published_settings_are_among_the_trials() -> None:
+    name = "interactdiffusion+migc+ip-adapter"
+    found = candidates(PRESETS, ROWS[-1], LAYOUTS, 2, 0)
+    tried = [as_preset(PRESETS, one) for one in found]
+    assert tried == [PRESETS.method(name), PRESETS.method(f"{name}@paper")]
+    (alone,) = candidates(PRESETS, ("migc",), LAYOUTS, 1, 0)
+    assert as_preset(PRESETS, alone) == PRESETS.method("migc@combined")
+
+
+def test_what_is_chosen_is_written_as_presets() -> None:
+    chosen = {f"{'+'.join(models)}@tuned": candidates(PRESETS, models, LAYOUTS, 7, 0)[-1] for models in ROWS}
+    text = _yaml(chosen, 7, 100, 0)
+    read = Profile({"common": PRESETS.common, "models": PRESETS.models, **yaml.safe_load(text)})
+    assert {name: read.method(name) for name in chosen} == {
+        name: as_preset(PRESETS, one) for name, one in chosen.items()
+    }
+
+
+def test_handing_over_is_the_auxiliary_and_then_the_target() -> None:
+    settings = handing_over(PRESETS, "interactdiffusion", "migc", 20, LAYOUTS)
+    assert settings.models == ("interactdiffusion", "migc") and settings.ignores == ("style",)
+    assert settings.aggregation is not None and settings.aggregation.config().steps(20) == range(20)
+    assert handing_over(PRESETS, "interactdiffusion", "ip-adapter", 0, LAYOUTS).ignores == ()
