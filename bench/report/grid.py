@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
+from amdm.errors import printable
 from bench.layouts.layout_set import Entry
 
 TILE, GAP, HEADER, MARGIN = 192, 6, 18, 190
@@ -56,7 +57,8 @@ def _tile(picture: np.ndarray | None, entry: Entry) -> Image.Image:
     draw = ImageDraw.Draw(tile)
     for label, instance in zip(entry.labels, entry.layout.instances, strict=True):
         x1, y1, x2, y2 = (value * (TILE - 1) for value in instance.box)
-        draw.rectangle((x1, y1, x2, y2), outline="magenta" if picture is not None else label.colour, width=1)
+        draw.rectangle((x1, y1, x2, y2), outline="magenta" if picture is not None else label.colour or "gray", width=1)
         if picture is None:
-            draw.text((x1 + 2, y1 + 1), f"{label.colour} {label.category}", fill=_INK.get(label.colour, label.colour))
+            text = f"{label.colour} {label.category}".strip()
+            draw.text((x1 + 2, y1 + 1), printable(text), fill=_INK.get(label.colour, label.colour or "dimgray"))
     return tile

@@ -1,0 +1,94 @@
+"""Methods of a run against each other, on the same layouts: each with the first, and every pair."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import pandas as pd
+
+from bench.cocomig.intervals import CONFIDENCE
+from bench.cocomig.metrics import METRICS, paired
+from bench.report.text import as_markdown, bounds_text
+
+SHOWN = ("isr", "miou")
+SIMULTANEOUS = "simultaneous"
+"""Prefix of the bounds that hold for all pairs at once."""
+
+
+def differences(sums: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
+    """Each method less the first, paired over layouts: every metric as a fraction, with its 95 % interval.
+
+    sums: of :func:`bench.cocomig.metrics.image_sums`.
+    """
+    target, there = methods[0], set(sums.method)
+    others = [method for method in methods[1:] if {target, method} <= there]
+    if not others:
+        return pd.DataFrame()
+    rows = []
+    for method in others:
+        found = paired(sums, method, target)
+        counts = {"pairs": found["isr"].pairs, "unpaired": found["isr"].unpaired}
+        row: dict[str, object] = {"method": method, "target": target, **counts}
+        for metric, one in found.items():
+            row |= {metric: one.value, f"{metric}_low": one.low, f"{metric}_high": one.high}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def contrasts(sums: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
+    """Every pair of three methods or more, the later less the earlier: ISR and mIoU as fractions; nothing of a single
+    pair, which :func:`differences` has.
+
+    With two intervals: ``<metric>_low`` and ``_high`` hold with 95 % for a pair that was chosen beforehand;
+    ``simultaneous_<metric>_low`` and ``_high`` hold for all ``comparisons`` pairs of a metric at once (Bonferroni).
+    """
+    there = set(sums.method)
+    pairs = list(combinations([method for method in methods if method in there], 2))
+    if len(pairs) < 2:
+        return pd.DataFrame()
+    rows = []
+    for other, method in pairs:
+        one = paired(sums, method, other)
+        all_at_once = paired(sums, method, other, 1 - (1 - CONFIDENCE) / len(pairs))
+        row: dict[str, object] = {"method": method, "other": other, "comparisons": len(pairs)}
+        row |= {"pairs": one["isr"].pairs, "unpaired": one["isr"].unpaired}
+        for metric in SHOWN:
+            row |= {metric: one[metric].value, f"{metric}_low": one[metric].low, f"{metric}_high": one[metric].high}
+            for bound in ("low", "high"):
+                row[f"{SIMULTANEOUS}_{metric}_{bound}"] = getattr(all_at_once[metric], bound)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def differences_markdown(table: pd.DataFrame) -> str:
+    """The section of :func:`differences`."""
+    if table.empty:
+        return ""
+    about = "Points, with 95 % intervals over layouts; both methods on the same ones."
+    return f"## Paired differences\n\n{about}\n\n{as_markdown(_shown(table, 'target', ''))}"
+
+
+def contrasts_markdown(table: pd.DataFrame) -> str:
+    """The section of :func:`contrasts`."""
+    if table.empty:
+        return ""
+    about = (
+        f"Every pair of methods, paired over layouts. Points; the intervals of a column hold for all {len(table)} "
+        f"comparisons at once with {100 * CONFIDENCE:g} % (Bonferroni). contrasts.csv has those of a single pair too."
+    )
+    return f"## All pairs\n\n{about}\n\n{as_markdown(_shown(table, 'other', f'{SIMULTANEOUS}_'))}"
+
+
+def _shown(table: pd.DataFrame, other: str, prefix: str) -> pd.DataFrame:
+    names = [f"{one} − {two}" for one, two in zip(table["method"], table[other], strict=True)]
+    cells = {
+        METRICS[metric].label: [
+            bounds_text(*values)
+            for values in zip(
+                table[metric], table[f"{prefix}{metric}_low"], table[f"{prefix}{metric}_high"], strict=True
+            )
+        ]
+        for metric in SHOWN
+    }
+    return pd.DataFrame({"difference": names, **cells, "pairs": table["pairs"], "unpaired": table["unpaired"]})

@@ -1,0 +1,186 @@
+"""The gallery: every picture with what was asked, what was found, and why it counts or not, as plain JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+from amdm.errors import InputError, printable
+from bench.batches import CEILING
+from bench.cocomig.verdict import COLOUR_SHARE, IOU_THRESHOLD, failure
+from bench.layouts.layout_set import Entry
+from bench.report.html.outlines import UNIT, outliner
+from bench.report.html.pictures import Pictures, Stored
+from bench.report.html.together import Together
+from bench.report.measured import Measured
+from bench.run.images import read_image, stored_file
+
+FATES = {
+    "none": ("right", "✓", "right"),
+    "wrong_colour": ("wrong_colour", "C", "wrong colour"),
+    "wrong_place": ("wrong_place", "P", "wrong place"),
+    "nothing_detected": ("nothing", "N", "nothing found"),
+}
+"""How a verdict fails → its name on the page, its letter, and its words."""
+CONDITIONS = {
+    "right": ("action_right", "right", "A", "✓", "action right"),
+    "other": ("action_other", "wrong_colour", "A", "O", "another action"),
+    "none": ("action_none", "nothing", "A", "N", "no action found"),
+    "reversed": ("action_reversed", "wrong_place", "A", "R", "action reversed"),
+    "style": ("style_right", "right", "S", "✓", "style right"),
+    "other_style": ("style_other", "wrong_colour", "S", "O", "another style"),
+}
+"""What becomes of an action or a style → its name on the page, the fate that it looks like, whose letter and which, and
+its words."""
+MOST_PICTURES = 12_000
+"""Of a page: a picture is about 3 kB of it."""
+
+Key = tuple[str, int, int]
+Record = Mapping[Any, Any]
+"""A row of a table of the run."""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """data: what the page's scripts read. left_out: rows beyond :data:`MOST_PICTURES`. outlined: some mask is drawn."""
+
+    data: dict[str, Any]
+    left_out: int
+    outlined: bool
+
+
+def gallery(shown: Together, pictures: Pictures) -> Gallery:
+    """A row for each layout and seed, a tile a method; whole seeds are left out where there are too many pictures."""
+    entries = {entry.index: entry for run in shown.runs for entry in run.entries}
+    seeds = list(dict.fromkeys(seed for run in shown.runs for seed in run.info.seeds))
+    kept = seeds[: max(1, MOST_PICTURES // max(1, len(entries) * len(shown.methods)))]
+    makers = [_Tiles(run, pictures) for run in shown.runs]
+    places = {(method, seed): maker for maker in makers for method in maker.methods for seed in maker.run.info.seeds}
+    rows: list[dict[str, Any]] = []
+    for seed in kept:
+        for entry in entries.values():
+            number = len(rows)
+            tiles = [
+                places[method, seed].tile(entry, (method, entry.index, seed), (number, k))
+                if (method, seed) in places
+                else None
+                for k, method in enumerate(shown.methods)
+            ]
+            rows.append(_row(entry, seed, tiles))
+    data = {
+        "methods": [{"name": printable(name), "ceiling": name == CEILING} for name in shown.methods],
+        "fates": [{"kind": kind, "letter": letter, "words": words} for kind, letter, words in FATES.values()],
+        "conditions": _conditions(shown),
+        "iou": IOU_THRESHOLD,
+        "share": COLOUR_SHARE,
+        "unit": UNIT,
+        "seeds": kept,
+        "rows": rows,
+    }
+    return Gallery(data, len(entries) * (len(seeds) - len(kept)), any(maker.outlined for maker in makers))
+
+
+def _row(entry: Entry, seed: int, tiles: list[dict[str, Any] | None]) -> dict[str, Any]:
+    asked = [
+        {"label": printable(str(label)), "colour": label.colour, "category": label.category, "box": _unit(one.box)}
+        for label, one in zip(entry.labels, entry.layout.instances, strict=True)
+    ]
+    about: dict[str, Any] = {
+        "key": printable(entry.key),
+        "level": entry.level,
+        "seed": seed,
+        "caption": printable(entry.layout.caption),
+    }
+    if entry.actions:
+        about["interactions"] = [one._asdict() for one in entry.actions]
+    if entry.asks_style:
+        about["style"] = entry.style_name
+    return {**about, "asked": asked, "tiles": tiles}
+
+
+def _conditions(shown: Together) -> list[dict[str, str]]:
+    """The verdicts on actions and styles, where any was given."""
+    if all(run.conditions.empty for run in shown.runs):
+        return []
+    names = ("kind", "look", "whose", "letter", "words")
+    return [dict(zip(names, one, strict=True)) for one in CONDITIONS.values()]
+
+
+class _Tiles:
+    """Makes the tiles of one run."""
+
+    def __init__(self, run: Measured, pictures: Pictures) -> None:
+        self.run, self.pictures, self.outlined = run, pictures, False
+        self.methods = [*run.info.methods, *([CEILING] if (run.samples.method == CEILING).any() else [])]
+        self._outline = outliner(run)
+        self._samples = {_key(row): row for row in run.samples.to_dict("records")}
+        self._verdicts: dict[Key, list[Record]] = {}
+        found = {(*_key(row), row["instance"]): row for row in run.findings.to_dict("records")}
+        for row in run.verdicts.to_dict("records"):
+            own = found.get((*_key(row), row["instance"]), {})
+            self._verdicts.setdefault(_key(row), []).append({**row, **own})
+        self._conditions: dict[Key, list[dict[str, Any]]] = {}
+        for row in run.conditions.interactions.to_dict("records"):
+            told = _condition(row, row["outcome"]) | {"of": row["interaction"]}
+            self._conditions.setdefault(_key(row), []).append(told)
+        for row in run.conditions.styles.to_dict("records"):
+            told = _condition(row, "style" if row["success"] else "other_style")
+            self._conditions.setdefault(_key(row), []).append(told)
+
+    def tile(self, entry: Entry, key: Key, number: tuple[int, int]) -> dict[str, Any] | None:
+        """A picture and its verdicts; what is known of one that failed; None where nothing was asked for."""
+        sample = self._samples.get(key)
+        if sample is None:
+            return None
+        if sample["status"] != "ok":
+            return {"error": printable(" ".join(str(sample["error"]).split())[:200])}
+        path = stored_file(self.run.folder, sample["image"])
+        try:
+            image = read_image(path or Path(""))
+        except InputError as error:
+            return {"error": f"the picture cannot be shown: {printable(error.what)}"}
+        lines = self._outline(image, entry) if key in self._verdicts else {}
+        self.outlined |= bool(lines)
+        verdicts = [_verdict(row, lines.get(row["instance"])) for row in self._verdicts.get(key, [])]
+        conditions = {"conditions": self._conditions[key]} if key in self._conditions else {}
+        return {**_place(self.pictures.add(image, number)), "verdicts": verdicts, **conditions}
+
+
+def _place(stored: Stored) -> dict[str, Any]:
+    whole = {} if stored.whole is None else {"whole": stored.whole}
+    return {"thumbnail": stored.thumbnail, "width": stored.width, "height": stored.height, **whole}
+
+
+def _verdict(row: Record, lines: list[list[int]] | None) -> dict[str, Any]:
+    """One instance: instance, fate (index), iou; where known: hit, box, colour, share, lines."""
+    kind = failure(bool(row["detected"]), bool(row["success"]), bool(row["attr"]))
+    found: dict[str, Any] = {"instance": row["instance"], "fate": list(FATES).index(kind), "iou": round(row["iou"], 3)}
+    if _known(row, "mask_px") and row["mask_px"] > 0 and _known(row, "hit_px"):
+        found["hit"] = round(row["hit_px"] / row["mask_px"], 3)
+    if all(_known(row, side) for side in ("x1", "y1", "x2", "y2")):
+        found["box"] = _unit((row["x1"], row["y1"], row["x2"], row["y2"]))
+    if _known(row, "found_colour") and _known(row, "found_share"):
+        found |= {"colour": printable(str(row["found_colour"])), "share": round(row["found_share"], 3)}
+    return found | ({"lines": lines} if lines else {})
+
+
+def _condition(row: Record, outcome: str) -> dict[str, Any]:
+    """Of one interaction or style: its place in :data:`CONDITIONS`, and what was found, if anything."""
+    found = {"found": printable(str(row["found"]))} if _known(row, "found") else {}
+    return {"condition": list(CONDITIONS).index(outcome), **found}
+
+
+def _known(row: Record, name: str) -> bool:
+    value = row.get(name)
+    return value is not None and not (isinstance(value, float) and isnan(value))
+
+
+def _unit(box: tuple[float, float, float, float]) -> list[int]:
+    return [round(UNIT * value) for value in box]
+
+
+def _key(row: Record) -> Key:
+    return row["method"], row["layout_index"], row["seed"]

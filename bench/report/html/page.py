@@ -1,0 +1,183 @@
+"""A run as one page for a browser: tables, charts and pictures, in a file that asks no other place for anything."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Hashable, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from amdm.errors import printable
+from amdm.io.files import write_whole
+from bench.batches import CEILING
+from bench.cocomig.intervals import CONFIDENCE
+from bench.cocomig.metrics import AVERAGE, METRICS
+from bench.report.html import figures
+from bench.report.html.gallery import FATES, gallery
+from bench.report.html.pictures import Pictures
+from bench.report.html.together import Together, together
+from bench.report.measured import Measured
+from bench.report.palette import css_variables
+from bench.report.published import AS_STATED, published
+from bench.report.tables import BY_LEVEL, SHOWN_FAILURES, table1
+from bench.report.text import NO_NUMBER, interval_text
+
+PAGE = "report.html"
+SCRIPTS = ("overlay.js", "gallery.js", "viewer.js", "start.js")
+STYLES = ("page.css", "charts.css", "gallery.css", "print.css")
+
+
+def write_page(runs: Sequence[Measured], folder: Path, single_file: bool = False) -> Path:
+    """``report.html`` in ``folder``; whole pictures that are larger than thumbnails beside it, or in it too.
+
+    Raises:
+        InputError: the runs have different layouts or judges.
+    """
+    shown = together(runs)
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = Pictures(folder, single_file)
+    text = _template().render(_content(shown, pictures, single_file))
+    write_whole(folder / PAGE, text.encode("utf-8", "replace"))
+    pictures.remove_others()
+    return folder / PAGE
+
+
+def _content(shown: Together, pictures: Pictures, single_file: bool) -> dict[str, Any]:
+    """All that the template reads."""
+    verdicts, metrics = shown.verdicts, shown.metrics
+    findings = pd.concat([run.findings for run in shown.runs], ignore_index=True)
+    forests, comparisons = figures.paired_forests(shown.sums, shown.generated)
+    costs, found = _costs(shown), gallery(shown, pictures)
+    script, style = _joined(SCRIPTS), f"{css_variables()}\n{_joined(STYLES)}"
+    beside = "" if single_file else " 'self' file:"
+    policy = f"default-src 'none'; script-src {_digest(script)}; style-src {_digest(style)}; img-src data:{beside}; "
+    return {
+        "policy": f"{policy}base-uri 'none'; form-action 'none'",
+        "script": Markup(script),
+        "style": Markup(style),
+        "runs": shown.runs,
+        "first": shown.runs[0],
+        "styles": figures.styles(shown.methods),
+        "table": _table(shown, metrics, costs),
+        "wide": _every_metric(shown, metrics),
+        "missing": _missing(shown, costs),
+        "published": _published(shown),
+        "as_stated": AS_STATED,
+        "levels": figures.by_level(metrics, shown.methods),
+        "sizes": figures.by_size(verdicts, shown.methods),
+        "fates": figures.fates(metrics, shown.methods),
+        "words": {kind: (letter, words) for kind, letter, words in FATES.values()},
+        "confusions": figures.confusions(verdicts, findings, shown.methods),
+        "forests": forests,
+        "comparisons": comparisons,
+        "confidence": f"{100 * CONFIDENCE:g} %",
+        "gallery": found,
+        "thumbnails": pictures.thumbnails,
+        "whole": pictures.whole,
+        "CEILING": CEILING,
+    }
+
+
+def _table(shown: Together, metrics: pd.DataFrame, all_costs: list[dict[Hashable, Any]]) -> dict[str, Any]:
+    """Table 1: groups of columns (a metric's levels), and of each method its cells, with intervals, and its costs."""
+    levels = figures.levels_of(metrics)
+    rows = {(row["method"], row["level"]): row for row in metrics.to_dict("records")}
+    costs = {row["method"]: row for row in all_costs}
+    lines = []
+    for method in shown.methods:
+        of_level = [rows.get((method, level), {}) for level in levels]
+        groups = [[_cell(row, metric) for row in of_level] for metric in BY_LEVEL]
+        cost = costs.get(method, {})
+        seconds, peak = (_number(cost.get(name), form) for name, form in (("s/image", ".2f"), ("peak MiB", ".0f")))
+        n, expected = cost.get("n", 0), cost.get("expected", 0)
+        lines.append({"method": method, "groups": groups, "seconds": seconds, "peak": peak, "n": n, "of": expected})
+    return {"levels": levels, "metrics": [METRICS[name].label for name in BY_LEVEL], "rows": lines}
+
+
+def _costs(shown: Together) -> list[dict[Hashable, Any]]:
+    """Seconds, memory and counts, as Table 1 of each run has them."""
+    tables = [table1(run.metrics, run.samples, run.info) for run in shown.runs]
+    return pd.concat(tables, ignore_index=True).to_dict("records")
+
+
+def _every_metric(shown: Together, metrics: pd.DataFrame) -> dict[str, Any]:
+    """Every metric over all levels: labels, whether more is better, and a line of cells a method."""
+    names = figures.shown_metrics(metrics)
+    average = {row["method"]: row for row in metrics[metrics.level == AVERAGE].to_dict("records")}
+    lines = [(name, [_cell(average[name], one) for one in names]) for name in shown.methods if name in average]
+    return {"metrics": [METRICS[name] for name in names], "rows": lines}
+
+
+def _cell(row: Mapping[Any, Any], metric: str) -> tuple[str, str]:
+    """A value and its interval, per cent."""
+    value = row.get(metric, float("nan"))
+    return _number(100 * value, ".2f"), "" if isnan(value) else interval_text(
+        row[f"{metric}_low"], row[f"{metric}_high"]
+    )
+
+
+def _number(value: float | None, form: str) -> str:
+    return NO_NUMBER if value is None or isnan(value) else format(value, form)
+
+
+def _missing(shown: Together, costs: list[dict[Hashable, Any]]) -> list[str]:
+    """What is not judged, methods that lack pictures, and the first samples that failed."""
+    lines = [
+        f"{row['method']}: {row['n']} of {row['expected']} pictures were judged; the others are in no figure"
+        for row in costs
+        if row["n"] < row["expected"]
+    ]
+    failed = pd.concat([run.samples[run.samples.status == "failed"] for run in shown.runs])
+    for row in failed.head(SHOWN_FAILURES).to_dict("records"):
+        why = " ".join(str(row["error"]).split())[:200]
+        lines.append(f"{row['method']}, layout {row['layout_index']}, seed {row['seed']} failed: {why}")
+    if len(failed) > SHOWN_FAILURES:
+        lines.append(f"and {len(failed) - SHOWN_FAILURES} more")
+    notes = dict.fromkeys(note for run in shown.runs for note in run.info.notes)
+    return [printable(line) for line in (*notes, *lines)]
+
+
+def _published(shown: Together) -> dict[str, Any]:
+    """Published figures: of each group its source and its rows. same: of the layouts that this page shows, by name."""
+    table = published()
+    columns = [name for name in table.columns if name not in ("group", "layouts", "source", "method")]
+    groups = []
+    for (group, layouts, source), rows in table.groupby(["group", "layouts", "source"], sort=False):
+        lines = [(row["method"], [_number(row[name], ".2f") for name in columns]) for row in rows.to_dict("records")]
+        groups.append({"group": group, "layouts": layouts, "source": source, "rows": lines})
+    return {"columns": columns, "groups": groups, "mini": any(run.mini for run in shown.runs)}
+
+
+@cache
+def _template() -> Any:
+    """The page's template, from the package; texts are escaped, and a name that is missing is an error."""
+    environment = Environment(
+        loader=FunctionLoader(lambda name: _text("templates", name)),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["printable"] = printable
+    return environment.get_template("page.html")
+
+
+def _joined(names: Sequence[str]) -> str:
+    return "\n".join(_text("static", name) for name in names)
+
+
+def _text(folder: str, name: str) -> str:
+    return files("bench.report.html").joinpath(folder, name).read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    """A source of scripts or styles that a browser lets run: these very bytes."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"

@@ -1,0 +1,82 @@
+"""What a page shows: one run, or several on the same layouts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from amdm.errors import InputError
+from bench.batches import CEILING
+from bench.cocomig.joint import ConditionTables
+from bench.report.measured import Measured
+
+
+@dataclass(frozen=True)
+class Together:
+    """Runs on one page.
+
+    methods: as they are called there, in order; the ceiling, if there is one, is the last.
+    """
+
+    runs: tuple[Measured, ...]
+    methods: tuple[str, ...]
+
+    @property
+    def verdicts(self) -> pd.DataFrame:
+        """Of all runs."""
+        return pd.concat([run.verdicts for run in self.runs], ignore_index=True)
+
+    @property
+    def sums(self) -> pd.DataFrame:
+        """Of each picture of all runs."""
+        return pd.concat([run.sums for run in self.runs], ignore_index=True)
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """Of all runs, by method and level."""
+        return pd.concat([run.metrics for run in self.runs], ignore_index=True)
+
+    @property
+    def generated(self) -> tuple[str, ...]:
+        """The methods without the ceiling."""
+        return tuple(name for name in self.methods if name != CEILING)
+
+
+def together(runs: Sequence[Measured]) -> Together:
+    """Several runs as one: methods are called ``run: method`` then, and one ceiling stays.
+
+    Raises:
+        InputError: other layouts or another judge than the first run's, or two runs of one name.
+    """
+    first = runs[0]
+    if len({run.name for run in runs}) < len(runs):
+        raise InputError("two runs have one name", field="run")
+    for run in runs[1:]:
+        for field in ("layout_hash", "judge"):
+            if getattr(run.info, field) != getattr(first.info, field):
+                what = f"is not that of {first.folder}; a page shows one (`amdm-bench table` has several tables)"
+                raise InputError(what, file=run.folder, field=field)
+    shown = [run if len(runs) == 1 else _renamed(run, ceiling=run is first) for run in runs]
+    methods = [method for run in shown for method in run.info.methods]
+    ceiling = [CEILING] if any((run.samples.method == CEILING).any() for run in shown) else []
+    return Together(tuple(shown), (*methods, *ceiling))
+
+
+def _renamed(run: Measured, ceiling: bool) -> Measured:
+    names = {method: f"{run.name}: {method}" for method in run.info.methods}
+
+    def table(one: pd.DataFrame) -> pd.DataFrame:
+        kept = one if ceiling else one[one.method != CEILING]
+        return kept.assign(method=kept.method.map(lambda name: names.get(name, name)))
+
+    interactions, styles, _ = run.conditions
+    return replace(
+        run,
+        info=replace(run.info, methods=tuple(names.values())),
+        verdicts=table(run.verdicts),
+        samples=table(run.samples),
+        findings=table(run.findings),
+        conditions=ConditionTables(table(interactions), table(styles), run.conditions.asked),
+    )

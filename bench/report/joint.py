@@ -1,0 +1,224 @@
+"""What is right together, and whether an aggregate has more of it than every one of its models alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from amdm.errors import printable
+from amdm.io.files import write_whole
+from bench.batches import CEILING
+from bench.cocomig.action_style import OUTCOMES
+from bench.cocomig.intervals import CONFIDENCE
+from bench.cocomig.metrics import AVERAGE, METRICS, paired
+from bench.layouts.named import load_layouts
+from bench.report.measured import Measured
+from bench.report.tables import NAN, TableInfo, unjudged_markdown
+from bench.report.text import as_markdown, bounds_text, interval_text
+
+SHOWN = ("place", "colour_given_place", "action_given_place", "style", "joint_interaction", "joint_picture")
+JUDGED = ("joint_interaction", "joint_picture")
+"""What methods are compared by."""
+CLAIMED_SET, CLAIMED = "mini-combined", "joint_interaction"
+"""The layouts that the claim is about, and the metric that it is of; elsewhere comparisons are shown without it."""
+CLAIM = "The aggregate's joint success exceeds that of every single model, interval above 0."
+BEST, SEMANTICS = "best single model", "semantics"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Which method is what.
+
+    ignores: what the layouts ask for and no model of the method reads. singles: methods of one model. aggregates: of
+    several, with their models. pulled: those with a pull-back, whose semantics are compared.
+    """
+
+    ignores: Mapping[str, tuple[str, ...]]
+    singles: tuple[str, ...]
+    aggregates: Mapping[str, tuple[str, ...]]
+    pulled: frozenset[str]
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Mapping[str, Any]], ignores: Mapping[str, tuple[str, ...]]) -> Rows:
+        """From the settings of methods as a run records them."""
+        models = {name: tuple(one["models"]) for name, one in settings.items()}
+        several = {name: own for name, own in models.items() if len(own) > 1}
+        pulled = frozenset(name for name in several if (settings[name].get("aggregation") or {}).get("pull_back"))
+        return cls(ignores, tuple(name for name in models if name not in several), several, pulled)
+
+
+def joint_table(metrics: pd.DataFrame, samples: pd.DataFrame, info: TableInfo, rows: Rows) -> pd.DataFrame:
+    """One row a method: per cent of :data:`SHOWN`, intervals of :data:`JUDGED`, evaluations and seconds a picture.
+
+    metrics: of :func:`bench.cocomig.metrics.metric_table`. Columns of what the layouts do not ask for are absent.
+    """
+    found = {row["method"]: row for row in metrics[metrics.level == AVERAGE].to_dict("records")}
+    table = []
+    for method in (one for one in (*info.methods, CEILING) if one in found):
+        own, done = found[method], samples[(samples.method == method) & (samples.status == "ok")]
+        row: dict[str, object] = {"method": method, "ignores": ", ".join(rows.ignores.get(method, ()))}
+        row |= {METRICS[name].label: 100 * own[name] for name in SHOWN if name in own}
+        for name in (name for name in JUDGED if name in own):
+            row |= {f"{METRICS[name].label} {bound}": 100 * own[f"{name}_{bound}"] for bound in ("low", "high")}
+        row |= {
+            "evaluations": evaluations_of(done),
+            "s/image": NAN if method == CEILING else float(done.seconds.mean()),
+        }
+        table.append(row | {"n": int(own["images"])})
+    return pd.DataFrame(table)
+
+
+def evaluations_of(samples: pd.DataFrame) -> float:
+    """Guided calls of all models a picture, mean; NaN of what is not ours, of which nothing is known."""
+    calls = [sum(json.loads(one).values()) for one in samples.evaluations.dropna()]
+    return sum(calls) / len(calls) if any(calls) else NAN
+
+
+def outcome_table(interactions: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
+    """Per cent of all interactions by what became of their action, and their number."""
+    counts = interactions.groupby(["method", "outcome"]).size().unstack(fill_value=0)
+    counts = counts.reindex(index=[m for m in methods if m in counts.index], columns=list(OUTCOMES), fill_value=0)
+    total = counts.sum(axis=1)
+    return counts.mul(100.0).div(total, axis=0).assign(interactions=total).rename_axis(columns=None).reset_index()
+
+
+Compared = tuple[str, tuple[str, str]]
+"""Why two methods are compared, and the two: the first less the second."""
+
+
+def joint_contrasts(sums: pd.DataFrame, rows: Rows, others: Sequence[Compared] | None = None) -> pd.DataFrame:
+    """Every aggregate less the best single model, and ``others``, by default semantics of the same models against each
+    other.
+
+    Columns metric, against, method, other, difference, low, high (95 %, one pair chosen beforehand),
+    simultaneous_low, simultaneous_high (all comparisons of a metric at once, Bonferroni), comparisons, pairs, and, of
+    differences from the best single model, exceeds_every_single: the simultaneous lower bound is above 0 against each.
+
+    Args:
+        sums: of :func:`bench.cocomig.metrics.image_sums`.
+    """
+    there = set(sums.method)
+    singles = [name for name in rows.singles if name in there]
+    aggregates = [name for name in rows.aggregates if name in there]
+    if not singles or not aggregates:
+        return pd.DataFrame()
+    further = _semantics(aggregates, rows) if others is None else [one for one in others if {*one[1]} <= there]
+    comparisons = len(aggregates) + len(further)
+    strict = 1 - (1 - CONFIDENCE) / comparisons
+    table = []
+    for metric in (one for one in JUDGED if METRICS[one].numerator in sums):
+        best = max(singles, key=lambda name: _share(sums, name, metric))
+        to_best = [(BEST, (name, best)) for name in aggregates]
+        for against, (method, other) in to_best + further:
+            usual, all_at_once = (paired(sums, method, other, c)[metric] for c in (CONFIDENCE, strict))
+            row = {"metric": metric, "against": against, "method": method, "other": other, "difference": usual.value}
+            row |= {"low": usual.low, "high": usual.high, "simultaneous_low": all_at_once.low}
+            row |= {"simultaneous_high": all_at_once.high, "comparisons": comparisons, "pairs": usual.pairs}
+            if against == BEST:
+                lows = (paired(sums, method, one, strict)[metric].low for one in singles)
+                row["exceeds_every_single"] = all(low > 0 for low in lows)
+            table.append(row)
+    return pd.DataFrame(table)
+
+
+def _semantics(aggregates: Sequence[str], rows: Rows) -> list[Compared]:
+    """Aggregates of the same models with a pull-back, the later less the earlier."""
+    pulled = [one for one in aggregates if one in rows.pulled]
+    return [(SEMANTICS, (b, a)) for a, b in combinations(pulled, 2) if rows.aggregates[a] == rows.aggregates[b]]
+
+
+def write_joint(folder: Path, run: Measured, rows: Rows) -> None:
+    """``joint`` as Markdown and CSV, by level, contrasts, what became of actions, and the verdicts as parquet."""
+    metrics, conditions, info = run.metrics, run.conditions, run.info
+    table = joint_table(metrics, run.samples, info, rows)
+    differences = joint_contrasts(run.sums, rows)
+    outcomes = pd.DataFrame()
+    if not conditions.interactions.empty:
+        outcomes = outcome_table(conditions.interactions, (*info.methods, CEILING))
+    by_level = metrics[["method", "level", "images", *(name for name in SHOWN if name in metrics)]]
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, one in {
+        "joint": table,
+        "joint_by_level": by_level,
+        "joint_contrasts": differences,
+        "outcomes": outcomes,
+    }.items():
+        write_whole(folder / f"{name}.csv", one.to_csv(index=False, float_format="%.6f").encode())
+    conditions.interactions.to_parquet(folder / "interactions.parquet", index=False)
+    conditions.styles.to_parquet(folder / "styles.parquet", index=False)
+    write_whole(folder / "joint.md", joint_markdown(table, outcomes, differences, info).encode())
+
+
+def joint_markdown(table: pd.DataFrame, outcomes: pd.DataFrame, differences: pd.DataFrame, info: TableInfo) -> str:
+    """The tables as a page."""
+    about = (
+        f"{info.count} of {info.full_size} layouts of `{info.layouts}` ({info.layout_hash[:12]}), seeds "
+        f"{', '.join(map(str, info.seeds))}, judge `{info.judge}`. Per cent. *ignores*: asked for, and read by no "
+        "model of the method. *action given place*: of interactions whose ends are in place. *joint by interaction*: "
+        "both instances right in place and colour, and the action right. *joint by picture*: every instance, action "
+        "and the style right. Intervals: 95 %, over layouts. evaluations: guided calls of all models, a picture."
+    )
+    title = f"# What is right together: {info.layouts}"
+    parts = [one for one in (title, about, unjudged_markdown(info), as_markdown(with_intervals(table))) if one]
+    if not differences.empty:
+        parts += [
+            "## Against the best single model, and between semantics",
+            _claim(differences, info),
+            contrasts_shown(differences),
+        ]
+    if not outcomes.empty:
+        parts += ["## What became of the actions", as_markdown(outcomes)]
+    parts.append(f"Made by `{info.command}`.")
+    return printable("\n\n".join(parts) + "\n", keep="\n")
+
+
+def _claim(differences: pd.DataFrame, info: TableInfo) -> str:
+    """What the intervals are; of the claim's own layouts, for which methods it holds, or has held on a part of them."""
+    comparisons = differences.comparisons.iloc[0]
+    at_once = f"intervals that hold for all {comparisons} comparisons at once with {100 * CONFIDENCE:g} % (Bonferroni)"
+    if info.layout_hash != load_layouts(CLAIMED_SET).hash:
+        return f"Points, with {at_once}. The claim of docs/combined.md is of other layouts, `{CLAIMED_SET}`."
+    own = differences[(differences.metric == CLAIMED) & (differences.against == BEST)]
+    names = [f"`{name}`" for name in own[own.exceeds_every_single.astype(bool)].method]
+    holds = f"It holds for {', '.join(names)}." if names else "It holds for none of them."
+    if info.count < info.full_size:
+        holds = f"On {info.count} of the {info.full_size} layouts that it is about: {holds[0].lower()}{holds[1:]}"
+    return (
+        f"The claim, fixed before anything was measured (docs/combined.md): *{CLAIM}* Here of "
+        f"{METRICS[CLAIMED].label}, with {at_once}. **{holds}**"
+    )
+
+
+def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
+    """A :func:`joint_table` with two bounds written as one interval."""
+    shown = table.copy()
+    for label in (METRICS[name].label for name in JUDGED):
+        if label in shown:
+            bounds = zip(shown.pop(f"{label} low") / 100, shown.pop(f"{label} high") / 100, strict=True)
+            shown[f"{label} 95 %"] = [interval_text(low, high) for low, high in bounds]
+    return shown
+
+
+def contrasts_shown(differences: pd.DataFrame) -> str:
+    """:func:`joint_contrasts` for readers."""
+    cells = zip(differences.difference, differences.simultaneous_low, differences.simultaneous_high, strict=True)
+    shown = pd.DataFrame(
+        {
+            "of": [METRICS[name].label for name in differences.metric],
+            "difference": [f"{one} − {two}" for one, two in zip(differences.method, differences.other, strict=True)],
+            "points": [bounds_text(*values) for values in cells],
+            "pairs": differences.pairs,
+        }
+    )
+    return as_markdown(shown)
+
+
+def _share(sums: pd.DataFrame, method: str, metric: str) -> float:
+    own, one = sums[sums.method == method], METRICS[metric]
+    return float(own[one.numerator].sum() / max(1, own[one.denominator].sum()))

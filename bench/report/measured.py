@@ -1,0 +1,122 @@
+"""A run folder, read once for all that is written of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from amdm.errors import InputError
+from bench.cocomig.joint import ConditionTables
+from bench.cocomig.metrics import image_sums, metrics_of
+from bench.conditions import asked_of, judged_conditions
+from bench.layouts.layout_set import Entry, LayoutSet
+from bench.layouts.vocabulary import MINI
+from bench.plan import Plan
+from bench.report.tables import TableInfo
+from bench.run.info import RunInfo, check_layouts
+from bench.run.read import read_tables
+from bench.settings import RunSettings
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The records of a run.
+
+    settings: as run.json has them. entries: its layouts; asked: what they hold (:func:`bench.conditions.asked_of`).
+    verdicts, samples, findings: as :func:`bench.run.read.read_tables` gives them; methods are named as in ``info``.
+    conditions: verdicts on interactions and styles.
+    detector: its name here, None where this version has none of the run's.
+    mini: it is of the mini world.
+    """
+
+    folder: Path
+    settings: RunSettings
+    info: TableInfo
+    entries: tuple[Entry, ...]
+    asked: tuple[str, ...]
+    verdicts: pd.DataFrame
+    samples: pd.DataFrame
+    findings: pd.DataFrame
+    conditions: ConditionTables
+    detector: str | None
+    mini: bool
+
+    @classmethod
+    def read(cls, folder: Path, plan: Plan | None = None) -> Measured:
+        """Of a run folder. plan: the run's, if it is resolved.
+
+        Raises:
+            InputError: nothing is judged yet, or its layouts are not those of this installation.
+        """
+        recorded = RunInfo.read(folder)
+        layout_set = (plan or Plan.resolve(recorded.job)).layout_set
+        check_layouts(layout_set, recorded.settings, folder)
+        names = ("verdicts", "samples", "findings", "interactions", "styles")
+        verdicts, samples, findings, interactions, styles = read_tables(folder, *names)
+        if verdicts.empty:
+            raise InputError(_why_nothing(samples), file=folder)
+        return cls(
+            folder,
+            recorded.settings,
+            _table_info(recorded, layout_set),
+            layout_set.entries,
+            asked_of(layout_set),
+            verdicts,
+            samples,
+            findings,
+            ConditionTables(interactions, styles, judged_conditions(layout_set.entries)),
+            _detector(recorded),
+            layout_set.vocabulary == MINI,
+        )
+
+    @property
+    def name(self) -> str:
+        """The folder's."""
+        return self.folder.resolve().name
+
+    @cached_property
+    def sums(self) -> pd.DataFrame:
+        """Of each picture: :func:`bench.cocomig.metrics.image_sums`."""
+        return image_sums(self.verdicts, conditions=self.conditions)
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """By method and level: :func:`bench.cocomig.metrics.metric_table`."""
+        return metrics_of(self.sums)
+
+
+def _table_info(recorded: RunInfo, layout_set: LayoutSet) -> TableInfo:
+    """What tables say of a run."""
+    job = recorded.job
+    part = "" if job.shard is None else ", shard {} of {}".format(*job.shard)
+    return TableInfo(
+        title=f"Table 1{' (mini world)' if layout_set.vocabulary == MINI else ''}: {layout_set.name}{part}",
+        judge=recorded.settings.judges,
+        layouts=layout_set.name,
+        layout_hash=layout_set.hash,
+        count=len(layout_set),
+        full_size=layout_set.full_size,
+        methods=job.methods,
+        seeds=job.seeds,
+        command=recorded.command,
+        forced=tuple(map(str, recorded.progress.forced)),
+        notes=layout_set.judging_notes,
+        unjudged=layout_set.unjudged,
+    )
+
+
+def _detector(recorded: RunInfo) -> str | None:
+    try:
+        return recorded.detector_name
+    except InputError:  # of another version; its verdicts stand, its answers are not looked up
+        return None
+
+
+def _why_nothing(samples: pd.DataFrame) -> str:
+    failed = samples[samples["status"] == "failed"]
+    if len(failed):
+        return f"all {len(failed)} samples failed, the first with {failed['error'].iloc[0]}"
+    return "nothing is judged yet; the command that made the run goes on"

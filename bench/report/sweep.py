@@ -1,0 +1,113 @@
+"""What a sweep tried, its Pareto front, and the confirming run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import pandas as pd
+
+from amdm.errors import printable
+from amdm.io.files import write_whole
+from bench.cocomig.metrics import METRICS, Difference
+from bench.report.joint import SHOWN
+from bench.report.tables import TableInfo
+from bench.report.text import as_markdown, bounds_text, interval_text
+
+SHOWN_TRIALS = 50
+COSTS = ("evaluations", "seconds")
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """table: metrics by method. difference: the best trial's objective less the preset's. point: of the best trial.
+    aggregation: as it stands in the best trial's settings."""
+
+    table: pd.DataFrame
+    difference: Difference | None
+    info: TableInfo
+    point: str
+    aggregation: str
+
+
+def pareto_front(trials: pd.DataFrame, objective: str) -> pd.DataFrame:
+    """The trials that no other beats: none has as much of the objective for fewer evaluations, or more for as few.
+
+    Args:
+        trials: with the columns status, evaluations and ``objective``; those that are not "ok" do not count.
+
+    Returns:
+        The rows by ascending evaluations; of equal ones the first.
+    """
+    measured = trials[(trials.status == "ok") & trials[objective].notna()]
+    ordered = measured.sort_values(["evaluations", objective], ascending=[True, False], kind="stable")
+    before = ordered[objective].cummax().shift(fill_value=float("-inf"))
+    return ordered[ordered[objective] > before]
+
+
+def write_sweep(
+    folder: Path, trials: pd.DataFrame, best: int, confirmed: Confirmed, info: TableInfo, objective: str
+) -> str:
+    """``sweep.md``, ``trials.parquet`` and ``.csv``, ``pareto.csv`` and ``confirm.csv``; returns the Markdown."""
+    front = pareto_front(trials, objective)
+    content = BytesIO()
+    trials.to_parquet(content, index=False)
+    write_whole(folder / "trials.parquet", content.getvalue())
+    for name, table in {"trials": trials, "pareto": front, "confirm": confirmed.table}.items():
+        write_whole(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.6f").encode())
+    page = sweep_markdown(trials, front, best, confirmed, info, objective)
+    write_whole(folder / "sweep.md", page.encode())
+    return page
+
+
+def sweep_markdown(
+    trials: pd.DataFrame, front: pd.DataFrame, best: int, confirmed: Confirmed, info: TableInfo, objective: str
+) -> str:
+    """The tables as a page."""
+    measured = trials[trials.status == "ok"].sort_values([objective, "evaluations"], ascending=[False, True])
+    label = METRICS[objective].label
+    parts = [
+        f"# {info.title}",
+        f"{len(trials)} trials on {info.count} of {info.full_size} layouts of `{info.layouts}` "
+        f"({info.layout_hash[:12]}), seeds {', '.join(map(str, info.seeds))}, judge `{info.judge}`. Per cent. {label} "
+        "decides; the figures of the best trial here are those that it was chosen by, and too good for that reason.",
+        f"## Confirming run: {confirmed.info.layouts}",
+        _confirming(confirmed, best, label),
+        as_markdown(_percent(confirmed.table, objective)),
+        f"## Pareto front: {label} against evaluations",
+        as_markdown(_percent(front, objective)),
+        f"## The best {min(len(measured), SHOWN_TRIALS)} trials",
+        as_markdown(_percent(measured.head(SHOWN_TRIALS), objective)),
+    ]
+    others = trials[trials.status != "ok"]
+    if len(others):
+        parts += ["## Not measured", as_markdown(others[["trial", "status", "reason"]].head(SHOWN_TRIALS))]
+    parts.append(f"Made by `{info.command}`.")
+    return printable("\n\n".join(part for part in parts if part) + "\n", keep="\n")
+
+
+def _confirming(confirmed: Confirmed, best: int, label: str) -> str:
+    info = confirmed.info
+    text = (
+        f"Trial {best} ({confirmed.point}), once, on {info.count} of {info.full_size} layouts that nothing was chosen "
+        f"on ({info.layout_hash[:12]}), seeds {', '.join(map(str, info.seeds))}; its aggregation: "
+        f"{confirmed.aggregation}."
+    )
+    if (one := confirmed.difference) is None:
+        return text
+    return f"{text} {label}, the best trial less the preset: {bounds_text(one.value, one.low, one.high)} points."
+
+
+def _percent(table: pd.DataFrame, objective: str) -> pd.DataFrame:
+    """For readers: what was tried, metrics in per cent with the objective's interval, costs."""
+    names = [name for name in dict.fromkeys((objective, "isr", *SHOWN)) if name in table]
+    hidden = {"status", "reason", "failed", "images", "instances", *COSTS}
+    own = [c for c in table.columns if c not in hidden and c.removesuffix("_low").removesuffix("_high") not in METRICS]
+    shown = table[own].copy()
+    for name in names:
+        shown[METRICS[name].label] = 100 * table[name]
+        if name == objective:
+            bounds = zip(table[f"{name}_low"], table[f"{name}_high"], strict=True)
+            shown[f"{METRICS[name].label} 95 %"] = [interval_text(low, high) for low, high in bounds]
+    return shown.assign(**{name: table[name] for name in COSTS})

@@ -1,0 +1,3 @@
+from tests.bench.report.html.conftest import run_measured
+
+__all__ = ["run_measured"]

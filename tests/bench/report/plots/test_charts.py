@@ -1,0 +1,160 @@
+"""What the axes of charts are given."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.container import ErrorbarContainer
+from matplotlib.figure import Figure
+
+from amdm.errors import InputError
+from bench.cocomig.metrics import Estimate, metric_table
+from bench.report import palette
+from bench.report.measured import Measured
+from bench.report.plots.canvas import check_target, method_look, paper_style, save
+from bench.report.plots.charts import Curve, Panel, Spot, draw_panels, draw_spots
+from bench.report.plots.of_runs import Shown, levels, sizes, tradeoff
+
+NAN = float("nan")
+
+
+def bars(ax: Any) -> dict[str, dict[str, np.ndarray]]:
+    """Label → x, y, low and high of each mark, as they are drawn."""
+    found = {}
+    for one in ax.containers:
+        assert isinstance(one, ErrorbarContainer)
+        x, y = one.lines[0].get_data()
+        ends = [np.array(line.get_segments()) for line in one.lines[2]]
+        low, high = (ends[-1][:, k, 1] for k in (0, 1)) if ends else (y, y)
+        found[one.get_label()] = {"x": np.array(x), "y": np.array(y), "low": low, "high": high}
+    return found
+
+
+def test_marks_stand_at_their_values_with_their_intervals() -> None:
+    values = {"L2": Estimate(0.5, 0.4, 0.7), "L3": Estimate(NAN, NAN, NAN), "Avg": Estimate(0.25, NAN, NAN)}
+    other = {place: Estimate(1.0, 0.9, 1.0) for place in ("L2", "L3", "Avg")}
+    panel = Panel("ISR", "level", ("L2", "L3", "Avg"), (Curve("a", 0, values), Curve("b", None, other)), "Avg")
+    (ax,) = draw_panels([panel]).axes
+    own = bars(ax)["a"]
+    assert (
+        own["y"].tolist() == [50, 25]
+        and own["low"].tolist() == [40, 25]
+        and own["high"].tolist() == pytest.approx([70, 25])
+    )
+    assert own["x"].tolist() == [-0.125, 1.875] and bars(ax)["b"]["x"].tolist() == [0.125, 1.125, 2.125]
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["L2", "L3", "Avg"]
+    assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == ("ISR", "level", "per cent")
+    joined = [line for line in ax.lines if line.get_linestyle() == "--"]
+    assert joined[0].get_xdata() == pytest.approx([0.125, 1.125])  # the average is joined with nothing
+
+
+def test_colours_and_marks_are_the_methods_own_and_repeat_hollow() -> None:
+    looks = [method_look(k) for k in range(14)]
+    assert [look["color"] for look in looks[:7]] == list(palette.METHODS)
+    assert len({(look["color"], look["marker"], look.get("markerfacecolor")) for look in looks}) == 14
+    values = {"k": Estimate(0.5, 0.4, 0.6)}
+    (ax,) = draw_panels([Panel("t", "x", ("k",), (Curve("third", 2, values),))]).axes
+    assert to_hex(ax.containers[0].lines[0].get_color()) == palette.METHODS[2]
+
+
+def test_names_from_files_are_printed_as_they_are() -> None:
+    hostile = "$\\frac{1}{0}$ \x1b[31m"
+    figure = draw_panels([Panel(hostile, hostile, ("a$b$",), (Curve(hostile, 0, {"a$b$": Estimate(0.5, 0.4, 0.6)}),))])
+    assert figure.axes[0].get_title() == "$\\frac{1}{0}$ \\x1b[31m"
+    figure.canvas.draw()  # mathematics that cannot be read would be an error here
+
+
+def test_a_single_layout_has_no_error_bar() -> None:
+    (ax,) = draw_spots([Spot("a", 0, Estimate(3.0, NAN, NAN), Estimate(40.0, NAN, NAN))], "x", "y").axes
+    assert bars(ax)["a"]["low"].tolist() == [40] and not ax.containers[0].lines[2]
+
+
+def test_levels_are_those_of_the_metric_table(run_measured: Callable[..., Measured]) -> None:
+    run = run_measured()
+    shown = Shown.of([run])
+    first, second = levels(shown, ["isr", "place"])
+    assert (first.title, second.title) == ("ISR", "place") and first.places == ("L2", "L3", "L4", "L5", "L6", "Avg")
+    expected = metric_table(run.verdicts).set_index(["method", "level"])
+    for curve, method in zip(first.curves, ("interactdiffusion", "migc", "ceiling"), strict=True):
+        for level, one in curve.values.items():
+            row = expected.loc[(method, level)]
+            assert one == (row.isr, row.isr_low, row.isr_high)
+    assert [one.name for one in first.curves] == ["InteractDiffusion", "MIGC", "Ceiling"]
+    (only,) = levels(Shown.of([run], ["migc"]), ["isr"])[0].curves
+    assert only.style == 1  # its colour does not depend on what else is shown
+    with pytest.raises(InputError, match="metrics: unknown metric of these runs 'irs'; did you mean isr"):
+        levels(shown, ["irs"])
+    with pytest.raises(InputError, match="methods: unknown method 'mgic'; did you mean migc"):
+        Shown.of([run], ["mgic"])
+
+
+def test_sizes_have_the_success_of_their_instances(run_measured: Callable[..., Measured]) -> None:
+    run = run_measured()
+    (panel,) = sizes(Shown.of([run]), ["isr"])
+    assert panel.places[0] == "2–5" or "–" in panel.places[0]
+    own = run.verdicts[(run.verdicts.method == "migc") & run.verdicts.box_area.between(0.1, 0.2, inclusive="left")]
+    assert panel.curves[1].values["10–20"].value == pytest.approx((own.success * own.attr).mean())
+    with pytest.raises(InputError, match="unknown metric of these runs 'image_success'"):
+        sizes(Shown.of([run]), ["image_success"])
+
+
+def test_tradeoff_takes_evaluations_and_isr_and_leaves_out_what_has_no_cost(
+    run_measured: Callable[..., Measured],
+) -> None:
+    run = run_measured()
+    spots, across, up = tradeoff(Shown.of([run]))
+    assert [spot.name for spot in spots] == ["InteractDiffusion", "MIGC"] and spots[0].x.value == 1
+    assert (across, up) == ("guided calls a picture", "ISR, per cent")
+    average = metric_table(run.verdicts).query("level == 'Avg'").set_index("method")
+    assert spots[1].y == pytest.approx(tuple(100 * average.loc["migc", f"isr{end}"] for end in ("", "_low", "_high")))
+    spots, across, _ = tradeoff(Shown.of([run]), "place", "seconds")
+    assert (
+        across == "place, per cent"
+        and spots[0].y.value == run.samples.query("method == 'interactdiffusion'").seconds.mean()
+    )
+    with pytest.raises(InputError, match="unknown metric of these runs 'style'"):
+        tradeoff(Shown.of([run]), "style")
+
+
+def test_combined_layouts_are_shown_by_joint_success(run_measured: Callable[..., Measured]) -> None:
+    run = run_measured(layouts="mini-combined", methods=("interactdiffusion@combined", "migc@combined"))
+    assert tradeoff(Shown.of([run]))[2] == "joint by interaction, per cent"
+
+
+@pytest.mark.parametrize(("kind", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_files_are_what_their_names_say_and_the_same_each_time(tmp_path: Path, kind: str, start: bytes) -> None:
+    def figure() -> Figure:
+        return draw_spots([Spot("a", 0, Estimate(1.0, NAN, NAN), Estimate(2.0, 1.0, 3.0))], "x", "y")
+
+    written = []
+    for name in ("a", "b"):
+        path = tmp_path / f"{name}.{kind}"
+        save(figure(), check_target(path))
+        written.append(path.read_bytes())
+    assert written[0].startswith(start) and written[0] == written[1]
+
+
+def test_where_figures_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"out: unknown form of a figure '\.jpg'"):
+        check_target(tmp_path / "a.jpg")
+    with pytest.raises(InputError, match="out: is not a folder"):
+        check_target(tmp_path / "absent" / "a.png")
+
+
+def test_without_matplotlib_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def refuse(name: str, *more: Any, **named: Any) -> Any:
+        if name.partition(".")[0] == "matplotlib":
+            raise ImportError(name)
+        return real(name, *more, **named)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(InputError, match=r"^plot: figures need matplotlib: pip install 'amdm\[plot\]'$"), paper_style():
+        pass

@@ -1,0 +1,77 @@
+"""Pictures in rows and columns, boxes and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from amdm.errors import InputError
+from bench.layouts.named import load_layouts
+from bench.report.measured import Measured
+from bench.report.plots.of_runs import Shown
+from bench.report.plots.samples import LINE, Samples, draw_samples, label_place, read_samples
+from bench.run.images import read_image
+from tests.bench.fakes import small_set
+
+
+def test_rows_are_methods_and_columns_the_keys_in_their_order(run_measured: Callable[..., Measured]) -> None:
+    run = run_measured()
+    found = read_samples(Shown.of([run]), ["17", "3"])
+    assert [entry.key for entry in found.columns] == ["17", "3"]
+    assert list(found.rows) == ["InteractDiffusion", "MIGC", "Ceiling"]
+    row = run.samples[(run.samples.method == "migc") & (run.samples.layout_index == 17)].iloc[0]
+    np.testing.assert_array_equal(found.rows["MIGC"][17], read_image(run.folder / row.image))
+    figure = draw_samples(found)
+    axes = np.array(figure.axes).reshape(4, 2)
+    np.testing.assert_array_equal(axes[2, 0].images[0].get_array(), found.rows["MIGC"][17])
+    assert [ax.get_ylabel() for ax in axes[:, 0]] == ["layout", "InteractDiffusion", "MIGC", "Ceiling"]
+    assert [ax.get_title() for ax in axes[0]] == ["#17", "#3"]
+    entry = found.columns[0]
+    assert sorted(text.get_text() for text in axes[0, 0].texts) == sorted(i.phrase for i in entry.layout.instances)
+    for ax in axes[:, 0]:
+        boxes = {(*patch.get_xy(), patch.get_width(), patch.get_height()) for patch in ax.patches}
+        x1, y1, x2, y2 = entry.layout.instances[0].box
+        assert len(boxes) == entry.level and (x1, y1, x2 - x1, y2 - y1) in boxes
+        colours = [tuple(patch.get_edgecolor()[:3]) for patch in ax.patches]
+        assert {(0, 0, 0), (1, 1, 1)} < set(colours)  # seen on a white ground and on a black one
+
+
+def test_what_is_not_there_is_said_in_its_place(run_measured: Callable[..., Measured]) -> None:
+    run = run_measured()
+    failed = run.samples.assign(status=["failed" if k == 0 else "ok" for k in range(len(run.samples))])
+    first = failed.iloc[0]
+    (run.folder / run.samples[run.samples.layout_index == 1].iloc[0].image).unlink()
+    found = read_samples(Shown.of([replace(run, samples=failed)]), ["0", "1"])
+    assert found.rows["Ceiling" if first.method == "ceiling" else first.method][int(first.layout_index)] == "failed"
+    figure = draw_samples(Samples(found.columns, {"a": {0: "failed"}}))
+    assert [text.get_text() for ax in figure.axes[2:] for text in ax.texts] == ["failed", "not drawn"]
+    with pytest.raises(InputError, match="keys: unknown key of these layouts '999'"):
+        read_samples(Shown.of([run]), ["999"])
+    with pytest.raises(InputError, match="seed: unknown seed of these runs '7'"):
+        read_samples(Shown.of([run]), None, 7)
+
+
+def test_without_keys_a_few_balanced_over_the_levels(run_measured: Callable[..., Measured]) -> None:
+    assert [entry.level for entry in read_samples(Shown.of([run_measured()]), None).columns] == [2, 3, 4, 5]
+
+
+def test_styles_and_interactions_are_shown() -> None:
+    entry = load_layouts("mini-combined").entries[0]
+    figure = draw_samples(Samples((entry,), {}))
+    (one,) = entry.layout.interactions[:1]
+    assert f"{one.subject.phrase} {one.action} {one.object.phrase}" in figure.axes[0].get_title()
+    assert figure.axes[1].get_ylabel() == "style" and figure.axes[1].images[0].get_array().shape == (64, 64, 3)
+
+
+def test_labels_do_not_lie_on_each_other_nor_outside() -> None:
+    for entry in small_set(100).entries:
+        taken: list[tuple[float, float, float, float]] = []
+        for one in entry.layout.instances:
+            label_place(one.box, len(one.phrase), taken)
+        for k, (x1, y1, x2, y2) in enumerate(taken):
+            assert x1 >= 0 and y1 >= 0 and x2 <= 1.01 and y2 <= 1 and y2 - y1 == pytest.approx(LINE)
+            for a1, b1, a2, b2 in taken[:k]:
+                assert x2 <= a1 or a2 <= x1 or y2 <= b1 + 1e-9 or b2 <= y1 + 1e-9

@@ -1,0 +1,72 @@
+"""What is right together, as a table, and the claim about it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.report.joint import BEST, SEMANTICS, Rows, joint_contrasts, outcome_table
+
+SETTINGS = {
+    "one": {"models": ["a"], "aggregation": None},
+    "other": {"models": ["b"], "aggregation": None},
+    "paper": {"models": ["a", "b"], "aggregation": {"pull_back": True}},
+    "official": {"models": ["a", "b"], "aggregation": {"pull_back": True}},
+    "slerp": {"models": ["a", "b"], "aggregation": {"pull_back": False}},
+    "converse": {"models": ["b", "a"], "aggregation": {"pull_back": True}},
+}
+ROWS = Rows.of(SETTINGS, {})
+SHARES = {"one": 0.1, "other": 0.3, "paper": 0.35, "official": 0.7, "slerp": 0.3, "converse": 0.7}
+
+
+def sums(layouts: int = 200) -> pd.DataFrame:
+    """As of image_sums: two interactions a layout, of which a method has its share right."""
+    rng, rows = np.random.default_rng(0), []
+    for method, share in SHARES.items():
+        right = rng.binomial(2, share, size=layouts)
+        for index, count in enumerate(right):
+            row = {"method": method, "layout_index": index, "seed": 0, "level": 2, "instances": 2, "correct": 2}
+            row |= dict.fromkeys(("placed", "nothing_detected", "wrong_place", "wrong_colour", "iou", "miou"), 1)
+            row |= {"images": 1, "all_correct": 1, "interactions": 2, "interactions_in_place": 2}
+            row |= {"actions_in_place": count, "joint_interactions": count}
+            rows.append({**row, "asked": 1, "joint_pictures": int(count == 2)})
+    return pd.DataFrame(rows)
+
+
+def test_methods_are_sorted_by_what_they_are() -> None:
+    assert ROWS.singles == ("one", "other") and set(ROWS.aggregates) == {"paper", "official", "slerp", "converse"}
+    assert ROWS.pulled == {"paper", "official", "converse"}
+
+
+def test_aggregates_are_compared_with_the_best_single_model_and_semantics_with_each_other() -> None:
+    table = joint_contrasts(sums(), ROWS)
+    own = table[table.metric == "joint_interaction"]
+    best = own[own.against == BEST].set_index("method")
+    assert set(best.index) == set(ROWS.aggregates) and set(best.other) == {"other"}
+    semantics = own[own.against == SEMANTICS]
+    assert semantics[["method", "other"]].to_numpy().tolist() == [["official", "paper"]]
+    assert set(table.comparisons) == {5} and set(table.metric) == {"joint_interaction", "joint_picture"}
+    found = sums()
+    shares = found.groupby("method").joint_interactions.sum() / found.groupby("method").interactions.sum()
+    assert best.difference["official"] == pytest.approx(shares["official"] - shares["other"])
+    assert (own.simultaneous_low < own.low).all() and (own.simultaneous_high > own.high).all()
+
+
+def test_the_claim_holds_only_where_every_single_model_is_exceeded() -> None:
+    table = joint_contrasts(sums(), ROWS)
+    own = table[(table.metric == "joint_interaction") & (table.against == BEST)].set_index("method")
+    assert own.exceeds_every_single.to_dict() == {"paper": False, "official": True, "slerp": False, "converse": True}
+
+
+def test_nothing_is_compared_without_single_models_or_aggregates() -> None:
+    whole = sums(5)
+    assert joint_contrasts(whole[~whole.method.isin(ROWS.singles)], ROWS).empty
+    assert joint_contrasts(whole[whole.method.isin(ROWS.singles)], ROWS).empty
+
+
+def test_outcomes_are_shares_of_all_interactions() -> None:
+    rows = [("m", "right")] * 3 + [("m", "none")] + [("n", "reversed")]
+    table = outcome_table(pd.DataFrame(rows, columns=["method", "outcome"]), ("n", "m", "absent")).set_index("method")
+    assert list(table.index) == ["n", "m"]
+    assert table.loc["m"].to_dict() == {"right": 75, "other": 0, "none": 25, "reversed": 0, "interactions": 4}
