@@ -5,11 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import shlex
 import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from amdm.errors import printable
 
 PACKAGES = (
     *("amdm", "torch", "torchvision", "diffusers", "transformers", "accelerate", "safetensors", "tokenizers"),
@@ -19,30 +24,74 @@ PACKAGES = (
 """Those that pictures, verdicts and tables come from."""
 
 
-def environment() -> dict[str, Any]:
-    """What decides the results besides the job's own settings, as plain JSON: versions, sources, kind of device."""
+class Recorded(BaseModel):
+    """A part of a file that this package writes: typed, without unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Environment(Recorded):
+    """What decides the results besides the job's own settings.
+
+    packages: version by name, None where it is not installed. sources: of this repository (:func:`sources_digest`).
+    """
+
+    python: str
+    packages: dict[str, str | None]
+    sources: str
+    device_name: str
+
+
+class Git(Recorded):
+    """dirty: tracked files differ from the commit."""
+
+    commit: str
+    dirty: bool
+
+
+class Provenance(Recorded):
+    """What a run says of the command that worked on it last; it may differ when the run goes on.
+
+    git: None outside a checkout. driver: NVIDIA's, and CUDA's version; None without a GPU.
+    """
+
+    command: str
+    machine: str
+    git: Git | None
+    driver: str | None
+
+
+def environment() -> Environment:
+    """Versions, sources and kind of device as they are now."""
     import torch
 
-    return {
-        "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
-        "sources": sources_digest(),
-        "device_name": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-    }
+    return Environment(
+        python=platform.python_version(),
+        packages={name: _version(name) for name in PACKAGES},
+        sources=sources_digest(),
+        device_name=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+    )
 
 
-def circumstances() -> dict[str, Any]:
-    """What a run should say of itself, and may differ when it goes on: commit, machine, driver of the GPU."""
-    return {"git": _git(), "machine": f"{platform.platform()}, {os.cpu_count()} cores", "driver": _driver()}
+def provenance() -> Provenance:
+    """Of this process."""
+    command = printable(shlex.join(["amdm-bench", *sys.argv[1:]]))
+    machine = f"{platform.platform()}, {os.cpu_count()} cores"
+    return Provenance(command=command, machine=machine, git=_git(), driver=_driver())
 
 
-def sources_digest() -> str:
-    """SHA-256 over the Python and YAML sources of amdm and bench, in the order of their paths."""
+def sources_digest(leave_out: tuple[str, ...] = ()) -> str:
+    """SHA-256 over the Python and YAML sources of amdm and bench, in the order of their paths.
+
+    leave_out: beginnings of paths that do not count, for example "bench/report/".
+    """
     digest = hashlib.sha256()
     for package in ("amdm", "bench"):
         root = Path(str(files(package)))
         for path in sorted(p for p in root.rglob("*") if p.suffix in (".py", ".yaml")):
-            digest.update(f"{package}/{path.relative_to(root)}\0".encode() + path.read_bytes())
+            name = f"{package}/{path.relative_to(root)}"
+            if not name.startswith(leave_out):
+                digest.update(f"{name}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 
 
@@ -54,7 +103,6 @@ def _version(package: str) -> str | None:
 
 
 def _driver() -> str | None:
-    """NVIDIA's driver and torch's CUDA; None without a GPU."""
     import torch
 
     if not torch.cuda.is_available():
@@ -66,12 +114,11 @@ def _driver() -> str | None:
     return f"{driver}, CUDA {torch.version.cuda}"
 
 
-def _git() -> dict[str, Any] | None:
-    """Commit, and whether tracked files differ from it; None outside a checkout."""
+def _git() -> Git | None:
     git = ("git", "-C", str(Path(str(files("amdm"))).parent))
     try:
         commit = _run(*git, "rev-parse", "HEAD")
-        return {"commit": commit, "dirty": bool(_run(*git, "status", "--porcelain", "--untracked-files=no"))}
+        return Git(commit=commit, dirty=bool(_run(*git, "status", "--porcelain", "--untracked-files=no")))
     except (OSError, subprocess.SubprocessError):
         return None
 

@@ -1,31 +1,52 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.job import Job, run_job
-from tests.bench.fakes import BlobDetector, painter
+from bench.benchmark import run_benchmark
+from bench.plan import Plan
+from bench.spec import Job
+from tests.bench.fakes import BlobDetector, guessing_judges, painter
 
 JobRunner = Callable[..., Path]
+CHROMIUM = shutil.which("chromium") or ""
+CHROMIUM_ARGUMENTS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Debian's chromium, driven by playwright. Tests with it are skipped where one of them is absent."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra: browser)")
+    if not CHROMIUM:
+        pytest.skip("chromium is not installed")
+    with playwright.sync_playwright() as started:
+        one = started.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_ARGUMENTS))
+        yield one
+        one.close()
 
 
 @pytest.fixture
 def fake_judge(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blobs in place of the judge; works in one process."""
-    monkeypatch.setattr("bench.factories.make_judge", lambda options: BlobDetector())
-    monkeypatch.setattr("bench.detection.registry.detector_revision", lambda options, rehash=False: "blobs")
+    monkeypatch.setattr("bench.detectors.load.make_judge", lambda options: BlobDetector())
+    monkeypatch.setattr("bench.detectors.registry.detector_revision", lambda options, rehash=False: "blobs")
+    monkeypatch.setattr("bench.judges.conditions.load_judges", guessing_judges)
+    monkeypatch.setattr("bench.judges.conditions.judge_revisions", lambda: {"action": "a", "style": "b"})
 
 
 @pytest.fixture
 def fake_networks(fake_judge: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The main job with a painter in place of the models, and blobs in place of the judge; works in one process."""
-    monkeypatch.setattr("bench.factories.make_generator", lambda job: painter())
-    monkeypatch.setattr("amdm.loading.weight_digests", lambda profile: {"unet": "abc"})
-    monkeypatch.setattr("bench.verify.hashed_weights", lambda profile: {"unet": "abc"})
+    monkeypatch.setattr("bench.generators.presets.make_generator", lambda job: painter())
+    monkeypatch.setattr("amdm.profiles.weight_digests", lambda profile: {"unet": "abc"})
+    monkeypatch.setattr("bench.run.verify.hashed_weights", lambda profile: {"unet": "abc"})
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +73,7 @@ def run_fake_job(
         job = Job(**settings | fields)
         if job not in done_jobs:
             place = tmp_path_factory.mktemp("job")
-            run_job(job, place / "run", place / "reports", workers=1)
+            run_benchmark(Plan.resolve(job), place / "run", place / "reports", workers=1)
             done_jobs[job] = place
         shutil.copytree(done_jobs[job] / "run", tmp_path / name)
         shutil.copytree(done_jobs[job] / "reports" / "run", tmp_path / "reports" / name)

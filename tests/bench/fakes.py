@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,13 +17,19 @@ import cv2
 import numpy as np
 
 from amdm.layout import Layout
-from bench.detection.detector import Found, Prompt
-from bench.generation import generate, groups
-from bench.judge import Detections, Masks
+from amdm.mini.vocabulary import ACTIONS, DIRECTED, STYLES
+from bench.batches import groups
+from bench.cocomig.verdict import Detections, Masks
+from bench.detectors.detector import DetectorFacts, Found, Prompt
+from bench.generate import generate
+from bench.judges.conditions import Judges
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.named import load_layouts
-from bench.scoring import score
-from bench.store import RunStore
+from bench.provenance import Environment
+from bench.run.store import RunStore
+from bench.settings import RunSettings
+from bench.spec import Job
+from bench.verdicts import score
 
 SIZE = 64
 GROUND = 120
@@ -60,7 +68,7 @@ def paint(method: str, layouts: Sequence[Layout], keys: Sequence[str]) -> Simple
 def painter(delay: float = 0.0) -> Callable[..., SimpleNamespace]:
     """:func:`paint`, slowed down."""
 
-    def run(method: str, layouts: Sequence[Layout], keys: Sequence[str]) -> SimpleNamespace:
+    def run(method: str, layouts: Sequence[Layout], keys: Sequence[str], **_: Any) -> SimpleNamespace:
         time.sleep(delay)
         return paint(method, layouts, keys)
 
@@ -77,7 +85,7 @@ class BlobDetector:
     sizes: list[int] = field(default_factory=list)
 
     def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[Found]:
-        """See bench.detection.detector.Detector."""
+        """See bench.detectors.detector.Detector."""
         self.sizes.append(len(images))
         return [self._find(image, wanted) for image, wanted in zip(images, categories, strict=True)]
 
@@ -95,6 +103,57 @@ class BlobDetector:
         return Found(dict.fromkeys(wanted, detections), segment)
 
 
+class GuessedActions:
+    """Reads an action off the digest of picture and pair."""
+
+    def judge(self, images: Sequence[np.ndarray], pairs: Sequence[Sequence[Any]]) -> list[list[Any]]:
+        """See bench.judges.conditions.JudgeOfActions."""
+        return [[self._guess(image, pair) for pair in own] for image, own in zip(images, pairs, strict=True)]
+
+    def _guess(self, image: np.ndarray, pair: Any) -> Any:
+        chance = hashlib.sha256(image.tobytes() + repr(pair).encode()).digest()
+        found = (None, *ACTIONS)[chance[0] % 5]
+        return SimpleNamespace(found=found, reversed=found in DIRECTED and chance[1] < 128, margin=chance[2] / 255)
+
+
+class GuessedStyles:
+    """Reads a picture's style off its digest."""
+
+    def judge(self, images: Sequence[np.ndarray]) -> list[Any]:
+        """See bench.judges.conditions.JudgeOfStyles."""
+        digests = [hashlib.sha256(one.tobytes()).digest() for one in images]
+        return [SimpleNamespace(found=STYLES[digest[0] % 6], margin=digest[1] / 255) for digest in digests]
+
+
+def guessing_judges() -> Judges:
+    """Judges of actions and styles without networks, always of the same mind."""
+    return Judges(GuessedActions(), GuessedStyles())
+
+
+def run_settings(**changes: Any) -> RunSettings:
+    """Of a run that reads nothing. changes: fields of the job, or of the settings."""
+    asked = {"profile": "mini", "layouts": "mini", "methods": ("migc",), "seeds": (0,), "batch": 4}
+    asked |= {name: changes.pop(name) for name in list(changes) if name in {field.name for field in fields(Job)}}
+    own: dict[str, Any] = {
+        "layout_hash": "12",
+        "judge": DetectorFacts(name="blobs", revision="1"),
+        "weights": {"unet": "abc", "vae": "def"},
+        "method_settings": {},
+        "environment": Environment(python="3", packages={}, sources="1", device_name="cpu"),
+    }
+    return RunSettings(job=Job(**asked), **own | changes)  # type: ignore[arg-type]
+
+
+def change_info(folder: Path, **values: Any) -> None:
+    """Write other values into run.json, where the fields of these names stand."""
+    info = json.loads((folder / "run.json").read_text())
+    settings = info["settings"]
+    for name, value in values.items():
+        parts = (settings["job"], settings["environment"], settings, info["progress"], info["provenance"], info)
+        next(part for part in parts if part is not None and name in part)[name] = value
+    (folder / "run.json").write_text(json.dumps(info))
+
+
 def small_run(
     folder: Path,
     *,
@@ -108,10 +167,10 @@ def small_run(
 ) -> int:
     """Generate and judge ``count`` layouts in ``folder``; returns how many samples failed."""
     layout_set = small_set(count)
-    with RunStore(folder, {"seeds": list(seeds), "batch": batch, "layout_hash": layout_set.hash}) as store:
-        failed = generate(store, groups(layout_set, methods, seeds, batch), factory, arguments, workers)
-        score(store, layout_set.entries, BlobDetector, (), workers)
-        store.update_info(status="complete")
+    with RunStore(folder, run_settings(seeds=tuple(seeds), batch=batch, layout_hash=layout_set.hash)) as store:
+        failed = generate(store, groups(layout_set, methods, seeds, batch), partial(factory, *arguments), workers)
+        score(store, layout_set.entries, BlobDetector, workers)
+        store.update("complete")
     return failed
 
 

@@ -14,9 +14,11 @@ import torch
 from amdm.layout import Layout
 from amdm.methods import Method, load_methods
 from amdm.sampler import Step
-from bench.generation import GroupWorker, groups
-from bench.store import read_table
+from bench.batches import groups
+from bench.generate import GroupWorker
+from bench.run.read import read_table
 from tests.bench.fakes import small_run, small_set
+from tests.closeness import PROMISED
 
 METHOD = "interactdiffusion+migc"
 Alter = Callable[[Step, Sequence[str]], None]
@@ -44,18 +46,19 @@ def generator(method: Method, most: int, latents: dict[str, torch.Tensor], alter
     return run
 
 
+@pytest.mark.numeric
 def test_halved_batches_give_the_latents_of_whole_ones(method: Method) -> None:
     (group,) = groups(small_set(5), [METHOD], (0,), 8)
     found: list[dict[str, torch.Tensor]] = []
     for most in (5, 2):
         found.append({})
-        result = GroupWorker(lambda most=most: generator(method, most, found[-1]), ())(group)  # type: ignore[misc]
+        result = GroupWorker(lambda most=most: generator(method, most, found[-1]))(group)  # type: ignore[misc]
         assert [one.batch_size for one in result.outcomes] == ([5] * 5 if most == 5 else [2, 2, 1, 2, 2])
         assert all(one.image is not None for one in result.outcomes)
     whole, halves = found
     assert whole.keys() == halves.keys() == set(group.keys())
     for key in whole:
-        assert (whole[key] - halves[key]).abs().max() <= 1e-4
+        assert (whole[key] - halves[key]).abs().max() <= PROMISED
         assert whole[key].abs().max() > 0.1
 
 
@@ -94,6 +97,6 @@ def test_the_memory_of_a_failed_batch_is_let_go_before_its_halves_are_tried() ->
         return SimpleNamespace(images=[None], finite=[True], evaluations={})
 
     (group,) = groups(small_set(5), ["m"], (0,), 8)
-    result = GroupWorker(lambda: run, ())(group)
+    result = GroupWorker(lambda: run)(group)
     assert [one.attempts for one in result.outcomes] == [1] * 5
     assert all("out of memory" in event for event in result.events)

@@ -1,0 +1,223 @@
+"""The benchmark as functions, for notebooks and scripts: what the command lines do, with data frames as answers."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from diffusers import DiffusionPipeline
+from PIL import Image
+
+from amdm.errors import InputError
+from amdm.layout import Layout
+from amdm.pipeline import AMDMPipeline
+from amdm.plain_number import plain
+from amdm.profiles import chosen_profile
+from bench.batches import CEILING
+from bench.benchmark import run_benchmark, score_run
+from bench.detectors.detector import DetectorOptions
+from bench.generators.function import UserFunction, as_generator
+from bench.generators.generator import Generator
+from bench.generators.renderer import true_renderings
+from bench.import_images import score_images
+from bench.jobs import EXTERNAL_BATCH, function_job, images_job, preset_job
+from bench.plan import Plan
+from bench.report.measured import Measured
+from bench.report.tables import table1
+from bench.report.text import as_markdown
+from bench.seeds import seeds_of
+from bench.spec import EXTERNAL, Job
+from bench.workers import worker_count
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was measured.
+
+    folder: of the run; the commands of ``amdm-bench`` read it. verdicts: one row an instance. samples: one row a
+    picture. metrics: by method and level, fractions in [0, 1] with intervals. table: the paper's Table 1, per cent.
+    failures: pictures that could not be generated or judged; they are in no figure.
+    """
+
+    folder: Path
+    verdicts: pd.DataFrame
+    samples: pd.DataFrame
+    metrics: pd.DataFrame
+    table: pd.DataFrame
+    failures: int
+
+    def __str__(self) -> str:
+        return as_markdown(self.table)
+
+    def _repr_markdown_(self) -> str:
+        """The table in a notebook."""
+        return as_markdown(self.table)
+
+
+def evaluate(
+    generator: UserFunction | DiffusionPipeline | str | Path,
+    layouts: str = "mini",
+    *,
+    detector: str | None = None,
+    limit: int | None = None,
+    seeds: int | str | Sequence[int] = (0,),
+    batch: int | None = None,
+    name: str | None = None,
+    out: Path | str | None = None,
+    workers: int = 1,
+    device: str = "auto",
+) -> Result:
+    """Measure a generator on COCO-MIG's protocol.
+
+    Args:
+        generator: one of
+
+            - a function ``(layouts, seeds) → pictures``: a list of :class:`amdm.layout.Layout` and one integer a layout
+              in, as many PIL images or arrays out;
+            - an :class:`amdm.pipeline.AMDMPipeline`, or another diffusers pipeline, which then reads captions alone;
+            - the name of a preset (``"interactdiffusion+migc"``), or ``"module:function"``;
+            - a folder of pictures.
+        layouts: a layout set by name, or a layout file.
+        detector: by name; None takes the one that belongs to the layouts' categories.
+        limit: layouts in all, rounded up to a multiple of 5 and balanced over levels; None takes all.
+        seeds: also one number, or a text as on the command line ("0-9"). Of a folder of pictures, the seed that they
+            were made with.
+        batch: samples generated together. name: what tables call the generator; a preset has its own.
+        out: the run folder. None makes a temporary one for an object in memory, else one under ``runs/``. A run of an
+            object in memory cannot be continued: nothing says that it is the same object.
+        workers: processes; an object in memory works in this one. device: of presets, and of what is built by name.
+
+    Raises:
+        InputError: before anything is written, for anything that cannot be run.
+
+    >>> from bench import evaluate
+    >>> result = evaluate("migc", limit=5, device="cpu")  # doctest: +SKIP
+    >>> result.metrics.query("level == 'Avg'")[["method", "isr", "miou"]]  # doctest: +SKIP
+    """
+    folder, workers = None if out is None else Path(out), worker_count(plain(workers))
+    asked: dict[str, Any] = {"layouts": layouts, "detector": detector, "limit": limit}
+    chosen = _seeds(seeds)
+    if isinstance(generator, Path) or (isinstance(generator, str) and Path(generator).is_dir()):
+        return _evaluate_folder(Path(generator), chosen, name, folder, workers, **asked)
+    asked |= {"seeds": chosen, "batch": batch}
+    source = None
+    if isinstance(generator, str) and ":" in generator:
+        job = function_job(generator, name=name, device=device, **asked)
+    elif isinstance(generator, str):
+        if name is not None:
+            raise InputError("a preset has its own", field="name")
+        job = preset_job(chosen_profile("auto")[0], (generator,), device=device, **asked)
+    elif callable(generator):
+        source = _in_memory(generator, name)
+        job, workers = source.job(**asked), 1
+        folder = folder or Path(tempfile.mkdtemp(prefix="amdm-bench-")) / "run"
+    else:
+        raise InputError(f"{generator!r} is not a function, pipeline, preset or folder", field="generator")
+    return read_result(*run_benchmark(Plan.resolve(job), folder, _reports(folder), workers, source=source))
+
+
+def score(folder: Path | str, *, detector: str | None = None, workers: int = 1, again: bool = False) -> Result:
+    """Judge the pictures of a run folder that have no verdicts yet, or all of them ``again``.
+
+    Raises:
+        InputError: it is not a run folder, or it holds verdicts of another detector (without ``again``).
+    """
+    folder = Path(folder)
+    _, failures = score_run(
+        folder, worker_count(plain(workers)), again, detector=None if detector is None else DetectorOptions(detector)
+    )
+    return read_result(folder, failures)
+
+
+def read_result(folder: Path | str, failures: int = 0) -> Result:
+    """The result of a run folder."""
+    folder = Path(folder)
+    run = Measured.read(folder)
+    table = table1(run.metrics, run.samples, run.info)
+    return Result(folder, run.verdicts, run.samples, run.metrics, table, failures)
+
+
+def pipeline_function(pipe: DiffusionPipeline) -> UserFunction:
+    """A diffusers pipeline as a function from layouts and seeds to pictures.
+
+    An :class:`AMDMPipeline` reads the layouts; any other reads their captions and nothing else, and is called so in
+    tables: what ignores boxes is not measured as if it had been given them.
+    """
+
+    def generators(seeds: list[int]) -> list[torch.Generator]:
+        return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    def draw(layouts: list[Layout], seeds: list[int], styles: list[Image.Image] | None = None) -> Any:
+        return pipe(layouts=layouts, generator=generators(seeds), ip_adapter_image=styles, return_dict=False)[0]
+
+    def draw_captions(layouts: list[Layout], seeds: list[int]) -> Any:
+        prompts = [layout.caption for layout in layouts]
+        return pipe(prompt=prompts, generator=generators(seeds), output_type="pil").images
+
+    return draw if isinstance(pipe, AMDMPipeline) else draw_captions
+
+
+def _seeds(seeds: int | str | Sequence[int]) -> tuple[int, ...]:
+    if isinstance(seeds, str):
+        return seeds_of(seeds)
+    listed = plain(seeds)
+    found = tuple(plain(one) for one in (listed if isinstance(listed, Iterable) else [listed]))
+    if not all(isinstance(one, int) and not isinstance(one, bool) for one in found):
+        raise InputError("must be integers", field="seeds")
+    return found
+
+
+def _name(generator: Callable[..., Any]) -> str:
+    name = str(getattr(generator, "__name__", type(generator).__name__))
+    own = not isinstance(generator, DiffusionPipeline) or isinstance(generator, AMDMPipeline)
+    return name if own else f"{name} (caption only)"
+
+
+def _reports(folder: Path | None) -> Path:
+    return Path("reports") if folder is None else folder.parent / "reports"
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Makes the generator of a user's function, for this process alone."""
+
+    function: UserFunction
+    name: str
+
+    def job(self, layouts: str, batch: int | None, **fields: Any) -> Job:
+        """A job that no other process can go on with: nothing says that an object is the same one."""
+        batch = EXTERNAL_BATCH if batch is None else batch
+        digest = uuid.uuid4().hex
+        return Job(EXTERNAL, layouts, (self.name,), batch=batch, generator="object in memory", digest=digest, **fields)
+
+    def __call__(self) -> Generator:
+        """The generator."""
+        own = as_generator(self.function, self.name)
+
+        def run(method: str, layouts: Sequence[Layout], keys: Sequence[str], **conditions: Any) -> Any:
+            if method == CEILING:
+                return true_renderings(layouts, keys, **conditions)
+            return own(method, layouts, keys, **conditions)
+
+        return run
+
+
+def _in_memory(generator: UserFunction | DiffusionPipeline, name: str | None) -> InMemory:
+    function = pipeline_function(generator) if isinstance(generator, DiffusionPipeline) else generator
+    return InMemory(function, _name(generator) if name is None else name)
+
+
+def _evaluate_folder(
+    images: Path, seeds: tuple[int, ...], name: str | None, out: Path | None, workers: int, layouts: str, **fields: Any
+) -> Result:
+    if len(seeds) != 1:
+        raise InputError("a folder of pictures has one seed", field="seeds")
+    plan = Plan.resolve(images_job(layouts, name or images.resolve().name, seeds[0], **fields))
+    folder, _, failures = score_images(images, plan, out=out, reports=_reports(out), workers=workers)
+    return read_result(folder, failures)

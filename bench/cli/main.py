@@ -1,0 +1,304 @@
+"""``amdm-bench``: measure layout-conditioned generators on COCO-MIG's protocol."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from amdm.console import make_app, run_app
+from amdm.output import JsonOption, tell, tell_aside
+from bench.cli import advise, layouts, manage, paper, plot, report, runs, score, studies
+from bench.cli.measure import foresee, measure
+from bench.cli.options import (
+    BatchOption,
+    DetectorOption,
+    DeviceOption,
+    DryRunOption,
+    DtypeOption,
+    ForceOption,
+    LayoutsOption,
+    LimitOption,
+    MethodsOption,
+    OutOption,
+    ProfileOption,
+    ReportsOption,
+    SeedsOption,
+    SetOption,
+    ShardOption,
+    TrackOption,
+    WeightsDirOption,
+    WorkersOption,
+    names,
+    parse_shard,
+    use_weights_dir,
+)
+from bench.cli.runs import merge
+from bench.seeds import seeds_of
+from bench.workers import WorkerLostError
+
+DEFAULT_METHODS = ("interactdiffusion", "interactdiffusion+migc", "migc")
+CONTROL_METHODS = (
+    *("interactdiffusion", "interactdiffusion+migc", "migc", "interactdiffusion-category"),
+    *("interactdiffusion+migc@paper", "interactdiffusion+migc@paper-eta-0", "interactdiffusion+migc@paper-eta-0.1"),
+    *("interactdiffusion+migc@paper-eta-0.2-0.25", "interactdiffusion+migc@paper-separate"),
+    *("interactdiffusion+migc@shared", "interactdiffusion+itself", "switch", "slerp"),
+)
+CONTROL_LIMIT = 200
+COMBINED_METHODS = (
+    *("stable_diffusion@combined", "interactdiffusion@combined", "migc@combined", "ip-adapter@combined"),
+    *("interactdiffusion+migc@combined-paper", "interactdiffusion+migc@combined"),
+    *("interactdiffusion+ip-adapter@paper", "interactdiffusion+ip-adapter"),
+    *("interactdiffusion+migc+ip-adapter@paper", "interactdiffusion+migc+ip-adapter"),
+)
+COMBINED_CONTROLS = (
+    *("interactdiffusion+itself@combined", "mixed-then-target@combined", "slerp@combined"),
+    *("migc+interactdiffusion@combined", "ip-adapter+interactdiffusion@combined"),
+    "ip-adapter+migc+interactdiffusion@combined",
+)
+TUNED = "@tuned"
+
+
+class TrainedPart(StrEnum):
+    """What `train-judge` trains."""
+
+    detector = "detector"
+    judges = "judges"
+
+
+app = make_app(__doc__)
+app.add_typer(layouts.app, name="layouts")
+app.add_typer(plot.app, name="plot")
+app.add_typer(paper.app, name="paper")
+app.add_typer(manage.app, name="runs")
+app.command()(merge)
+app.command("report")(report.page)
+for command in (
+    score.score,
+    score.hico_map,
+    score.check_authors,
+    runs.export,
+    report.table,
+    report.clip,
+    report.kid,
+    report.style,
+    report.compare,
+    runs.verify,
+    report.regress,
+    report.baseline,
+    studies.tune,
+    studies.tune_combined,
+    studies.hand_over,
+    studies.compositions,
+    studies.sweep,
+    studies.ablation,
+    advise.advise,
+):
+    app.command()(command)
+
+
+def _job_command(
+    name: str,
+    usual: Callable[[str], tuple[str, ...]],
+    usual_limit: int | None,
+    about: str,
+    usual_layouts: str | None = None,
+) -> None:
+    """Add a command that measures methods of a profile. usual: from the profile to its methods where none are named."""
+
+    @app.command(name, help=about)
+    def command(
+        profile: ProfileOption = "auto",
+        limit: LimitOption = usual_limit,
+        seeds: SeedsOption = "0",
+        methods: MethodsOption = None,
+        batch: BatchOption = None,
+        layouts: LayoutsOption = usual_layouts,
+        out: OutOption = None,
+        reports: ReportsOption = Path("reports"),
+        workers: WorkersOption = None,
+        change: SetOption = None,
+        device: DeviceOption = "auto",
+        dtype: DtypeOption = "auto",
+        weights_dir: WeightsDirOption = None,
+        shard: ShardOption = None,
+        dry_run: DryRunOption = False,
+        track: TrackOption = None,
+        force: ForceOption = False,
+        as_json: JsonOption = False,
+    ) -> None:
+        from bench.jobs import preset_job
+
+        use_weights_dir(weights_dir)
+        chosen = _chosen(profile, as_json)
+        job = preset_job(
+            chosen,
+            usual(chosen) if methods is None else names(methods),
+            layouts=layouts,
+            seeds=seeds_of(seeds),
+            batch=batch,
+            limit=limit,
+            overrides=change or (),
+            device=device,
+            dtype=dtype,
+            shard=parse_shard(shard),
+        )
+        if dry_run:
+            foresee(job, workers, as_json)
+        else:
+            measure(job, out, reports, workers, force, track, as_json)
+
+
+_job_command(
+    "migc",
+    lambda profile: DEFAULT_METHODS,
+    None,
+    """The main job: generate, judge and time methods over a layout set; write Table 1.
+
+    Example: amdm-bench migc --profile mini --limit 100 --seeds 0,1 --methods interactdiffusion,migc
+    """,
+)
+_job_command(
+    "controls",
+    lambda profile: CONTROL_METHODS,
+    CONTROL_LIMIT,
+    """Control experiments: the paper's letter and the authors' code, one thing changed at a time; the target with
+    itself, switch, slerp, category-only phrases.
+
+    Example: amdm-bench controls --profile mini --limit 50
+    """,
+)
+
+
+def _combined_methods(profile: str) -> tuple[str, ...]:
+    """Those of the profile: singles, aggregates, what was tuned, controls."""
+    from amdm.presets.profile import load_profile
+
+    known = load_profile(profile).methods
+    tuned = tuple(name for name in known if name.endswith(TUNED))
+    return tuple(name for name in (*COMBINED_METHODS, *tuned, *COMBINED_CONTROLS) if name in known)
+
+
+_job_command(
+    "combined",
+    _combined_methods,
+    None,
+    """What no single model can draw: place, colour, action and style together, of single models and aggregates.
+
+    joint.md in the report says what is right together and whether the claim of docs/combined.md holds. Methods: every
+    model alone, the aggregates as the paper, as the authors' code, and as tuned (tune-combined), and controls.
+
+    Example: amdm-bench combined --limit 50 --out runs/combined-50
+    """,
+    "mini-combined",
+)
+
+
+@app.command()
+def run(
+    generator: Annotated[
+        str, typer.Option(help="module:function or file.py:function, from (layouts, seeds) to pictures")
+    ],
+    layouts: Annotated[str, typer.Option(help="a layout set by name, or a file")] = "coco-mig-amdm",
+    generator_arg: Annotated[
+        list[str] | None, typer.Option(help="name=value for building a class or factory; repeatable")
+    ] = None,
+    device: DeviceOption = "auto",
+    name: Annotated[str | None, typer.Option(help="what tables call it; default: the function's name")] = None,
+    detector: DetectorOption = None,
+    limit: LimitOption = None,
+    seeds: SeedsOption = "0",
+    batch: BatchOption = 4,
+    out: OutOption = None,
+    reports: ReportsOption = Path("reports"),
+    workers: Annotated[int, typer.Option(help="processes; each imports the function")] = 1,
+    shard: ShardOption = None,
+    dry_run: DryRunOption = False,
+    track: TrackOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure any Python function from layouts to pictures, as the main job measures ours; run again, it goes on.
+
+    Examples: amdm-bench run --generator my_module:my_function --layouts mini --detector mini --limit 25
+
+    amdm-bench run --generator my_model.py:Model --generator-arg ckpt=last.safetensors --device cuda
+    """
+    from bench.jobs import function_job
+
+    job = function_job(
+        generator,
+        layouts=layouts,
+        name=name,
+        arguments=generator_arg or (),
+        seeds=seeds_of(seeds),
+        batch=batch,
+        limit=limit,
+        device=device,
+        shard=parse_shard(shard),
+        detector=detector,
+    )
+    if dry_run:
+        foresee(job, workers, as_json)
+    else:
+        measure(job, out, reports, workers, force, track, as_json)
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Say what is installed here, what runs, and what is missing."""
+    from bench.cli.doctor import report
+
+    lines = report()
+    tell("\n".join(f"{what}: {state}" for what, state in lines), dict(lines), as_json)
+
+
+@app.command("train-judge")
+def train_judge(
+    folder: Annotated[Path, typer.Option(help="checkpoints and losses")] = Path("training"),
+    seed: Annotated[int, typer.Option(help="seed")] = 0,
+    only: Annotated[TrainedPart | None, typer.Option(help="this one alone")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train what judges mini pictures: the detector, then the judges of actions and styles.
+
+    Needs the autoencoder that `amdm train-mini` leaves in the folder.
+    """
+    import torch
+
+    from amdm.mini.training.trainer import load_trained_vae
+
+    torch.set_num_threads(1)
+    target, vae = folder / "weights", load_trained_vae(folder)
+    if only in (None, TrainedPart.detector):
+        from bench.detectors.mini_training import train_judge
+
+        train_judge(folder, target / "mini_judge.safetensors", vae, seed)
+    if only in (None, TrainedPart.judges):
+        from bench.judges.training import train_judges
+
+        train_judges(folder, target, vae, seed)
+    tell(f"wrote {target}", {"weights": target}, as_json)
+
+
+def main() -> None:
+    """Entry point."""
+    run_app(
+        app,
+        "amdm-bench",
+        (sqlite3.Error, WorkerLostError),
+        "; what was recorded is whole: the same command goes on from here",
+    )
+
+
+def _chosen(profile: str, as_json: bool) -> str:
+    """The profile that is asked for, "auto" decided and said."""
+    from amdm.profiles import chosen_profile
+
+    chosen, why = chosen_profile(profile)
+    tell_aside(f"profile {chosen}: {why}", as_json)
+    return chosen

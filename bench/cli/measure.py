@@ -1,0 +1,67 @@
+"""What the commands that measure something do with their job: foresee it, or run it and say where the results are."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from amdm.errors import InputError
+from amdm.output import tell, tell_aside
+from bench.cli.options import resumable, tell_result
+from bench.workers import worker_count
+
+if TYPE_CHECKING:
+    from bench.spec import Job
+
+
+def foresee(job: Job, workers: int | None, as_json: bool) -> None:
+    """Say what a job would do, then time two batches of it."""
+    from bench.dry_run import describe
+    from bench.estimate import estimate
+
+    work = describe(job)
+    tell_aside("\n".join(work), as_json)
+    typer.echo("timing two batches ...", err=True)
+    timed = estimate(job, workers)
+    tell("\n".join(timed), {"dry_run": work, "estimate": timed}, as_json)
+
+
+def measure(
+    job: Job, out: Path | None, reports: Path, workers: int | None, force: bool, tracker: str | None, as_json: bool
+) -> None:
+    """Run the benchmark, and say where the results are and what failed."""
+    from bench.benchmark import run_benchmark
+    from bench.plan import Plan
+    from bench.report.write import first_failure
+    from bench.track.registry import check_tracker
+
+    if tracker is not None:
+        check_tracker(tracker)
+    plan = Plan.resolve(job)
+    with resumable():
+        count, say = worker_count(workers, plan.is_heavy), partial(tell_aside, as_json=as_json)
+        folder, failures = run_benchmark(plan, out, reports, count, force, say=say)
+    tell_result(folder, reports, as_json)
+    if tracker is not None:
+        _track(tracker, folder, reports / folder.resolve().name, as_json)
+    if failures:
+        first = first_failure(folder)
+        hint = f"table1.md and {folder}/run.sqlite say more, and the same command tries them again"
+        typer.echo(f"error: {failures} samples failed, the first with {InputError(first)}; {hint}", err=True)
+        raise typer.Exit(1)
+
+
+def _track(tracker: str, folder: Path, report: Path, as_json: bool) -> None:
+    """Hand the results over; where that fails, they are on disk all the same."""
+    from bench.track.registry import track
+    from bench.track.results import results_of
+
+    try:
+        tell_aside(track(tracker, results_of(folder, report)), as_json)
+    except Exception as error:  # of a server, say
+        what = InputError(f"{tracker}: {type(error).__name__}: {error}")
+        typer.echo(f"error: {what}; the run is whole, and the same command hands it over again", err=True)
+        raise typer.Exit(1) from None

@@ -1,0 +1,153 @@
+"""Options that several commands have, and how their texts are read."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from amdm.errors import InputError, printable
+from amdm.output import tell
+
+if TYPE_CHECKING:
+    from bench.layouts.layout_set import LayoutSet
+
+ProfileOption = Annotated[str, typer.Option(help="auto, mini or paper")]
+LimitOption = Annotated[
+    int | None, typer.Option(help="layouts in all, rounded up to a multiple of 5, balanced over levels")
+]
+SeedsOption = Annotated[str, typer.Option(help="seeds, for example 0,1 or 0-9; coco-mig-bench: that benchmark's eight")]
+MethodsOption = Annotated[str | None, typer.Option(help="methods, with commas; the first is the target")]
+BatchOption = Annotated[
+    int | None, typer.Option(help="samples generated together; by default 16 for mini, 4 for paper, 4 of a function")
+]
+LayoutsOption = Annotated[str | None, typer.Option(help="a layout set by name, or a file")]
+OutOption = Annotated[Path | None, typer.Option(help="run folder; by default one under runs/ named by the settings")]
+ReportsOption = Annotated[Path, typer.Option(help="where tables and pictures go")]
+WorkersOption = Annotated[
+    int | None, typer.Option(help="processes; by default one a core, at most 4; 1 on CUDA and for full-size networks")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="field=value of every method, for example aggregation.s=5; repeatable")
+]
+DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …; auto: cuda where there is one")]
+DtypeOption = Annotated[str, typer.Option(help="of the networks: float32, bfloat16, float16; auto: by device")]
+WeightsDirOption = Annotated[Path | None, typer.Option(help="folder of the public checkpoints")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="say what would be fetched and run; time two batches, and keep nothing")
+]
+ShardOption = Annotated[
+    str | None, typer.Option(help="i/n: only the i-th of n parts, in a folder of its own; see merge")
+]
+DetectorOption = Annotated[
+    str | None, typer.Option(help="mini, grounded-sam or yolo; by default the run's, or that of its layouts")
+]
+RandomWeightsOption = Annotated[
+    bool, typer.Option("--random-weights", help="full-size networks without checkpoints: what they say means nothing")
+]
+KeepOption = Annotated[
+    Path, typer.Option(help="what is measured is kept here, batch by batch: the same command goes on from there")
+]
+TrackOption = Annotated[
+    str | None, typer.Option(help="hand metrics, table, failures and settings to tensorboard, trackio or wandb")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="go on with a run under other settings; recorded")]
+
+
+def integers(text: str, field: str) -> tuple[int, ...]:
+    """``"0,1"`` → (0, 1). Raises InputError for anything else."""
+    return tuple(int(value) for value in _numbers(text, int, field))
+
+
+def numbers(text: str, field: str) -> tuple[float, ...]:
+    """``"2,3.5"`` → (2.0, 3.5). Raises InputError for anything else."""
+    return tuple(_numbers(text, float, field))
+
+
+def parse_shard(text: str | None) -> tuple[int, int] | None:
+    """The i-th of n parts. Raises InputError for what is not of that form.
+
+    >>> parse_shard("2/3")
+    (2, 3)
+    """
+    if text is None:
+        return None
+    parts = text.split("/")
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and len(part) < 6 for part in parts):
+        raise InputError(f"{text!r} is not of the form i/n, for example 1/4", field="shard")
+    return int(parts[0]), int(parts[1])
+
+
+def names(text: str) -> tuple[str, ...]:
+    """``"a, b"`` → ("a", "b")."""
+    return tuple(name.strip() for name in text.split(","))
+
+
+def say_notes(layout_set: LayoutSet) -> None:
+    """On stderr, what was not read as it stands in the layout file, and what is not judged."""
+    for note in layout_set.remarks:
+        typer.echo(str(InputError(note, field=layout_set.name)), err=True)
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Ctrl-C inside says how to go on, and exits with 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command goes on from here", err=True)
+        raise typer.Exit(130) from None
+
+
+def use_weights_dir(chosen: Path | None) -> None:
+    """Look for public checkpoints there, in this process and in its workers."""
+    if chosen is not None:
+        os.environ["AMDM_WEIGHTS_DIR"] = str(chosen)
+
+
+def _numbers(text: str, kind: type[int] | type[float], field: str) -> list[float]:
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError:
+        what = "integers" if kind is int else "numbers"
+        raise InputError(f"{text!r} is not a list of {what} with commas", field=field) from None
+
+
+def tell_result(folder: Path, reports: Path, as_json: bool) -> None:
+    """The table of a run, and last where everything lies and what is missing."""
+    report = reports / folder.resolve().name
+    places = {
+        "records": folder / "run.sqlite",
+        "pictures": folder / "images",
+        "tables": report / "table1.md",
+        "page": report / "report.html",
+        "grid": report / "grid.png",
+    }
+    missing = missing_of(report)
+    table = (report / "table1.md").read_text(encoding="utf-8")
+    lines = [
+        f"records and pictures: {folder}",
+        f"tables: {report}/table1.csv, table1.md, table1.tex",
+        f"page: {places['page']}",
+        f"picture grid: {places['grid']}",
+        f"missing: {'; '.join(missing) or 'nothing'}",
+    ]
+    summary = json.loads((report / "summary.json").read_text(encoding="utf-8"))
+    tell("\n".join([table, *lines]), {**summary, "run": folder, "places": places, "missing": missing}, as_json)
+
+
+def missing_of(report: Path) -> list[str]:
+    """What a report's Table 1 lacks, a text a method."""
+    with (report / "table1.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        f"{printable(row['method'])}: {int(row['expected']) - int(row['n'])} of {row['expected']} pictures"
+        for row in rows
+        if int(row["n"]) < int(row["expected"])
+    ]

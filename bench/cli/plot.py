@@ -1,0 +1,154 @@
+"""``amdm-bench plot``: figures of runs for papers, as PNG, SVG or PDF."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from amdm.output import JsonOption, tell
+from bench.cli.options import names
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+app = typer.Typer(
+    no_args_is_help=True, help="Figures for papers: levels, sizes, trade-off, heatmap, hand-over, samples."
+)
+
+RunsArgument = Annotated[list[Path], typer.Argument(help="run folders, all on the same layouts")]
+FigureOption = Annotated[Path, typer.Option("--out", help="the figure: .png, .svg or .pdf")]
+ShownOption = Annotated[
+    str | None, typer.Option("--methods", help="those to show, with commas, in this order; default: all")
+]
+MetricsOption = Annotated[str, typer.Option(help="metrics with commas, a chart each; metrics.csv has their names")]
+
+
+@app.command()
+def levels(
+    runs: RunsArgument,
+    out: FigureOption,
+    metrics: MetricsOption = "isr,miou",
+    methods: ShownOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Metrics by level, with their 95 % intervals.
+
+    Example: amdm-bench plot levels runs/mini --out levels.pdf --metrics isr,place
+    """
+    from bench.report.plots.canvas import check_target
+    from bench.report.plots.charts import draw_panels
+    from bench.report.plots.of_runs import Shown, levels
+
+    check_target(out)
+    _write(draw_panels(levels(Shown.read(runs, _list(methods)), names(metrics))), out, as_json)
+
+
+@app.command()
+def sizes(
+    runs: RunsArgument,
+    out: FigureOption,
+    metrics: MetricsOption = "isr,place",
+    methods: ShownOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Metrics by the share of the picture that an instance's box takes, with their 95 % intervals.
+
+    Example: amdm-bench plot sizes runs/mini --out sizes.pdf
+    """
+    from bench.report.plots.canvas import check_target
+    from bench.report.plots.charts import draw_panels
+    from bench.report.plots.of_runs import Shown, sizes
+
+    check_target(out)
+    _write(draw_panels(sizes(Shown.read(runs, _list(methods)), names(metrics))), out, as_json)
+
+
+@app.command()
+def tradeoff(
+    runs: RunsArgument,
+    out: FigureOption,
+    x: Annotated[
+        str | None, typer.Option(help="a metric, evaluations or seconds; default: evaluations where known")
+    ] = None,
+    y: Annotated[str | None, typer.Option(help="likewise; default: joint success where asked for, else ISR")] = None,
+    methods: ShownOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Two quantities against each other, a point a method.
+
+    Example: amdm-bench plot tradeoff runs/combined --out tradeoff.pdf --x place --y colour_given_place
+    """
+    from bench.report.plots.canvas import check_target
+    from bench.report.plots.charts import draw_spots
+    from bench.report.plots.of_runs import Shown, tradeoff
+
+    check_target(out)
+    _write(draw_spots(*tradeoff(Shown.read(runs, _list(methods)), x, y)), out, as_json)
+
+
+@app.command()
+def heatmap(runs: RunsArgument, out: FigureOption, methods: ShownOption = None, as_json: JsonOption = False) -> None:
+    """Colour asked for against colour found, of instances in their place.
+
+    Example: amdm-bench plot heatmap runs/mini --out colours.pdf --methods interactdiffusion
+    """
+    from bench.report.plots.canvas import check_target
+    from bench.report.plots.heatmap import colour_confusions, draw_heatmaps
+    from bench.report.plots.of_runs import Shown
+
+    check_target(out)
+    _write(draw_heatmaps(colour_confusions(Shown.read(runs, _list(methods)))), out, as_json)
+
+
+@app.command()
+def handover(
+    table: Annotated[Path, typer.Argument(help="hand_over.csv, as `amdm-bench hand-over` writes it")],
+    out: FigureOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Every property over the number of steps that an auxiliary draws before the target goes on.
+
+    Example: amdm-bench plot handover reports/combined/hand_over.csv --out handover.pdf
+    """
+    from bench.report.plots.canvas import check_target
+    from bench.report.plots.charts import draw_panels
+    from bench.report.plots.hand_over import hand_over_panels
+
+    check_target(out)
+    _write(draw_panels(hand_over_panels(table)), out, as_json)
+
+
+@app.command()
+def samples(
+    runs: RunsArgument,
+    out: FigureOption,
+    keys: Annotated[
+        str | None, typer.Option(help="keys of layouts, with commas; default: four, balanced over levels")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="default: the run's first", min=0)] = None,
+    methods: ShownOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Pictures side by side: methods in rows, layouts in columns, with boxes and labels.
+
+    Example: amdm-bench plot samples runs/mini --keys 3,17 --out samples.pdf
+    """
+    from bench.report.plots.canvas import check_target
+    from bench.report.plots.of_runs import Shown
+    from bench.report.plots.samples import draw_samples, read_samples
+
+    check_target(out)
+    _write(draw_samples(read_samples(Shown.read(runs, _list(methods)), _list(keys), seed)), out, as_json)
+
+
+def _list(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else names(text)
+
+
+def _write(figure: Figure, out: Path, as_json: bool) -> None:
+    from bench.report.plots.canvas import save
+
+    save(figure, out)
+    tell(f"wrote {out}", {"figure": out}, as_json)

@@ -1,0 +1,244 @@
+"""Commands that report: ``table``, ``report``, ``clip``, ``kid``, ``style``, ``compare``, ``regress``, ``baseline``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from amdm.errors import InputError
+from amdm.io.files import write_whole
+from amdm.output import JsonOption, tell, tell_aside
+from bench.cli.options import DeviceOption, RandomWeightsOption, ReportsOption, names
+from bench.cli.runs import RunArgument
+
+ClipWeightsOption = Annotated[Path | None, typer.Option(help="safetensors in open_clip's form; default: of the judge")]
+BASELINE = Path("reports/baselines/mini.json")
+ColumnsOption = Annotated[
+    str,
+    typer.Option(
+        help="of the LaTeX table, with commas: metrics of metrics.csv (over the levels; place.Avg, isr.L3: one of "
+        "them), seconds, evaluations, memory, n"
+    ),
+]
+
+
+def table(
+    runs: Annotated[list[Path], typer.Argument(help="run folders")],
+    reports: ReportsOption = Path("reports"),
+    published: Annotated[bool, typer.Option("--published", help="show published figures apart from the rows")] = False,
+    columns: ColumnsOption = "isr,miou,seconds",
+    as_json: JsonOption = False,
+) -> None:
+    """Write tables and picture grid of each run folder again; of several, or with --published, a combined table too.
+
+    Tables are CSV, Markdown and LaTeX. Example: amdm-bench table runs/a runs/b --columns isr,place.Avg,evaluations
+    """
+    from bench.report.combined import write_combined
+    from bench.report.write import write_report
+
+    chosen = names(columns)
+    folders = [reports / run.resolve().name for run in runs]
+    pages = [write_report(run, folder, columns=chosen) for run, folder in zip(runs, folders, strict=True)]
+    combine = published or len(runs) > 1
+    page = write_combined(runs, reports, published, chosen) if combine else pages[0]
+    summaries = [json.loads((folder / "summary.json").read_text(encoding="utf-8")) for folder in folders]
+    found = [{"report": folder, **one} for folder, one in zip(folders, summaries, strict=True)]
+    tell(page, {"reports": found, "combined": reports / "combined.csv" if combine else None}, as_json)
+
+
+def page(
+    runs: Annotated[list[Path], typer.Argument(help="run folders, all on the same layouts")],
+    reports: ReportsOption = Path("reports"),
+    single_file: Annotated[
+        bool, typer.Option("--single-file", help="large pictures in the page, not beside it")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write report.html: tables, charts and every picture with its verdicts; of several runs, methods side by side.
+
+    The page asks no other place for anything. Example: amdm-bench report runs/a runs/b --single-file
+    """
+    from bench.report.write import write_pages
+
+    folder = reports / runs[0].resolve().name if len(runs) == 1 else reports
+    written = write_pages(runs, folder, single_file)
+    tell(str(written), {"page": written}, as_json)
+
+
+def clip(
+    run: RunArgument,
+    reports: ReportsOption = Path("reports"),
+    weights: ClipWeightsOption = None,
+    bgr: Annotated[bool, typer.Option("--bgr", help="the official evaluator's channel order")] = False,
+    random_weights: RandomWeightsOption = False,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """CLIP and local CLIP scores of a run's pictures (ViT-L/14), by method and level.
+
+    Example: amdm-bench clip runs/NAME --bgr
+    """
+    from amdm.model_set import Loading
+    from bench.report.clip import ClipScorer, clip_scores, clip_table
+    from bench.report.text import as_markdown
+
+    path = _clip_weights(weights, random_weights)
+    scorer = ClipScorer(path, Loading.parse("mini", device=device).device, bgr)
+    scores = clip_scores(run, scorer)
+    folder = reports / run.resolve().name
+    folder.mkdir(parents=True, exist_ok=True)
+    shown = clip_table(scores)
+    if random_weights:
+        tell_aside("random weights: these numbers measure nothing, and are not written", as_json)
+    else:
+        content = scores.to_csv(index=False, float_format="%.6f")
+        write_whole(folder / f"clip{'_bgr' if bgr else ''}.csv", content.encode())
+    tell(as_markdown(shown), {"random_weights": random_weights, "rows": shown}, as_json)
+
+
+def kid(
+    run: RunArgument,
+    reports: ReportsOption = Path("reports"),
+    reference: Annotated[
+        Path | None, typer.Option(help="folder of pictures; default: true renderings of mini layouts")
+    ] = None,
+    clip: Annotated[
+        bool, typer.Option("--clip", help="features of CLIP ViT-L/14, not of the mini image tower")
+    ] = False,
+    weights: Annotated[Path | None, typer.Option(help="with --clip: safetensors in open_clip's form")] = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """KID of every method: whether its pictures look like the reference's, whatever they were asked for.
+
+    Examples: amdm-bench kid runs/NAME
+
+    amdm-bench kid runs/NAME --clip --reference FOLDER_OF_PHOTOGRAPHS
+    """
+    from bench.report.kid import kid_table, mini_features
+    from bench.report.text import as_markdown
+
+    if weights is not None and not clip:
+        raise InputError("is read with --clip only", field="weights")
+    features = mini_features()
+    if clip:
+        from amdm.model_set import Loading
+        from bench.report.clip import ClipScorer
+
+        features = ClipScorer(_clip_weights(weights, False), Loading.parse("mini", device=device).device).image_features
+    table = kid_table(run, features, reference)
+    folder = reports / run.resolve().name
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "kid.csv", table.to_csv(index=False, float_format="%.6f").encode())
+    typer.echo(as_markdown(table))
+
+
+def style(
+    run: RunArgument,
+    reports: ReportsOption = Path("reports"),
+    weights: ClipWeightsOption = None,
+    random_weights: RandomWeightsOption = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """How often the style asked for is the likest of the layouts' references (CLIP ViT-L/14, CSLS), by method.
+
+    Chance is 1/K of K styles. In the mini world a classifier judges styles, too, in every run.
+
+    Example: amdm-bench style runs/NAME
+    """
+    from amdm.model_set import Loading
+    from bench.judges.registry import load_judge
+    from bench.report.style_retrieval import retrieval_table, retrieve_styles
+    from bench.report.text import as_markdown
+
+    path = _clip_weights(weights, random_weights)
+    judge = load_judge("clip-style", path, Loading.parse("mini", device=device).device)
+    found = retrieve_styles(run, judge)
+    if random_weights:
+        typer.echo("random weights: these numbers measure nothing, and are not written")
+    else:
+        folder = reports / run.resolve().name
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / "style_retrieval.csv", found.to_csv(index=False, float_format="%.6f").encode())
+    typer.echo(as_markdown(retrieval_table(found)))
+
+
+def _clip_weights(weights: Path | None, random_weights: bool) -> Path | None:
+    """Of open_clip's ViT-L/14: those named, else those fetched; None for random ones."""
+    from amdm.checkpoints.catalogue import file_named
+    from amdm.checkpoints.weights_folder import require, weights_dir
+
+    if random_weights and weights is not None:
+        raise InputError("is not read with --random-weights", field="weights")
+    return None if random_weights else weights or require(file_named("clip-vit-large"), weights_dir())
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(help="a run folder")],
+    second: Annotated[Path, typer.Argument(help="another, or the same for two of its methods")],
+    method_a: Annotated[str | None, typer.Option(help="with --method-b: a method of the first run")] = None,
+    method_b: Annotated[str | None, typer.Option(help="with --method-a: a method of the second run")] = None,
+    summary: Annotated[Path | None, typer.Option(help="write the report as Markdown here too")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What the second run differs in from the first, paired over layouts, and which instances flipped.
+
+    Of methods that both have, or of two that are named.
+
+    Example: amdm-bench compare runs/mini runs/mine --method-a migc --method-b my_function
+    """
+    from bench.report.compare import compare_runs
+
+    if (method_a is None) != (method_b is None):
+        raise InputError("--method-a and --method-b go together", field="method")
+    pair = (method_a, method_b) if method_a is not None and method_b is not None else None
+    found = compare_runs(first, second, pair)
+    tell(found.report, found, as_json)
+    if summary is not None:
+        summary.write_text(found.report, encoding="utf-8")
+
+
+def regress(
+    run: RunArgument,
+    baseline: Annotated[Path, typer.Option(help="stored verdicts")] = BASELINE,
+    summary: Annotated[Path | None, typer.Option(help="write the report as Markdown here too")] = None,
+    allow: Annotated[
+        list[str] | None, typer.Option(help="points a metric may fall: isr=2, miou=1.5, isr.level=5; repeatable")
+    ] = None,
+    junit: Annotated[Path | None, typer.Option(help="write a JUnit XML file here too: a test case a metric")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare a run with the baseline; exit 1 where a metric fell beyond its tolerance.
+
+    Example: amdm-bench regress runs/regress --allow isr=2 --allow isr.level=5 --summary summary.md
+    """
+    from bench.report.gate import check_regression, read_tolerance
+
+    result = check_regression(run, baseline, read_tolerance(allow or ()))
+    tell(result.report, result.as_json(), as_json)
+    if summary is not None:
+        summary.write_text(result.report, encoding="utf-8")
+    if junit is not None:
+        from bench.report.junit import junit_xml
+
+        write_whole(junit, junit_xml(result, str(run)))
+    if result.failures:
+        raise typer.Exit(1)
+
+
+def baseline(
+    run: RunArgument,
+    reason: Annotated[str, typer.Option(help="why the baseline changes; kept in it")],
+    to: Annotated[Path, typer.Option(help="the baseline file")] = BASELINE,
+    smaller: Annotated[
+        bool, typer.Option("--smaller", help="even where it has fewer verdicts than the one before")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a run the baseline."""
+    from bench.report.gate import make_baseline
+
+    make_baseline(run, to, reason, smaller)
+    tell(f"wrote {to}", {"baseline": to}, as_json)

@@ -1,0 +1,71 @@
+"""Commands on a run folder that is there already: each stage after generation can be repeated alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from amdm.output import JsonOption, tell
+from bench.cli.options import ReportsOption, WeightsDirOption, missing_of, use_weights_dir
+
+RunArgument = Annotated[Path, typer.Argument(help="the run folder")]
+
+
+def export(
+    run: RunArgument,
+    method: Annotated[str, typer.Option(help="whose pictures")],
+    to: Annotated[Path, typer.Option(help="the folder to make")],
+    seed: Annotated[int, typer.Option(help="of which seed", min=0)] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy a method's pictures under the names that the official evaluator reads, so that it can score them.
+
+    Example: amdm-bench export runs/NAME --method interactdiffusion+migc --to official/
+    """
+    from bench.run.export import export_images
+
+    count = export_images(run, method, seed, to)
+    tell(f"wrote {count} pictures to {to}", {"pictures": count, "folder": to}, as_json)
+
+
+def verify(run: RunArgument, weights_dir: WeightsDirOption = None, as_json: JsonOption = False) -> None:
+    """Check records, pictures and weights against run.json; exit 1 where something is not as recorded.
+
+    Example: amdm-bench verify runs/NAME
+    """
+    from bench.run.verify import verify_run
+
+    use_weights_dir(weights_dir)
+    problems = verify_run(run)
+    end = f"{run}: {len(problems)} problem{'s'[: len(problems) > 1]}" if problems else f"{run}: whole"
+    tell("\n".join([*problems, end]), {"run": run, "whole": not problems, "problems": problems}, as_json)
+    if problems:
+        raise typer.Exit(1)
+
+
+def merge(
+    out: Annotated[Path, typer.Argument(help="the run folder to make")],
+    parts: Annotated[list[Path], typer.Argument(help="the run folders to join")],
+    allow_gaps: Annotated[bool, typer.Option("--allow-gaps", help="also where samples are missing")] = False,
+    reports: ReportsOption = Path("reports"),
+    as_json: JsonOption = False,
+) -> None:
+    """Join runs of shards, seeds or methods into one, and write its tables. Refuses overlaps, gaps, other settings.
+
+    The run is asked for all seeds of all methods. Example: amdm-bench merge runs/all runs/part-1 runs/part-2
+    """
+    from bench.report.write import write_report
+    from bench.run.merge import merge_runs, named
+    from bench.run.schema import SAMPLE_KEY
+
+    merged = merge_runs(out, parts, allow_gaps)
+    report = reports / out.resolve().name
+    write_report(out, report)
+    missing = missing_of(report)
+    lacking = f"; {len(merged.gaps)} are missing or not judged: {named(merged.gaps)}" if merged.gaps else ""
+    places = f"tables: {report}\nmissing: {'; '.join(missing) or 'nothing'}"
+    gaps = [dict(zip(SAMPLE_KEY, key, strict=True)) for key in merged.gaps]
+    document = {"run": out, "samples": merged.samples, "gaps": gaps, "report": report, "missing": missing}
+    tell(f"{merged.samples} samples of {len(parts)} runs{lacking}: {out}\n{places}", document, as_json)

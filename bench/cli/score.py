@@ -1,0 +1,196 @@
+"""Commands that judge what is there: ``score``, ``hico-map``, ``check-authors``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from amdm.errors import InputError
+from amdm.io.files import write_whole
+from amdm.output import JsonOption, tell, tell_aside
+from bench.cli.options import (
+    DetectorOption,
+    DeviceOption,
+    ForceOption,
+    RandomWeightsOption,
+    ReportsOption,
+    WeightsDirOption,
+    WorkersOption,
+    resumable,
+    tell_result,
+    use_weights_dir,
+)
+from bench.workers import worker_count
+
+if TYPE_CHECKING:
+    from bench.detectors.detector import DetectorOptions
+    from bench.spec import Job
+
+
+def score(
+    run: Annotated[Path | None, typer.Argument(help="a run folder; or use --images")] = None,
+    images: Annotated[Path | None, typer.Option(help="a folder of pictures from any model")] = None,
+    layouts: Annotated[str | None, typer.Option(help="of --images: a layout set by name, or a file")] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(help="of --images: CSV with the columns file and key, perhaps seed")
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="of --images: what tables call it; default: images")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="of --images: the seed of all; default: as names or folders say, else 0", min=0)
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="of --images: layouts in all, balanced over levels")] = None,
+    out: Annotated[Path | None, typer.Option(help="of --images: the run folder to make")] = None,
+    reports: ReportsOption = Path("reports"),
+    again: Annotated[bool, typer.Option("--again", help="of a run: forget the verdicts that are there first")] = False,
+    detector: DetectorOption = None,
+    random_weights: RandomWeightsOption = False,
+    weights_dir: WeightsDirOption = None,
+    device: DeviceOption = "auto",
+    dtype: Annotated[str | None, typer.Option(help="of the detector: float32 (default), bfloat16, float16")] = None,
+    workers: WorkersOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge the pictures of a run that have no verdicts yet, or a folder of pictures from any model.
+
+    Examples: amdm-bench score runs/NAME --detector grounded-sam
+
+    amdm-bench score --images DIR --layouts coco-mig-amdm --detector grounded-sam --method my-model
+
+    Pictures are named ..._<key>.png, as the official scripts and ours name them, or mapped by a CSV. Those of several
+    seeds lie in folders seed0, seed1, ... or are named ..._seed1_<key>.png.
+    """
+    if (run is None) == (images is None):
+        raise InputError("give a run folder, or --images, and not both", field="run")
+    use_weights_dir(weights_dir)  # a run's own weights are looked for there too
+    held = partial(_detector, name=detector, weights_dir=weights_dir, device=device, dtype=dtype, random=random_weights)
+    if run is not None:
+        _refuse("--images", layouts=layouts, mapping=mapping, method=method, seed=seed, limit=limit, out=out)
+        _score_run(run, held, again, force, workers, as_json)
+        return
+    _refuse("a run folder", again=again or None, force=force or None)
+    if layouts is None:
+        raise InputError("is needed with --images", field="layouts")
+    from bench.jobs import images_job
+
+    job = images_job(layouts, "images" if method is None else method, seed or 0, detector, limit)
+    _score_images(Path(str(images)), job, held, mapping, seed is None, out, reports, workers, as_json)
+
+
+def _refuse(owner: str, **options: object) -> None:
+    """Raise InputError for what is given though it goes with another form of the command."""
+    for name, value in options.items():
+        if value is not None:
+            raise InputError(f"goes with {owner}", field=name)
+
+
+def _detector(
+    default: str, name: str | None, weights_dir: Path | None, device: str, dtype: str | None, random: bool
+) -> DetectorOptions:
+    from bench.detectors.detector import DetectorOptions
+
+    return DetectorOptions(name or default, weights_dir, device, dtype, random)
+
+
+def _score_run(
+    run: Path, held: Callable[[str], DetectorOptions], again: bool, force: bool, workers: int | None, as_json: bool
+) -> None:
+    from bench.benchmark import score_run
+    from bench.detectors.registry import is_heavy
+    from bench.run.info import RunInfo
+
+    options = held(RunInfo.read(run).detector_name)
+    with resumable():
+        judged, failed = score_run(run, worker_count(workers, is_heavy(options.name)), again, force, options)
+    tell(f"{judged} pictures have verdicts", {"judged": judged, "failed": failed}, as_json)
+    if failed:
+        typer.echo(f"error: {failed} pictures could not be judged; the same command tries them again", err=True)
+        raise typer.Exit(1)
+
+
+def _score_images(
+    images: Path,
+    job: Job,
+    held: Callable[[str], DetectorOptions],
+    mapping: Path | None,
+    seeds_in_names: bool,
+    out: Path | None,
+    reports: Path,
+    workers: int | None,
+    as_json: bool,
+) -> None:
+    from bench.import_images import score_images
+    from bench.plan import Plan
+
+    plan = Plan.resolve(job)
+    plan = replace(plan, detector=held(plan.detector.name))
+    count = worker_count(workers, plan.is_heavy)
+    with resumable():
+        folder, found, failed = score_images(
+            images,
+            plan,
+            out=out,
+            reports=reports,
+            mapping=mapping,
+            seeds_in_names=seeds_in_names,
+            workers=count,
+            report=partial(tell_aside, as_json=as_json),
+        )
+    tell_result(folder, reports, as_json)
+    for kind in ("duplicate", "ambiguous", "stray", "other", "linked"):
+        if names := getattr(found, kind):
+            tell_aside(f"{kind}: {', '.join(map(ascii, names[:5]))}{', …' if len(names) > 5 else ''}", as_json)
+    if failed:
+        typer.echo(f"error: {failed} pictures cannot be read or judged; {folder}/run.sqlite says why", err=True)
+        raise typer.Exit(1)
+
+
+def hico_map(
+    detections: Annotated[Path, typer.Argument(help="what a detector of interactions found (JSON)")],
+    annotations: Annotated[Path, typer.Argument(help="what stands in the same pictures, and the classes (JSON)")],
+    to: Annotated[Path | None, typer.Option(help="write the average precision of each class here (CSV)")] = None,
+) -> None:
+    """HICO-DET's mean average precision of recorded detections: full, rare and non-rare, default and known object.
+
+    docs/judges.md says how the files are written. Example: amdm-bench hico-map fgahoi.json hico_test.json
+    """
+    from bench.judges.hico import means
+    from bench.judges.hico_files import Annotations
+    from bench.judges.registry import load_judge
+    from bench.report.text import as_markdown
+
+    table = load_judge("hico", detections).score(Annotations.read(annotations))
+    if to is not None:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(to, table.to_csv(index=False, float_format="%.6f").encode())
+    typer.echo(as_markdown(means(table)))
+
+
+def check_authors(
+    images: Annotated[Path | None, typer.Option(help="the authors' pictures; by default they are fetched")] = None,
+    out: Annotated[Path, typer.Option(help="run folder")] = Path("runs/check-authors"),
+    reports: ReportsOption = Path("reports"),
+    weights_dir: WeightsDirOption = None,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Score MIGC's 800 released pictures and compare with the published figures; exit 1 where they differ.
+
+    Needs the layout set coco-mig-migc, the judge's weights and, to end soon, a GPU.
+    """
+    from bench.detectors.detector import DetectorOptions
+    from bench.studies.check_authors import check_pictures, check_ready, fetch_pictures
+
+    detector = DetectorOptions("grounded-sam", weights_dir, device)
+    check_ready(detector)
+    with resumable():
+        folder = fetch_pictures(out.parent / "migc-released-pictures") if images is None else images
+        result = check_pictures(folder, out, reports, detector)
+    tell(result.report, {"passed": result.passed, "report": result.report}, as_json)
+    if not result.passed:
+        raise typer.Exit(1)

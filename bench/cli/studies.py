@@ -1,0 +1,195 @@
+"""Commands that try settings: ``tune``, ``tune-combined``, ``hand-over``, ``compositions``, ``sweep``, ``ablation``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from amdm.io.files import write_whole
+from amdm.output import JsonOption, tell
+from bench.cli.options import (
+    KeepOption,
+    LimitOption,
+    ReportsOption,
+    SeedsOption,
+    WorkersOption,
+    integers,
+    names,
+    numbers,
+    resumable,
+)
+from bench.seeds import seeds_of
+from bench.workers import worker_count
+
+
+def tune(
+    models: Annotated[str, typer.Option(help="models, with commas")] = "interactdiffusion,migc",
+    steps: Annotated[str, typer.Option(help="numbers of steps T, with commas")] = "20",
+    guidances: Annotated[str, typer.Option(help="guidance scales, with commas")] = "2,3,4.5,6",
+    limit: Annotated[int, typer.Option(help="layouts of the tuning set")] = 200,
+    to: Annotated[Path, typer.Option(help="the table (CSV)")] = Path("runs/tuning.csv"),
+    workers: WorkersOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure T and guidance of single mini models on the set mini-tune, which no result is reported on.
+
+    Example: amdm-bench tune --models migc --steps 10,20,30 --guidances 4.5 --limit 40
+    """
+    from bench.studies.tuning import tune as measure
+
+    scales = numbers(guidances, "guidances")
+    table = measure("mini", names(models), integers(steps, "steps"), scales, limit, worker_count(workers))
+    to.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(to, table.to_csv(index=False, float_format="%.4f").encode())
+    tell(table.to_string(index=False), {"table": to, "rows": table}, as_json)
+
+
+def tune_combined(
+    trials: Annotated[int, typer.Option(help="settings tried of each row, at most 20", min=1, max=20)] = 12,
+    limit: Annotated[int, typer.Option(help="layouts of the tuning set")] = 100,
+    seed: Annotated[int, typer.Option(help="of the choice of settings", min=0)] = 0,
+    to: Annotated[Path, typer.Option(help="every trial (CSV)")] = Path("reports/combined/tuning.csv"),
+    presets: Annotated[
+        Path | None, typer.Option(help="the best of each row, as presets; by default where presets are read from")
+    ] = None,
+    keep: KeepOption = Path("runs/tune-combined"),
+    workers: WorkersOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Choose settings of the combined table's rows on the set mini-combined-tune: as many trials for each row.
+
+    Example: amdm-bench tune-combined --trials 12 --limit 100
+    """
+    from amdm.presets.profile import tuned_path
+    from bench.studies.tuning_combined import tune_combined as measure
+
+    presets = presets or tuned_path("mini")
+    with resumable():
+        table, chosen = measure("mini", trials, limit, seed, worker_count(workers), keep)
+    for path, content in ((to, table.to_csv(index=False, float_format="%.4f")), (presets, chosen)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content.encode())
+    best = table.groupby("row", sort=False).head(1)
+    text = f"{best.to_string(index=False)}\ntrials: {to}\npresets: {presets}"
+    tell(text, {"table": to, "presets": presets, "best": best}, as_json)
+
+
+def hand_over(
+    target: Annotated[str, typer.Option(help="the model that goes on")] = "interactdiffusion",
+    auxiliaries: Annotated[str, typer.Option(help="models that begin, with commas")] = "migc,ip-adapter",
+    steps: Annotated[str, typer.Option(help="numbers of steps k, with commas")] = "0,1,2,3,4,6,8,10,12,16,20",
+    layouts: Annotated[str, typer.Option(help="a layout set by name, or a file")] = "mini-combined-tune",
+    limit: Annotated[int, typer.Option(help="layouts in all, balanced over levels")] = 100,
+    to: Annotated[Path, typer.Option(help="folder for the tables")] = Path("reports/combined"),
+    keep: KeepOption = Path("runs/hand-over"),
+    workers: WorkersOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Hand-over curves of mini models: the auxiliary draws k steps, then the target goes on; each property measured.
+
+    Example: amdm-bench hand-over --auxiliaries migc --steps 0,3,10,20 --limit 25
+    """
+    from bench.layouts.named import load_layouts
+    from bench.studies.hand_over import hand_over as measure
+    from bench.studies.hand_over import hand_over_markdown
+    from bench.studies.trials import StudyRun
+
+    study = StudyRun(load_layouts(layouts).subset(limit), worker_count(workers), keep=keep)
+    with resumable():
+        table = measure(study, target, names(auxiliaries), integers(steps, "steps"))
+    page = hand_over_markdown(table)
+    to.mkdir(parents=True, exist_ok=True)
+    write_whole(to / "hand_over.csv", table.to_csv(index=False, float_format="%.6f").encode())
+    write_whole(to / "hand_over.md", page.encode())
+    tell(page, {"table": to / "hand_over.csv", "rows": table}, as_json)
+
+
+def compositions(
+    models: Annotated[str, typer.Option(help="of every composition, with commas; the first is the target")] = (
+        "interactdiffusion,migc,ip-adapter"
+    ),
+    steps: Annotated[int, typer.Option(help="T", min=2, max=100)] = 20,
+    trials: Annotated[int, typer.Option(help="settings tried of each row, at most 12", min=1, max=12)] = 6,
+    tune_limit: Annotated[int, typer.Option(help="layouts that settings are chosen on", min=1)] = 50,
+    limit: LimitOption = None,
+    seeds: SeedsOption = "0",
+    seed: Annotated[int, typer.Option(help="of the choice of settings", min=0)] = 0,
+    to: Annotated[Path, typer.Option(help="folder for the tables")] = Path("reports/compositions"),
+    keep: KeepOption = Path("runs/compositions"),
+    workers: WorkersOption = None,
+) -> None:
+    """Every composition, tuned on mini-combined-tune with as many trials, then measured once on mini-combined.
+
+    Rows are grouped by evaluations a picture: T + 4, 1.5 T, 2 T, more. A composition has a row in each group that it
+    can reach, and its window is as long as the group allows.
+
+    Examples: amdm-bench compositions --limit 100 --trials 6
+
+    amdm-bench compositions --models interactdiffusion,migc --to reports/compositions-pair
+    """
+    from bench.layouts.named import load_layouts
+    from bench.studies.compositions import LAYOUTS, TUNING_SET, Options, compare_compositions
+    from bench.studies.trials import StudyRun
+
+    count, reported = worker_count(workers), load_layouts(LAYOUTS)
+    tuning = StudyRun(load_layouts(TUNING_SET).subset(tune_limit), count, keep=keep)
+    reported = reported if limit is None else reported.subset(limit)
+    reporting = StudyRun(reported, count, seeds_of(seeds), keep)
+    with resumable():
+        page = compare_compositions(tuning, reporting, Options(names(models), steps, trials, seed), to)
+    typer.echo(f"{page}\ntables: {to}/compositions.md, joint.csv, contrasts.csv, trials.csv")
+
+
+def sweep(
+    config: Annotated[Path, typer.Option(help="what is tried, on what, and how (YAML)")],
+    out: Annotated[Path | None, typer.Option(help="folder of what is measured; by default runs/sweep-<digest>")] = None,
+    reports: ReportsOption = Path("reports"),
+    workers: WorkersOption = None,
+) -> None:
+    """Try settings of one method on layouts for tuning: a grid, or a search by Optuna; then confirm the best on others.
+
+    docs/compositions.md has the form of the file. Run again, it goes on.
+
+    Example: amdm-bench sweep --config examples/sweep.yaml
+    """
+    from bench.studies.sweep import sweep as measure
+    from bench.studies.sweep import sweep_name
+    from bench.studies.sweep_config import SweepConfig
+
+    asked = SweepConfig.read(config)
+    folder = out or Path("runs") / sweep_name(asked)
+    report = reports / folder.resolve().name
+    with resumable():
+        page = measure(asked, folder, report, worker_count(workers))
+    typer.echo(f"{page}\ntables: {report}/sweep.md, trials.csv, trials.parquet, pareto.csv, confirm.csv")
+
+
+def ablation(
+    steps: Annotated[str, typer.Option(help="numbers of steps T, with commas")] = "10,20,50",
+    etas: Annotated[str, typer.Option(help="η/√dim, with commas")] = "0,0.1,0.2,0.3,0.4,0.5",
+    weights: Annotated[str, typer.Option(help="w, with commas")] = "0,0.25,0.5,0.7071,0.85,1",
+    layouts: Annotated[str, typer.Option(help="a layout set by name, or a file")] = "mini-combined",
+    limit: Annotated[int, typer.Option(help="layouts in all, balanced over levels")] = 50,
+    seeds: SeedsOption = "0",
+    to: Annotated[Path, typer.Option(help="folder for the tables")] = Path("reports/ablation"),
+    keep: KeepOption = Path("runs/ablation"),
+    workers: WorkersOption = None,
+) -> None:
+    """What of the aggregation acts: the paper and the authors' code, one difference at a time and all; η, s and w.
+
+    With distances to the means and every overshoot by step, hand-over curves, and where the gain is.
+
+    Example: amdm-bench ablation --steps 20 --limit 25
+    """
+    from bench.layouts.named import load_layouts
+    from bench.studies.ablation import Options
+    from bench.studies.ablation import ablation as measure
+    from bench.studies.trials import StudyRun
+
+    study = StudyRun(load_layouts(layouts).subset(limit), worker_count(workers), seeds_of(seeds), keep)
+    options = Options(integers(steps, "steps"), numbers(etas, "etas"), numbers(weights, "weights"))
+    with resumable():
+        page = measure(study, options, to)
+    typer.echo(f"{page}\ntables: {to}/ablation.md, arms.csv, distances.csv, hand_over.csv, strata.csv")

@@ -1,0 +1,114 @@
+"""Reading the records of a run folder, in read-only copies."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+import pandas as pd
+
+from amdm.errors import InputError
+from bench.run.schema import (
+    _SCHEMA,
+    BUSY_SECONDS,
+    DATABASE,
+    FINDING_COLUMNS,
+    INTERACTION_COLUMNS,
+    LARGEST_DATABASE,
+    LATER_TABLES,
+    MOST_ROWS,
+    SAMPLE_COLUMNS,
+    SAMPLE_KEY,
+    STYLE_COLUMNS,
+    VERDICT_COLUMNS,
+)
+from bench.sqlite_safety import check_untrusted_sqlite
+
+_TABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "samples": (
+        SAMPLE_COLUMNS,
+        f"samples LEFT JOIN details USING ({', '.join(SAMPLE_KEY)})",
+        "method, seed, layout_index",
+    ),
+    "verdicts": (VERDICT_COLUMNS, "verdicts", "method, seed, layout_index, instance"),
+    "interactions": (INTERACTION_COLUMNS, "interactions", "method, seed, layout_index, interaction"),
+    "styles": (STYLE_COLUMNS, "styles", "method, seed, layout_index"),
+    "findings": (FINDING_COLUMNS, "findings", "method, seed, layout_index, instance"),
+    "events": (("at", "what"), "events", "rowid"),
+}
+"""Name → columns, what they are selected from, and their order."""
+
+
+def read_table(folder: Path, table: str) -> pd.DataFrame:
+    """One of :func:`read_tables`."""
+    return read_tables(folder, table)[0]
+
+
+def read_tables(folder: Path, *tables: str) -> list[pd.DataFrame]:
+    """``samples``, ``verdicts``, ``interactions``, ``styles``, ``findings``, ``events`` of a run, without its lock.
+
+    All are of one state of the run, which may go on meanwhile.
+
+    Raises:
+        InputError: there is no such database, or it holds what a run's does not.
+    """
+    path = folder / DATABASE
+    if not path.exists():
+        raise InputError("is absent", file=path)
+    check_untrusted_sqlite(path)
+    if sum(one.stat().st_size for one in path.parent.glob(f"{DATABASE}*")) > LARGEST_DATABASE:
+        raise InputError(f"has more than {LARGEST_DATABASE} bytes, with its journal", file=path)
+    table = tables[0]
+    try:
+        with closing(sqlite3.connect(":memory:")) as copy:  # SQLite checks values only in what it may write
+            _copy_database(path, copy)
+            copy.executescript(LATER_TABLES)
+            _check_database(copy, path)
+            found = []
+            for table in tables:
+                columns, source, order = _TABLES[table]
+                if copy.execute(f"SELECT count(*) FROM {table}").fetchone()[0] > MOST_ROWS:
+                    raise InputError(f"has more than {MOST_ROWS:,} rows", file=path, field=table)
+                found.append(pd.read_sql_query(f"SELECT {', '.join(columns)} FROM {source} ORDER BY {order}", copy))
+            return found
+    except (sqlite3.DatabaseError, pd.errors.DatabaseError, UnicodeDecodeError) as error:
+        busy = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+        what = "is held by another process" if busy else "is not a run's database"
+        raise InputError(what, file=path, field=table) from error
+
+
+def _copy_database(path: Path, copy: sqlite3.Connection) -> None:
+    """Read ``path`` into ``copy``, without the transaction that a killed process left half done, and write nothing."""
+    try:
+        source = f"{path.resolve().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(source, BUSY_SECONDS, uri=True, isolation_level=None)) as stored:
+            stored.execute("BEGIN")
+            stored.execute("SELECT 1 FROM sqlite_master").fetchone()  # waits for a writer, which backup does for ever
+            stored.backup(copy)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname != "SQLITE_READONLY_ROLLBACK":
+            raise
+        with tempfile.TemporaryDirectory(prefix="amdm-") as scratch:
+            for name in (DATABASE, f"{DATABASE}-journal"):
+                shutil.copyfile(path.with_name(name), Path(scratch) / name)
+            with closing(sqlite3.connect(Path(scratch) / DATABASE)) as stored:  # takes it back
+                stored.backup(copy)
+
+
+def _check_database(database: sqlite3.Connection, path: Path) -> None:
+    """Tables as they are made here and nothing else (a view can run for ever), no damaged page, no value out of range.
+
+    Raises:
+        InputError: naming what is wrong.
+    """
+    query = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.executescript(_SCHEMA)
+        if database.execute(query).fetchall() != fresh.execute(query).fetchall():
+            raise InputError("is not a run's database: other tables, or views or triggers", file=path)
+    found = database.execute("PRAGMA quick_check(1)").fetchone()
+    if found != ("ok",):
+        raise InputError(f"is damaged: {found[0]}", file=path)

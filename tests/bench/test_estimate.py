@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.dry_run import describe
+from bench.estimate import Timing, estimate, evaluations, lines, time_batches
+from bench.plan import Plan
+from bench.spec import Job
+from tests.bench.fakes import painter
+
+BOTH = ("interactdiffusion", "interactdiffusion+migc")
+
+
+def job(**fields: Any) -> Job:
+    asked = {"profile": "mini", "layouts": "mini", "methods": BOTH, "seeds": (0, 1), "batch": 4, "limit": 10}
+    return Job(**asked | fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("fake_networks")
+def test_two_batches_of_the_costliest_method_are_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[str, int]] = []
+
+    def paint(method: str, layouts: Any, keys: Any, **more: Any) -> Any:
+        drawn.append((method, len(layouts)))
+        return painter(0.01)(method, layouts, keys, **more)
+
+    monkeypatch.setattr("bench.generators.presets.make_generator", lambda _: paint)
+    monkeypatch.chdir(tmp_path)
+    timing = time_batches(Plan.resolve(job()))
+    assert drawn == [(BOTH[1], 4)] * 2 and timing.pictures == 4
+    assert all(one > 0.01 for one in timing.seconds) and min(timing.judge_seconds) > 0 and timing.bytes > 100
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("fake_networks")
+def test_the_figures_follow_from_the_timing() -> None:
+    plan, costs = Plan.resolve(job()), evaluations(job())
+    assert costs == {BOTH[0]: 20, BOTH[1]: 24}
+    timing = Timing(BOTH[1], (9.0, 4.8), (3.0, 0.4), 4, 1024.0)
+    hours = (20 * 1.2 + 20 * 1.2 * 20 / 24 + 50 * 0.1) / 3600
+    shown = lines(plan, timing, 1)
+    assert f"time: about {hours:.2g} hours, an estimate from the second batch (1.2 s a picture, 0.1 s" in shown[1]
+    assert shown[2] == "GPU-hours: 0, no GPU would be used"
+    assert f"about {50 / 2**20:.2g} GiB, an estimate: 50 pictures with the true renderings, 1 KiB each" in shown[3]
+    assert (
+        f"about {hours / 2:.2g} hours" in lines(plan, timing, 2)[1] and "2 processes as if" in lines(plan, timing, 2)[1]
+    )
+    gpu = lines(Plan.resolve(job(device="cuda")), timing, 1)
+    assert gpu[2] == f"GPU-hours: about {hours:.2g}, one GPU for that time"
+
+
+def test_what_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMDM_WEIGHTS_DIR", str(tmp_path))
+    (line,) = estimate(job(profile="paper", layouts="mini", detector="mini", methods=("migc",)), 1)
+    assert line.startswith("not timed: ") and "amdm weights fetch" in line
+
+
+@pytest.mark.usefixtures("fake_networks")
+def test_a_function_of_ones_own_is_timed_and_its_failure_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = job(profile="external", methods=("mine",), generator="m:f", digest="1")
+    assert "method mine: m:f" in describe(own) and "in all: 20 pictures" in describe(own)
+    assert "two batches of 4 by mine" in estimate(own, 1)[0]
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise ValueError("no\nsuch thing")
+
+    monkeypatch.setattr("bench.generators.presets.make_generator", lambda _: broken)
+    assert estimate(own, 1) == ["not timed: ValueError: no\\nsuch thing"]
