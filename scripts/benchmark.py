@@ -21,8 +21,8 @@ import typer
 from diffusers import StableDiffusionPipeline
 
 from amdm.layout import Layout
-from amdm.loading import Loading
 from amdm.methods import Method, load_methods
+from amdm.model_set import Loading
 from amdm.noise import initial_noise
 from bench.layouts.named import load_layouts
 
@@ -82,7 +82,7 @@ def ways_to_draw(methods: dict[str, Method], layouts: list[Layout]) -> list[Way]
     def to_the_end() -> np.ndarray:
         """Every model in every step, as the authors' scripts run them."""
         with torch.inference_mode():
-            result = both.run(both.branches(layouts, keys), all_models=True)
+            result = both.run(both.bind(layouts, keys), all_models=True)
             return pixels(both.models.decode(result.latents[TARGET], TARGET))
 
     alone = both.generate(layouts[:1], keys[:1]).evaluations

@@ -12,18 +12,16 @@ from pathlib import Path
 import pandas as pd
 import typer
 
-from amdm.config import load_profile
-from amdm.loading import ModelSet
 from amdm.methods import Method
-from amdm.mini.build import BOX_BIAS, LATENT_CHANNELS, LATENT_SCALE
 from amdm.mini.models import MiniModels
-from amdm.mini.train_grounding import GroundingTrainer
-from amdm.mini.trainer import Job, run_processes
-from amdm.models.interactdiffusion import InteractDiffusion
-from amdm.models.interaction_net import GatedGroundingAttention
-from bench.factories import make_judge
+from amdm.mini.sizes import BOX_BIAS, LATENT_CHANNELS, LATENT_SCALE
+from amdm.mini.training.grounding import GroundingTrainer
+from amdm.mini.training.trainer import Job, run_processes
+from amdm.model_set import ModelSet
+from amdm.presets.profile import load_profile
+from bench.detectors.load import make_judge
 from bench.layouts.named import load_layouts
-from bench.scoring import Picture, judge_images
+from bench.verdicts import Picture, judge_images
 
 BIASES = (0.0, BOX_BIAS)
 
@@ -36,15 +34,7 @@ class StudyTrainer(GroundingTrainer):
         super().__init__(job, rank)
         model, fresh = self.models.interactdiffusion, MiniModels.fresh(bias).interactdiffusion
         model.load_control_state_dict(fresh.control_state_dict())
-        set_box_bias(model, bias)
-
-
-def set_box_bias(model: InteractDiffusion, bias: float) -> None:
-    """Into every fuser, where it is read."""
-    fusers = [module for module in model.unet.modules() if isinstance(module, GatedGroundingAttention)]
-    assert fusers
-    for fuser in fusers:
-        fuser.box_bias = bias
+        model.box_bias = bias
 
 
 def train(bias: float, rank: int, job: Job) -> None:
@@ -59,7 +49,7 @@ def train(bias: float, rank: int, job: Job) -> None:
 def place(training: Path, bias: float, limit: int) -> dict[str, float]:
     """Position success on layouts of mini-tune, with coloured and with category-only phrases."""
     models = MiniModels.load(training / f"bias-{bias:g}-weights")
-    set_box_bias(models.interactdiffusion, bias)
+    models.interactdiffusion.box_bias = bias
     loaded = ModelSet(
         {"interactdiffusion": models.interactdiffusion}, {"": models.vae}, 1.0, LATENT_CHANNELS, LATENT_SCALE
     )

@@ -1,0 +1,214 @@
+"""Write the tables of results in README.md and docs/results.md from reports/: python scripts/readme_tables.py."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+ROOT = Path(__file__).resolve().parents[1]
+TARGET, BOTH = "interactdiffusion", "interactdiffusion+migc"
+METHODS = {
+    TARGET: "InteractDiffusion",
+    BOTH: "InteractDiffusion(+MIGC), authors' semantics",
+    "migc": "MIGC",
+    "ceiling": "*ceiling: true renderings under the same judge*",
+}
+CONTROLS = {
+    BOTH: "authors' semantics (separate noise, window 1…3, their mean)",
+    f"{BOTH}@shared": "the same with one shared noise",
+    f"{BOTH}@paper": "the paper's letter (shared noise, window 0…2, DDIM mean)",
+    f"{BOTH}@paper-eta-0": "the letter with η = 0",
+    f"{BOTH}@paper-eta-0.1": "the letter with η/√dim = 0.1",
+    f"{BOTH}@paper-eta-0.2-0.25": "the letter with η/√dim = 0.2 and 0.25",
+    f"{BOTH}@paper-separate": "the letter with separate noise",
+    "interactdiffusion+itself": "the target aggregated with itself (null control)",
+    "switch": "`switch`: MIGC for 3 steps, then InteractDiffusion",
+    "slerp": "`slerp`: norm-preserving mix of shared noise, no pull-back",
+    "interactdiffusion-category": "InteractDiffusion with category-only phrases",
+    "migc": "MIGC alone",
+}
+COMBINED = {
+    "stable_diffusion@combined": "base: caption alone",
+    "interactdiffusion@combined": "InteractDiffusion",
+    "migc@combined": "MIGC",
+    "ip-adapter@combined": "IP-Adapter",
+    "interactdiffusion+migc@combined": "InteractDiffusion(+MIGC), authors' semantics",
+    "interactdiffusion+migc@combined-paper": "InteractDiffusion(+MIGC), the paper's letter",
+    "interactdiffusion+ip-adapter": "InteractDiffusion(+IP-Adapter), authors' semantics",
+    "interactdiffusion+ip-adapter@paper": "InteractDiffusion(+IP-Adapter), the paper's letter",
+    "interactdiffusion+migc+ip-adapter": "InteractDiffusion(+MIGC+IP-Adapter), authors' semantics",
+    "interactdiffusion+migc+ip-adapter@paper": "InteractDiffusion(+MIGC+IP-Adapter), the paper's letter",
+    "interactdiffusion+itself@combined": "InteractDiffusion with itself (null control)",
+    **dict.fromkeys(
+        ("mixed-then-target@combined", "switch@combined"),  # the second in reports of before
+        "MIGC and IP-Adapter mixed for 3 steps, then InteractDiffusion",
+    ),
+    "slerp@combined": "`slerp` of all three, no pull-back",
+    "migc+interactdiffusion@combined": "MIGC(+InteractDiffusion)",
+    "ip-adapter+interactdiffusion@combined": "IP-Adapter(+InteractDiffusion)",
+    "ip-adapter+migc+interactdiffusion@combined": "IP-Adapter(+MIGC+InteractDiffusion)",
+    "ceiling": "*ceiling: true renderings under the same judges*",
+}
+CLAIM = (
+    *("interactdiffusion@combined", "migc@combined", "ip-adapter@combined", "interactdiffusion+migc@combined"),
+    *("interactdiffusion+ip-adapter", "interactdiffusion+migc+ip-adapter", "ceiling"),
+)
+RUNS = {
+    "mini-seeds": "SEEDS=0,1,2 OUT=runs/mini-seeds",
+    "mini-hard": "LAYOUTS=mini-hard OUT=runs/mini-hard",
+    "coco-mig-as-shapes": "LAYOUTS=coco-mig-amdm-as-shapes OUT=runs/coco-mig-as-shapes",
+}
+
+
+def main() -> None:
+    """Rewrite both pages and say whether they changed."""
+    for name, tables in PAGES.items():
+        path = ROOT / name
+        before = path.read_text(encoding="utf-8")
+        after = filled(before, tables)
+        path.write_text(after, encoding="utf-8")
+        print(f"{name} is as the reports say" if after == before else f"{name} was changed")
+
+
+def filled(text: str, tables: tuple[Callable[[], list[str]], ...]) -> str:
+    """A page with its tables made again: each is known by its first heading, whose number of layouts may change."""
+    for table in (make() for make in tables):
+        begin = re.search(r"^\|" + re.sub(r"\d+", r"\\d+", re.escape(table[0].split("|")[1])), text, re.MULTILINE)
+        assert begin, f"no table begins with {table[0]}"
+        end = text.index("\n\n", begin.start())
+        text = text[: begin.start()] + "\n".join(table) + text[end:]
+    return text
+
+
+def results_table() -> list[str]:
+    """The main run's methods."""
+    found, rows = _results("mini"), []
+    for method, label in METHODS.items():
+        one = found[method]
+        value, low, high = (f"{100 * number:.1f}" for number in one["isr"])
+        others = [f"{100 * one[metric][0]:.1f}" for metric in ("miou", "place", "colour_given_place")]
+        rows.append([label, f"{value} ({low}–{high})", *others])
+    return _table([f"method, {_layouts('mini')} layouts", "ISR", "mIoU", "place", "colour given place"], rows)
+
+
+def controls_table() -> list[str]:
+    """Gains over the target, with the distance and the length of each model's pull-back."""
+    gains, pulled, rows = _gains("controls"), _pulled(), []
+    for method in gains:
+        assert method in CONTROLS, f"{method} has no label here"
+    for method, label in CONTROLS.items():
+        if method in gains:
+            rows.append([label, gains[method], *pulled.get(method, ("–", "–"))])
+    heading = [
+        f"control, {_layouts('controls')} layouts: ISR less InteractDiffusion's",
+        "points",
+        "‖x′−μ‖/√dim",
+        "η/√dim",
+    ]
+    return _table(heading, rows)
+
+
+def runs_table() -> list[str]:
+    """Other seeds and other boxes."""
+    rows = []
+    for report, options in RUNS.items():
+        target, both, alone = (_mean(report, method) for method in (TARGET, BOTH, "migc"))
+        ceiling = f"{100 * _results(report)['ceiling']['isr'][0]:.1f}"
+        name = f"`{options}` ([table](../reports/{report}/table1.md))"
+        rows.append([name, target, both, _gains(report)[BOTH], alone, ceiling])
+    return _table(
+        ["`make bench-migc …`", "InteractDiffusion", "(+MIGC)", "gain, paired", "MIGC", "*ceiling*"],
+        rows,
+    )
+
+
+def claim_table() -> list[str]:
+    """The single models, their aggregates and the ceiling in the combined world."""
+    return _combined("combined world", [name for name in COMBINED if name in CLAIM])
+
+
+def combined_table() -> list[str]:
+    """What is right together, of single models, aggregates and controls."""
+    return _combined("of the combined world", list(COMBINED))
+
+
+def _combined(about: str, methods: list[str]) -> list[str]:
+    found = pd.read_csv(ROOT / "reports" / "combined" / "joint.csv").set_index("method")
+    columns = ["place", "colour given place", "action given place", "style"]
+    rows = []
+    for method in (one for one in found.index if one in methods):
+        one = found.loc[method]
+        cells = ["–" if math.isnan(one[name]) else f"{one[name]:.1f}" for name in columns]
+        joint = [
+            f"{one[name]:.1f} ({one[f'{name} low']:.1f}–{one[f'{name} high']:.1f})"
+            for name in ("joint by interaction", "joint by picture")
+        ]
+        rows.append([COMBINED[method], *cells, *joint])
+    heading = [f"{about}, {int(found.n.iloc[0])} layouts", *columns, "joint by interaction", "joint by picture"]
+    return _table(heading, rows)
+
+
+def _layouts(report: str) -> int:
+    return int(json.loads((ROOT / "reports" / report / "summary.json").read_text(encoding="utf-8"))["count"])
+
+
+def _results(report: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((ROOT / "reports" / report / "summary.json").read_text(encoding="utf-8"))
+    return dict(found["results"])
+
+
+def _mean(report: str, method: str) -> str:
+    """The ISR, with its deviation over seeds where there are several."""
+    value = f"{100 * _results(report)[method]['isr'][0]:.1f}"
+    path = ROOT / "reports" / report / "seeds.csv"
+    if not path.exists():
+        return value
+    spread = pd.read_csv(path).set_index(["method", "level"]).loc[(method, "Avg"), "isr_std"]
+    return f"{value} ± {100 * float(spread):.1f}"
+
+
+def _gains(report: str) -> dict[str, str]:
+    """Method → points of ISR over the target, with the interval."""
+    table = pd.read_csv(ROOT / "reports" / report / "differences.csv")
+    return {row["method"]: _points(row["isr"], row["isr_low"], row["isr_high"]) for row in table.to_dict("records")}
+
+
+def _points(value: float, low: float, high: float) -> str:
+    shown = [f"{100 * number:+.1f}" for number in (value, low, high)]
+    assert not any(math.isnan(number) for number in (value, low, high))
+    return f"{shown[0]} [{shown[1]}, {shown[2]}]".replace("-", "−")
+
+
+def _pulled() -> dict[str, tuple[str, str]]:
+    """Method → distance and η of its models, the target first."""
+    path = ROOT / "reports" / "controls" / "pull_back.csv"
+    if not path.exists():
+        return {}
+    groups = pd.read_csv(path).groupby("method", sort=False)
+    return {
+        str(method): (
+            ", ".join(f"{number:.3f}" for number in rows["distance_to_mean"]),
+            ", ".join(f"{number:.4g}" for number in rows["eta"].round(4)),
+        )
+        for method, rows in groups
+    }
+
+
+def _table(heading: list[str], rows: list[list[str]]) -> list[str]:
+    lines = [f"| {' | '.join(row)} |" for row in (heading, *rows)]
+    return [lines[0], "|" + "---|" * len(heading), *lines[1:]]
+
+
+PAGES: dict[str, tuple[Callable[[], list[str]], ...]] = {
+    "README.md": (results_table, claim_table),
+    "docs/results.md": (results_table, controls_table, runs_table, combined_table),
+}
+
+if __name__ == "__main__":
+    main()
