@@ -7,23 +7,26 @@ READY := $(VENV)/.ready
 PROFILE ?= auto
 LAYOUTS ?=
 LIMIT ?=
+TRIALS ?=
 SEEDS ?=
 METHODS ?=
 BATCH ?=
 OUT ?=
 SUMMARY ?=
 SET ?=
+ARGS ?=
 option = $(if $(strip $(2)),--$(1) '$(strip $(2))')
 OPTIONS = $(call option,limit,$(LIMIT)) $(call option,seeds,$(SEEDS)) $(call option,methods,$(METHODS)) \
 	$(call option,batch,$(BATCH)) $(call option,layouts,$(LAYOUTS)) $(call option,out,$(OUT)) $(call option,set,$(SET))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench-migc smoke controls test test-reference torture fuzz soak benchmark check regress train-mini clean
+.PHONY: help setup bench-migc smoke controls combined compositions ablation test test-processors test-reference torture fuzz soak benchmark docs check regress train-mini clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
-	@echo "  Of bench-migc and controls: PROFILE=auto|mini|paper LIMIT=100 SEEDS=0,1 METHODS=migc,... BATCH=16"
+	@echo "  Of bench-migc, controls and combined: PROFILE=auto|mini|paper LIMIT=100 SEEDS=0,1 METHODS=migc,... BATCH=16"
 	@echo "  LAYOUTS=mini-hard OUT=runs/NAME SET=aggregation.s=5 (one); of regress: SUMMARY=summary.md"
+	@echo "  Of compositions and ablation: LIMIT=50 SEEDS=0,1; of compositions: TRIALS=6"
 
 $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -42,8 +45,20 @@ smoke: $(READY) ## The main job on 25 layouts
 controls: $(READY) ## Control experiments on 200 layouts: the paper's letter, null control, switch, slerp
 	$(BIN)/amdm-bench controls --profile $(PROFILE) $(OPTIONS)
 
-test: $(READY) ## All tests
-	$(BIN)/python -m pytest
+combined: $(READY) ## What no single model can draw: place, colour, action and style together; reports/combined
+	$(BIN)/amdm-bench combined $(if $(filter-out auto,$(PROFILE)),--profile $(PROFILE)) $(OPTIONS)
+
+compositions: $(READY) ## Every composition, tuned with as many trials, at equal evaluations; reports/compositions
+	$(BIN)/amdm-bench compositions $(call option,limit,$(LIMIT)) $(call option,trials,$(TRIALS)) $(call option,seeds,$(SEEDS))
+
+ablation: $(READY) ## The paper against the authors' code, one difference at a time; η, s, w; reports/ablation
+	$(BIN)/amdm-bench ablation $(call option,limit,$(LIMIT)) $(call option,seeds,$(SEEDS))
+
+test: $(READY) ## All tests, on up to four cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+
+test-processors: $(READY) ## All tests as other processors would run them, eight times over; ARGS="-m numeric" is quick
+	PYTHON=$(BIN)/python scripts/processors.sh $(ARGS)
 
 test-reference: $(READY) ## Only the recorded cases of the official code, with a count by file
 	$(BIN)/python scripts/reference_report.py
@@ -60,19 +75,26 @@ soak: $(READY) ## A mini job in a loop for SOAK_SECONDS (1200); memory, file han
 benchmark: $(READY) ## Speed and memory of ways to draw the same pictures, diffusers' own pipeline among them, in one run
 	$(BIN)/python scripts/benchmark.py
 
+docs: $(READY) ## The documentation as a site, in site/; needs no network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 check: $(READY) ## Style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-regress: $(READY) ## Measure a fixed subset again and compare it with reports/baselines/mini.json
-	rm -rf runs/regress
-	$(BIN)/amdm-bench migc --profile mini --limit 100 --out runs/regress
-	$(BIN)/amdm-bench regress runs/regress --baseline reports/baselines/mini.json $(call option,summary,$(SUMMARY))
+COMBINED_GATE = interactdiffusion@combined,migc@combined,ip-adapter@combined,interactdiffusion+migc@combined,interactdiffusion+migc+ip-adapter
 
-train-mini: $(READY) ## Train the mini models and the mini judge from scratch (resumes; CPU or CUDA)
+regress: $(READY) ## Measure fixed subsets again and compare them with reports/baselines/: 100 layouts of mini, 50 combined
+	rm -rf runs/regress runs/regress-combined
+	$(BIN)/amdm-bench migc --profile mini --limit 100 --out runs/regress
+	$(BIN)/amdm-bench combined --limit 50 --methods $(COMBINED_GATE) --out runs/regress-combined
+	$(BIN)/amdm-bench regress runs/regress --baseline reports/baselines/mini.json $(call option,summary,$(SUMMARY))
+	$(BIN)/amdm-bench regress runs/regress-combined --baseline reports/baselines/combined.json
+
+train-mini: $(READY) ## Train the mini models and what judges their pictures from scratch (resumes; CPU or CUDA)
 	$(BIN)/amdm train-mini
 	$(BIN)/amdm-bench train-judge
 
 clean: ## Remove the environment, runs and caches (weights and reports stay)
-	rm -rf $(VENV) runs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) runs site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

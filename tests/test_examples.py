@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from PIL import Image
 
-from amdm.layout_file import read_layout
+from amdm.layout import read_layout
 from amdm.mini.vocabulary import CATEGORIES, COLOURS
+from tests.amdm.test_own_unets import tiny_stable_diffusion, tiny_unet
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -41,6 +43,19 @@ def test_the_readmes_code_is_the_script() -> None:
     compile(shown, "README.md", "exec")
 
 
+def test_two_unets_of_ones_own_are_aggregated_in_ten_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Aggregate your own pair")[2]
+    code = textwrap.dedent(re.search(r"\n\n((?:    .*\n|\n)+)", section)[1])  # type: ignore[index]
+    assert sum(1 for line in code.splitlines() if line.strip()) <= 10
+    base = tiny_stable_diffusion()
+    monkeypatch.setattr(StableDiffusionPipeline, "from_pretrained", lambda name: base)
+    monkeypatch.setattr(UNet2DConditionModel, "from_pretrained", lambda path: tiny_unet(base, 1))
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {})
+    first, second = (Image.open(tmp_path / name) for name in ("aggregated.png", "base.png"))
+    assert first.size == second.size == (64, 64) and first.tobytes() != second.tobytes()
+
+
 def test_files_that_the_readme_names_are_there() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     paths = re.findall(r"\]\(((?!http)[^)#]+)\)", readme)
@@ -62,9 +77,9 @@ def test_the_model_of_the_documentation_is_sampled(capsys: pytest.CaptureFixture
 NUMBERS = r"[+−]?\d+\.\d+"
 
 
-def readme_rows(first: str) -> list[list[str]]:
-    """The cells of the rows below the README's table whose heading begins so."""
-    lines = (ROOT / "README.md").read_text(encoding="utf-8").partition(first)[2].splitlines()[2:]
+def rows_of(page: str, first: str) -> list[list[str]]:
+    """The cells of the rows below a page's table whose heading begins so."""
+    lines = (ROOT / page).read_text(encoding="utf-8").partition(first)[2].splitlines()[2:]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[: lines.index("")]]
 
 
@@ -92,7 +107,7 @@ def differences(report: str) -> dict[str, list[float]]:
 
 def test_the_readmes_main_table_is_its_report() -> None:
     of = results("mini")
-    rows = readme_rows("| method, 800 layouts |")
+    rows = rows_of("README.md", "| method, ")
     assert len(rows) == 4
     for method, row in zip(("interactdiffusion", "interactdiffusion+migc", "migc", "ceiling"), rows, strict=True):
         one = of[method]
@@ -101,16 +116,16 @@ def test_the_readmes_main_table_is_its_report() -> None:
             assert near(shown(cell), one[metric][:1]), row
 
 
-def test_the_readmes_controls_are_their_report() -> None:
+def test_the_controls_are_their_report() -> None:
     of = differences("controls")
-    rows = readme_rows("| control, 200 layouts")
+    rows = rows_of("docs/results.md", "| control, ")
     assert len(rows) == len(of)
     for row in rows:
         assert sum(near(shown(row[1]), found) for found in of.values()) == 1, row
 
 
-def test_the_readmes_other_runs_are_their_reports() -> None:
-    rows = readme_rows("| `make bench-migc …` |")
+def test_the_other_runs_are_their_reports() -> None:
+    rows = rows_of("docs/results.md", "| `make bench-migc …` |")
     assert len(rows) == 3
     for row in rows:
         report = re.search(r"reports/([\w-]+)/", row[0])[1]  # type: ignore[index]

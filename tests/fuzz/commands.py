@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.amdm.test_style_image import png
+from tests.amdm.io.test_images import png
 from tests.fuzz.guard import LONGEST_LINE, SECONDS
 from tests.fuzz.target import BOXES
 
@@ -64,7 +64,7 @@ def run_command(case: tuple[str, list[str], dict[str, bytes], str], folder: Path
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     before = _seconds_of_children()
     found = subprocess.run(
-        [sys.executable, "-m", f"{package}.cli", *arguments],
+        [sys.executable, "-m", package, *arguments],
         cwd=folder,
         env=environment,
         capture_output=True,

@@ -8,6 +8,7 @@ import os
 import pickle
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,19 @@ from safetensors.torch import save
 
 from amdm.checkpoints.catalogue import file_named
 from amdm.checkpoints.convert import convert_diffusers_folder, convert_migc_file
-from amdm.checkpoints.store import record, require
 from amdm.checkpoints.unpickle import read_checkpoint, tensors_of
+from amdm.checkpoints.weights_folder import record, require
 from amdm.errors import InputError
 from amdm.pipeline import AMDMPipeline
-from bench.detection.cache import CACHE_FILE
-from bench.detection.registry import DetectorOptions
-from bench.external import find_images
-from bench.external_job import images_job, score_images
-from bench.job import score_run
+from bench.benchmark import score_run
+from bench.detectors.cache import CACHE_FILE
+from bench.detectors.detector import DetectorOptions
+from bench.generators.folder import find_images
+from bench.import_images import score_images
+from bench.jobs import images_job
 from bench.layouts.readers import read_layouts
-from bench.regression import check_regression, make_baseline
+from bench.plan import Plan
+from bench.report.gate import check_regression, make_baseline
 from tests.fuzz.hostile import changed, mutated, texts
 from tests.fuzz.target import BOXES, Target, as_json, pictures
 
@@ -55,7 +58,7 @@ def file_targets(run: Path) -> dict[str, Target]:
     AMDMPipeline.from_pretrained("mini").save_pretrained(saved)
     make_baseline(run, baseline, "a start")
     stored = json.loads(baseline.read_text())
-    index = json.loads((saved / "amdm.json").read_text())
+    index = json.loads((saved / "model_index.json").read_text())
     checkpoint = _checkpoint({"state_dict": {MIGC_KEY: STATE["a"]}, "epoch": 1})
     return {
         "image folders": Target(_folders(), lambda case, folder: _image_folder(layouts, case, folder), 4),
@@ -84,8 +87,9 @@ def _image_folder(layouts: Path, case: list[tuple[str, bytes]], folder: Path) ->
             continue  # the file system itself refuses the name
     (folder / "images").mkdir(exist_ok=True)
     detector = DetectorOptions()
-    job = images_job(str(layouts), "theirs", 0, detector)
-    score_images(folder / "images", job, None, folder / "run", folder / "reports", detector, 1, lambda line: None)
+    plan = replace(Plan.resolve(images_job(str(layouts), "theirs", 0, detector.name)), detector=detector)
+    places = {"out": folder / "run", "reports": folder / "reports"}
+    score_images(folder / "images", plan, **places, report=lambda line: None)
 
 
 def _mapped(layouts: Path, case: bytes, folder: Path) -> None:
@@ -141,10 +145,9 @@ def _altered(case: bytes, folder: Path) -> None:
 
 
 def _saved(saved: Path, case: Any, folder: Path) -> None:
-    for path in saved.glob("*.safetensors"):
-        shutil.copyfile(path, folder / path.name)
-    (folder / "amdm.json").write_bytes(as_json(case))
-    AMDMPipeline.from_pretrained(folder)
+    copy = shutil.copytree(saved, folder / "saved")
+    (copy / "model_index.json").write_bytes(as_json(case))
+    AMDMPipeline.from_pretrained(copy)
 
 
 def _baseline(run: Path, case: Any, folder: Path) -> None:

@@ -19,21 +19,25 @@ import numpy as np
 import yaml
 from hypothesis import strategies as st
 
-from amdm.config import MethodSettings, Profile, load_profile
-from amdm.layout import Layout
-from amdm.layout_file import read_layout
+from amdm.io.images import load_style
+from amdm.layout import Layout, read_layout
 from amdm.methods import Method, load_methods
-from amdm.style_image import load_style
-from bench.commands.options import integers, numbers, shard_of
-from bench.compare import compare_runs
-from bench.export import export_images
-from bench.job import Job, run_job, score_run
+from amdm.presets.profile import Profile, load_profile
+from amdm.presets.settings import MethodSettings
+from bench.benchmark import run_benchmark, score_run
+from bench.cli.options import integers, numbers, parse_shard
 from bench.layouts.readers import read_layouts
-from bench.merge import merge_runs
-from bench.reporting import write_report
-from bench.verify import verify_run
+from bench.plan import Plan
+from bench.provenance import Provenance
+from bench.report.compare import compare_runs
+from bench.report.write import write_report
+from bench.run.export import export_images
+from bench.run.merge import merge_runs
+from bench.run.verify import verify_run
+from bench.seeds import seeds_of
+from bench.spec import Job
 from tests.bench.fakes import BlobDetector, painter
-from tests.bench.test_sqlite_files import trap
+from tests.bench.test_sqlite_safety import trap
 from tests.fuzz.file_targets import file_targets
 from tests.fuzz.hostile import changed, deep, mutated, scalars, texts, values
 from tests.fuzz.target import BOXES, Target, as_json, pictures
@@ -51,6 +55,8 @@ ONE_LAYOUT = {
 }
 TABLES = {
     "samples": ("method", "layout_index", "seed", "status", "error", "image", "sha256", "seconds"),
+    "details": ("method", "peak_bytes", "peak_of", "pull_back"),
+    "findings": ("method", "x1", "found_colour", "found_share"),
     "verdicts": ("method", "level", "iou", "attr", "label", "colour"),
 }
 
@@ -61,7 +67,12 @@ OVERRIDABLE = (
     *("settings", "models", "height", "noise_seed", "a.b.c"),
 )
 OVERRIDES = ("aggregation.s=2", "aggregation.weights=[0.4]", "settings.all.num_inference_steps=5", "noise_seed=null")
-OPTIONS: tuple[Callable[[str], object], ...] = (integers, partial(numbers, field="guidances"), shard_of)
+OPTIONS: tuple[Callable[[str], object], ...] = (
+    seeds_of,
+    partial(integers, field="steps"),
+    partial(numbers, field="guidances"),
+    parse_shard,
+)
 OPTION_TEXTS = st.from_regex(r"[0-9]{1,3}([,./e+-]{1,2}[0-9a]{1,3}){0,3}", fullmatch=True)
 
 
@@ -103,18 +114,21 @@ def targets(run: Path) -> dict[str, Target]:
     }
 
 
+PROVENANCE = Provenance(command="amdm-bench", machine="m", git=None, driver=None)
+
+
 @contextmanager
 def small_job(folder: Path) -> Iterator[Path]:
     """A run on five layouts by a painter in place of the models, which stands in for them while this is open."""
     with (
-        patch("bench.factories.make_generator", lambda job: painter()),
-        patch("bench.factories.make_judge", BlobDetector),
-        patch("bench.merge.circumstances", lambda: {"git": None, "machine": "m", "driver": None}),
-        patch("bench.external_job.circumstances", lambda: {"git": None, "machine": "m", "driver": None}),
-        patch("bench.job.circumstances", lambda: {"git": None, "machine": "m", "driver": None}),
+        patch("bench.generators.presets.make_generator", lambda job: painter()),
+        patch("bench.detectors.load.make_judge", BlobDetector),
+        patch("bench.memory._forget_resident_peak", lambda: False),  # the guard measures the peak of the whole case
+        patch("bench.run.merge.provenance", lambda: PROVENANCE),
+        patch("bench.run.store.provenance", lambda: PROVENANCE),
     ):
         job = Job("mini", "mini", ("migc",), (0,), 8, 5)
-        yield run_job(job, folder / "run", folder / "reports", 1)[0]
+        yield run_benchmark(Plan.resolve(job), folder / "run", folder / "reports", 1)[0]
 
 
 def _layout_set(content: bytes, folder: Path) -> None:
@@ -126,8 +140,8 @@ def _whole_run(content: bytes, folder: Path) -> None:
     """Captions, ids and labels become file names, records, tables and captions of pictures."""
     (folder / "set.json").write_bytes(content)
     job = Job("mini", str(folder / "set.json"), ("migc",), (0,), 2, None, detector="mini")
-    with patch("bench.factories.make_generator", lambda job: _blank):
-        run_job(job, folder / "run", folder / "reports", 1)
+    with patch("bench.generators.presets.make_generator", lambda job: _blank):
+        run_benchmark(Plan.resolve(job), folder / "run", folder / "reports", 1)
     assert verify_run(folder / "run") == []
 
 
@@ -147,7 +161,7 @@ def _layout(case: tuple[str, bytes], folder: Path) -> None:
     method, content = case
     (folder / "layout.json").write_bytes(content)
     layout, _ = read_layout(folder / "layout.json")
-    _mini_methods()[method].branches([layout], ["key"])
+    _mini_methods()[method].bind([layout], ["key"])
 
 
 @cache
@@ -238,7 +252,7 @@ def _use(action: str, folder: Path) -> None:
     elif action == "merge":
         merge_runs(folder / "merged", [folder / "run"], allow_gaps=True)
     elif action == "compare":
-        compare_runs(folder / "run", folder / "run")
+        assert compare_runs(folder / "run", folder / "run").report
     elif action == "export":
         export_images(folder / "run", "migc", 0, folder / "exported")
     else:

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import amdm.methods  # noqa: F401  (what the children need is loaded here, once)
-import bench.detection.mini_judge
-import bench.job  # noqa: F401
-from bench import cli
+import bench.benchmark  # noqa: F401
+from bench.cli import main
 
 NEVER = 10**9
 
@@ -76,7 +75,7 @@ def _work(arguments: list[str], folder: Path, log: Path, die_at: int) -> None:
         if die_at < NEVER:
             _die_at(die_at, str(folder))
         sys.argv = ["amdm-bench", *arguments]
-        cli.main()
+        main.main()
     except SystemExit as left:
         status = left.code if isinstance(left.code, int) else 1
     except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -10,10 +11,13 @@ from typing import Any
 
 import pandas as pd
 
-from bench.store import PROGRESS_FIELDS, VERDICT_COLUMNS, read_run_info
+from bench.run.info import RunInfo
+from bench.run.schema import VERDICT_COLUMNS
 
 TIMED = {"seconds"}
 """Columns of the records that may differ."""
+COST = re.compile(rb'<td class="cost">[^<]*</td>')
+"""Seconds and memory on the page of a run."""
 
 
 def differences(one: Path, other: Path) -> list[str]:
@@ -59,21 +63,21 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 def _table(folder: Path) -> str:
     table = pd.read_csv(folder / "reports" / "run" / "table1.csv")
-    return str(table.drop(columns="s/image").to_csv())
+    return str(table.drop(columns=["s/image", "peak MiB"]).to_csv())
 
 
 def _reports(folder: Path) -> dict[str, bytes]:
-    """File → content, but for Table 1 (it holds times) and the command's number of workers."""
+    """File → content, but for times and memory (in Table 1 and on the page) and the command's number of workers."""
     files = (folder / "reports" / "run").iterdir()
-    return {
-        path.name: path.read_bytes().replace(b"--workers 2", b"--workers 1") for path in files if path.stem != "table1"
-    }
+    return {path.name: _without_costs(path.read_bytes()) for path in files if path.stem != "table1"}
+
+
+def _without_costs(content: bytes) -> bytes:
+    return COST.sub(b"", content).replace(b"--workers 2", b"--workers 1")
 
 
 def _settings(folder: Path) -> dict[str, str]:
-    times = set(PROGRESS_FIELDS) - {"status", "command"}
-    return {
-        k: json.dumps(v).replace("--workers 2", "--workers 1")
-        for k, v in read_run_info(folder / "run").items()
-        if k not in times
-    }
+    info = RunInfo.read(folder / "run")
+    command = info.command.replace("--workers 2", "--workers 1")
+    found = {**info.settings.by_name(), "status": info.status, "command": command}
+    return {name: json.dumps(value) for name, value in found.items()}

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from bench.job import Job, run_job
+from bench.benchmark import run_benchmark
+from bench.plan import Plan
+from bench.spec import Job
 
 WARM_UP = 3
 """Rounds before the first that counts: libraries fill their caches."""
@@ -70,7 +72,7 @@ def _round() -> Round:
         redirect_stderr(StringIO()),
     ):
         started = time.monotonic()
-        run_job(job, Path(folder) / "run", Path(folder) / "reports", 1)
+        run_benchmark(Plan.resolve(job), Path(folder) / "run", Path(folder) / "reports", 1)
         seconds = (time.monotonic() - started) / 20  # ten layouts, and their true renderings
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return Round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, len(os.listdir("/proc/self/fd")), seconds)

@@ -1,0 +1,114 @@
+"""What README and docs say of the schedules and of the controls is so."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from diffusers import DDIMScheduler
+
+from amdm.checkpoints.assemble import files_of_models
+from amdm.mini.sizes import SCHEDULE as MINI
+from amdm.models.full_size import SCHEDULE as FULL
+from amdm.presets.profile import load_profile
+from bench.cli.main import CONTROL_METHODS
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "measuring.md").read_text(encoding="utf-8")
+STEPS = {"mini": 20, "paper": 50}
+BOTH = "interactdiffusion+migc"
+
+
+def log_snr(schedule: dict[str, Any], steps: int) -> np.ndarray:
+    """log(ᾱ/(1 − ᾱ)) at the first four steps."""
+    scheduler = DDIMScheduler(**schedule)
+    scheduler.set_timesteps(steps)
+    alpha_bar = scheduler.alphas_cumprod.numpy().astype(np.float64)[scheduler.timesteps[:4].numpy()]
+    return np.log(alpha_bar / (1 - alpha_bar))
+
+
+def row(name: str) -> list[str]:
+    line = next(line for line in PAGE.splitlines() if line.startswith(f"| {name}"))
+    return [cell.strip() for cell in line.strip("|").split("|")][1:]
+
+
+def numbers(text: str) -> list[float]:
+    return [float(one.replace("−", "-")) for one in re.findall(r"−?\d+(?:\.\d+)?", text)]
+
+
+def test_the_schedules_are_as_the_documents_say() -> None:
+    last = [float(DDIMScheduler(**schedule).alphas_cumprod[-1]) for schedule in (MINI, FULL)]
+    for value, cell in zip(last, row("ᾱ at the last"), strict=True):
+        assert numbers(cell) == [pytest.approx(value, rel=0.01)] and cell in RESULTS
+    assert [numbers(cell)[0] for cell in row("T")] == list(STEPS.values())
+    for schedule, steps, cell in zip((MINI, FULL), STEPS.values(), row("log("), strict=True):
+        found = log_snr(schedule, steps)
+        np.testing.assert_allclose(numbers(cell), found, atol=0.0051)
+        ends = f"{found[0]:.1f} … {found[-1]:.1f}".replace("-", "−")
+        assert ends in RESULTS.replace("\n", " "), ends
+
+
+def test_the_windows_are_the_presets() -> None:
+    for profile, steps in STEPS.items():
+        methods = load_profile(profile).methods
+        windows = {}
+        for name in (BOTH, f"{BOTH}@paper"):
+            settings = methods[name]
+            assert settings.steps == steps and settings.aggregation is not None
+            windows[name] = list(settings.aggregation.config().steps(steps))
+        assert windows == {BOTH: [1, 2, 3], f"{BOTH}@paper": [0, 1, 2]}
+
+
+def test_no_preset_adds_noise_between_steps() -> None:
+    """σ_t = 0: aggregated models step by DDIM, whose eta the sampler leaves at its default of 0."""
+    assert inspect.signature(DDIMScheduler.step).parameters["eta"].default == 0.0
+    source = (ROOT / "amdm" / "sampler.py").read_text(encoding="utf-8")
+    calls = re.findall(r"scheduler\.step\((.*)\)", source)
+    assert calls and not any("eta" in call for call in calls)
+    for profile in STEPS:
+        for name, one in load_profile(profile).methods.items():
+            if one.aggregation is not None:
+                assert {one.settings[model].scheduler for model in one.models} == {"ddim"}, name
+
+
+def test_the_three_model_preset_differs_from_the_authors_page_as_said() -> None:
+    assert "sd15-unet" in files_of_models(["ip-adapter"]) and "sd15-unet" not in files_of_models(["migc"])
+    migc = load_profile("paper").methods[f"{BOTH}+ip-adapter"].settings["migc"].model_dump()
+    assert (migc["migc_steps"], migc["naive_fuser_steps"]) == (20, -1)
+    changes = ["settings.migc.naive_fuser_steps=5", "settings.migc.migc_steps=5"]
+    changed = load_profile("paper").method(f"{BOTH}+ip-adapter", changes).settings["migc"].model_dump()
+    assert (changed["migc_steps"], changed["naive_fuser_steps"]) == (5, 5)
+    assert all(f"--set {change}" in PAGE.replace("\n", " ") for change in changes)
+
+
+@pytest.mark.parametrize("profile", ["mini", "paper"])
+def test_each_arm_differs_from_the_letter_or_the_authors_in_one_thing(profile: str) -> None:
+    methods = load_profile(profile).methods
+    assert set(CONTROL_METHODS) <= set(methods)
+
+    def differing(one: str, other: str) -> set[str]:
+        first, second = (methods[name].describe() for name in (one, other))
+        inner = {f for f in first["aggregation"] if first["aggregation"][f] != second["aggregation"][f]}
+        return {f for f in first if f != "aggregation" and first[f] != second[f]} | inner
+
+    letter = f"{BOTH}@paper"
+    for arm in ("eta-0", "eta-0.1", "eta-0.2-0.25"):
+        assert differing(letter, f"{letter}-{arm}") - {"eta_unit"} == {"eta"}
+    assert differing(letter, f"{letter}-separate") == {"initial_noise"}
+    assert differing(BOTH, f"{BOTH}@shared") == {"initial_noise"}
+
+
+def test_the_tables_of_results_are_what_the_reports_make_of_them() -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / "readme_tables.py"))
+    assert set(script["CONTROLS"]) == set(CONTROL_METHODS) - {"interactdiffusion"}
+    for name, tables in script["PAGES"].items():
+        page = (ROOT / name).read_text(encoding="utf-8")
+        assert script["filled"](page, tables) == page, f"{name}: python scripts/readme_tables.py"
+        other = page.replace("| MIGC | 9", "| MIGC | 1")
+        assert other != page and script["filled"](other, tables) == page
