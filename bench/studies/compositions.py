@@ -16,6 +16,7 @@ from bench.report.compositions import Study, write_compositions
 from bench.report.joint import Compared
 from bench.studies import tuning_combined
 from bench.studies.composition_space import SPACES, bounds, candidates, group_of
+from bench.studies.layouts import check_apart, check_judged
 from bench.studies.settings import as_preset, plain_aggregation, presets_file, setting_text, with_models
 from bench.studies.trials import StudyRun, averages, run_trials, table_info, with_ceiling
 
@@ -56,15 +57,14 @@ def compare_compositions(tuning: StudyRun, reporting: StudyRun, options: Options
     """Choose settings on one layout set, report on the other, once; write tables to ``folder``, return the page.
 
     Raises:
-        InputError: models that the profile does not have, fewer settings than trials, or sets that are one.
+        InputError: models that the profile does not have or nothing is tried of alone, fewer settings than trials, a
+            layout in both sets, or words that the judge cannot read.
     """
     presets = load_profile(tuning.profile)
-    if strange := [name for name in options.models if name not in presets.models]:
-        raise unknown("model", strange[0], presets.models, field="models")
-    if len(options.models) < 2:
-        raise InputError("names fewer than two models", field="models")
-    if tuning.layout_set.hash == reporting.layout_set.hash:
-        raise InputError("are those that settings are chosen on", field="layouts")
+    _check_models(presets, options.models)
+    check_apart(tuning.layout_set, reporting.layout_set, "the layouts that settings are chosen on", "layouts")
+    for run in (tuning, reporting):
+        check_judged(run.layout_set)
     rows = tuned_rows(presets, tuning.layout_set, options)
     trials = choose(presets, tuning, rows)
     rows |= controls(presets, reporting.layout_set, rows, options)
@@ -84,6 +84,18 @@ def compare_compositions(tuning: StudyRun, reporting: StudyRun, options: Options
     about = f"Chosen on {study.tuned_on}; written by `{info.command}`."
     write_whole(folder / "chosen.yaml", presets_file({n: _chosen(row) for n, row in rows.items()}, about).encode())
     return write_compositions(folder, tables, study, info)
+
+
+def _check_models(presets: Profile, models: tuple[str, ...]) -> None:
+    tried = tuning_combined.OF_MODELS
+    for name in models:
+        if name not in presets.models:
+            raise unknown("model", name, presets.models, field="models")
+        if name not in tried:
+            what = f"no settings are listed to try of {name} alone, only of {', '.join(tried)}"
+            raise InputError(what, field="models")
+    if len(models) < 2:
+        raise InputError("names fewer than two models", field="models")
 
 
 def tuned_rows(presets: Profile, layout_set: LayoutSet, options: Options) -> dict[str, Row]:
@@ -135,7 +147,8 @@ def controls(presets: Profile, layout_set: LayoutSet, rows: dict[str, Row], opti
         longer = {"all": {"num_inference_steps": more}}
         alone = _chosen(rows[target])
         own = {**alone, "settings": {**alone.get("settings", {}), **longer}}
-        found[f"{target}, {more} steps"] = Row(CONTROL, group, chosen=own)
+        if group_of(more, steps) == group:  # two models cost 2 T at most, and at T = 8 the first two groups are one
+            found[f"{target}, {more} steps"] = Row(CONTROL, group, chosen=own)
         if (row := rows.get(f"{REFERENCE}, {group}")) is None:
             continue
         for name, models in ((ITSELF, (target,) * len(options.models)), (CONVERSE, options.models[::-1])):
