@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from io import BytesIO
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ import pandas as pd
 from amdm.errors import printable
 from amdm.io.files import write_whole
 from bench.batches import CEILING
-from bench.cocomig.metrics import image_sums, metric_table
+from bench.cocomig.metrics import AVERAGE
+from bench.report.files import Written, write_csv, write_parquet
 from bench.report.joint import (
     SHOWN,
     Compared,
@@ -25,7 +25,7 @@ from bench.report.joint import (
     outcome_table,
     with_intervals,
 )
-from bench.report.tables import TableInfo
+from bench.report.tables import TableInfo, beside_verdicts
 from bench.report.text import as_markdown
 from bench.report.trial_tables import Tables, failed_markdown
 
@@ -50,28 +50,25 @@ class Study:
     tuned_on: str
 
 
-def write_compositions(folder: Path, tables: Tables, study: Study, info: TableInfo) -> str:
-    """``compositions.md``, the tables as CSV and the verdicts as parquet; returns the Markdown."""
-    metrics = metric_table(tables.verdicts, conditions=tables.conditions)
+def write_compositions(folder: Path, tables: Tables, study: Study, info: TableInfo) -> Written:
+    """``compositions.md``, the tables as CSV and the verdicts as parquet."""
+    metrics = tables.metrics
     rows = Rows.of(study.settings, {name: tuple(one.get("ignores", ())) for name, one in study.settings.items()})
     joint = joint_table(metrics, tables.samples, info, rows)
     joint.insert(1, GROUP, [study.groups.get(name, "") for name in joint.method])
-    sums = image_sums(tables.verdicts, conditions=tables.conditions)
-    differences = joint_contrasts(sums, rows, study.compared)
+    differences = joint_contrasts(tables.sums, rows, study.compared)
     outcomes = pd.DataFrame()
     if not tables.interactions.empty:
         outcomes = outcome_table(tables.interactions, (*info.methods, CEILING))
     by_level = metrics[["method", "level", "images", *(name for name in SHOWN if name in metrics)]]
     found = {"joint": joint, "joint_by_level": by_level, "contrasts": differences, "outcomes": outcomes}
-    for name, table in {**found, "trials": study.trials}.items():
-        write_whole(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.6f").encode())
-    for name, table in tables._asdict().items():
-        content = BytesIO()
-        table.to_parquet(content, index=False)
-        write_whole(folder / f"{name}.parquet", content.getvalue())
+    write_csv(folder, {**found, "trials": study.trials})
+    write_parquet(folder, {one.name: getattr(tables, one.name) for one in fields(tables)})
     page = compositions_markdown(joint, differences, outcomes, tables.failed, study, info)
     write_whole(folder / "compositions.md", page.encode())
-    return page
+    costs = joint[["method", GROUP, "evaluations", "s/image"]]
+    averages = by_level[by_level.level == AVERAGE].drop(columns="level").merge(costs, on="method")
+    return Written(page, {"rows": averages, "contrasts": differences, "trials": study.trials})
 
 
 def compositions_markdown(
@@ -83,7 +80,7 @@ def compositions_markdown(
     info: TableInfo,
 ) -> str:
     """The tables as a page. failed: pictures, by method."""
-    parts = [f"# {info.title}: {info.layouts}", _about(study, info), failed_markdown(failed)]
+    parts = [f"# {info.title}: {info.layouts}", _about(study, info), beside_verdicts(info), failed_markdown(failed)]
     shown = with_intervals(joint)
     for group, most in study.bounds.items():
         own = shown[shown[GROUP] == group]
@@ -105,8 +102,7 @@ def compositions_markdown(
 
 def _about(study: Study, info: TableInfo) -> str:
     return (
-        f"{info.count} of {info.full_size} layouts of `{info.layouts}` ({info.layout_hash[:12]}), seeds "
-        f"{', '.join(map(str, info.seeds))}, judge `{info.judge}`; every row was measured here once. Settings of "
+        f"{info.measured_on}, judge `{info.judge}`; every row was measured here once. Settings of "
         f"single models and compositions were chosen on {study.tuned_on}, from the lists of "
         "bench/studies/composition_space.py. Per cent; 95 % intervals over layouts. evaluations: guided calls of all "
         "models, a picture. *converse*: the authors' code with the models in the opposite order; *the target with "

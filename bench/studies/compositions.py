@@ -13,6 +13,7 @@ from amdm.io.files import make_folder, write_whole
 from amdm.presets.profile import Profile, load_profile
 from bench.layouts.layout_set import LayoutSet
 from bench.report.compositions import Study, write_compositions
+from bench.report.files import Written
 from bench.report.joint import Compared
 from bench.studies import tuning_combined
 from bench.studies.composition_space import SPACES, bounds, candidates, group_of
@@ -53,8 +54,8 @@ class Row:
     chosen: Method | None = None
 
 
-def compare_compositions(tuning: StudyRun, reporting: StudyRun, options: Options, folder: Path) -> str:
-    """Choose settings on one layout set, report on the other, once; write tables to ``folder``, return the page.
+def compare_compositions(tuning: StudyRun, reporting: StudyRun, options: Options, folder: Path) -> Written:
+    """Choose settings on one layout set, report on the other, once; write tables to ``folder``.
 
     Raises:
         InputError: models that the profile does not have or nothing is tried of alone, fewer settings than trials, a

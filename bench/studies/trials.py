@@ -21,20 +21,21 @@ from amdm.methods import Method
 from amdm.model_set import Loading, ModelSet
 from amdm.presets.settings import MethodSettings
 from bench.batches import CEILING, Group, groups
-from bench.cocomig.metrics import AVERAGE, metric_table
 from bench.conditions import conditions_of, judged_conditions, true_conditions_of
 from bench.detectors.detector import Detector
 from bench.detectors.load import make_judge
 from bench.detectors.registry import detector_facts
 from bench.generators.renderer import true_renderings
-from bench.judges.conditions import load_judges
+from bench.judges.conditions import judge_revisions, load_judges
 from bench.layouts.layout_set import LayoutSet
 from bench.provenance import provenance
 from bench.pull_back import with_pull_back
+from bench.report.joint import calls_of
 from bench.report.tables import TableInfo
 from bench.report.trial_tables import TABLES, Tables
 from bench.run.schema import verdict_row
 from bench.seeds import check_seeds
+from bench.settings import judges_text
 from bench.studies.kept import Kept, Rows, identity
 from bench.studies.layouts import JUDGE, check_judged
 from bench.verdicts import Picture, condition_rows, judge_images
@@ -187,14 +188,11 @@ def averages(tables: Tables, names: list[str]) -> pd.DataFrame:
 
     A setting without a single picture has no metrics (NaN).
     """
-    metrics = metric_table(tables.verdicts, conditions=tables.conditions) if len(tables.verdicts) else pd.DataFrame()
-    if not metrics.empty:
-        metrics = metrics[metrics.level == AVERAGE].set_index("method").drop(columns="level")
-    done = tables.samples.assign(evaluations=[sum(json.loads(one).values()) for one in tables.samples.evaluations])
+    done = tables.samples.assign(evaluations=calls_of(tables.samples))
     by_name = done.groupby("method")
     costs = by_name[["evaluations", "seconds"]].mean()
     costs["failed"] = by_name.status.agg(lambda status: int((status == "failed").sum()))
-    return costs.join(metrics).reindex(names).replace({None: np.nan})
+    return costs.join(tables.over_levels).reindex(names).replace({None: np.nan})
 
 
 def with_ceiling(settings: Mapping[str, MethodSettings], layout_set: LayoutSet) -> dict[str, MethodSettings | None]:
@@ -207,7 +205,7 @@ def table_info(study: StudyRun, methods: list[str], title: str) -> TableInfo:
     layout_set = study.layout_set
     return TableInfo(
         title=title,
-        judge=str(detector_facts(JUDGE)),
+        judge=judges_text(detector_facts(JUDGE), judge_revisions() if layout_set.asks_conditions else {}),
         layouts=layout_set.name,
         layout_hash=layout_set.hash,
         count=len(layout_set),
@@ -215,4 +213,6 @@ def table_info(study: StudyRun, methods: list[str], title: str) -> TableInfo:
         methods=tuple(methods),
         seeds=study.seeds,
         command=provenance().command,
+        unjudged=layout_set.unjudged,
+        notes=layout_set.judging_notes,
     )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from typer.testing import CliRunner
 
 from amdm.errors import InputError
 from amdm.mini.scene_stream import training_scene
+from bench.cli.main import app
 from bench.report.kid import kid, kid_table, mini_features
 from bench.run.images import read_image
 from scripts.kid_severity import severities
@@ -80,6 +83,9 @@ def test_a_folder_is_a_reference(run_fake_job: JobRunner, tmp_path: Path) -> Non
         Image.open(path).save(folder / f"{k}.png")
     table = kid_table(run, mini_features(), folder).set_index("method")
     assert table.loc["ceiling", "references"] == 25 and table.loc["ceiling", "kid"] < 0  # the same pictures
+    asked = ["kid", str(run), "--reference", str(folder), "--reports", str(tmp_path / "reports"), "--json"]
+    rows = json.loads(CliRunner().invoke(app, asked).stdout)["rows"]
+    assert {one["method"]: one["kid"] for one in rows} == pytest.approx(table.kid.to_dict())
     with pytest.raises(InputError, match="is no folder"):
         kid_table(run, mini_features(), tmp_path / "absent")
 
