@@ -26,7 +26,7 @@ from bench.report.joint import (
     with_intervals,
 )
 from bench.report.tables import TableInfo, beside_verdicts
-from bench.report.text import as_markdown
+from bench.report.text import NO_NUMBER, as_markdown
 from bench.report.trial_tables import Tables, failed_markdown
 
 GROUP = "group"
@@ -38,7 +38,7 @@ class Study:
 
     groups: of each row. bounds: the most evaluations a picture of each group. chosen: each row's settings, as text.
     settings: as a run records them. compared: pairs beside those with the best single model. trials: all that was
-    tried, the best of a row first. tuned_on: in words.
+    tried, the best of a row first. kid: columns kid and kid_sd by method (the index). tuned_on: in words.
     """
 
     groups: Mapping[str, str]
@@ -47,6 +47,7 @@ class Study:
     settings: Mapping[str, Mapping[str, Any]]
     compared: Sequence[Compared]
     trials: pd.DataFrame
+    kid: pd.DataFrame
     tuned_on: str
 
 
@@ -56,6 +57,8 @@ def write_compositions(folder: Path, tables: Tables, study: Study, info: TableIn
     rows = Rows.of(study.settings, {name: tuple(one.get("ignores", ())) for name, one in study.settings.items()})
     joint = joint_table(metrics, tables.samples, info, rows)
     joint.insert(1, GROUP, [study.groups.get(name, "") for name in joint.method])
+    for name, column in (("KID", "kid"), ("KID sd", "kid_sd")):
+        joint.insert(list(joint).index("evaluations"), name, joint.method.map(study.kid[column]).astype(float))
     differences = joint_contrasts(tables.sums, rows, study.compared)
     outcomes = pd.DataFrame()
     if not tables.interactions.empty:
@@ -63,10 +66,10 @@ def write_compositions(folder: Path, tables: Tables, study: Study, info: TableIn
     by_level = metrics[["method", "level", "images", *(name for name in SHOWN if name in metrics)]]
     found = {"joint": joint, "joint_by_level": by_level, "contrasts": differences, "outcomes": outcomes}
     write_csv(folder, {**found, "trials": study.trials})
-    write_parquet(folder, {one.name: getattr(tables, one.name) for one in fields(tables)})
+    write_parquet(folder, {one.name: getattr(tables, one.name) for one in fields(tables) if one.name != "features"})
     page = compositions_markdown(joint, differences, outcomes, tables.failed, study, info)
     write_whole(folder / "compositions.md", page.encode())
-    costs = joint[["method", GROUP, "evaluations", "s/image"]]
+    costs = joint[["method", GROUP, "KID", "KID sd", "evaluations", "s/image"]]
     averages = by_level[by_level.level == AVERAGE].drop(columns="level").merge(costs, on="method")
     return Written(page, {"rows": averages, "contrasts": differences, "trials": study.trials})
 
@@ -82,6 +85,8 @@ def compositions_markdown(
     """The tables as a page. failed: pictures, by method."""
     parts = [f"# {info.title}: {info.layouts}", _about(study, info), beside_verdicts(info), failed_markdown(failed)]
     shown = with_intervals(joint)
+    if "KID" in shown:  # of the true renderings it is near 0
+        shown["KID"] = [_kid_text(*both) for both in zip(shown.KID, shown.pop("KID sd"), strict=True)]
     for group, most in study.bounds.items():
         own = shown[shown[GROUP] == group]
         if len(own):
@@ -100,12 +105,18 @@ def compositions_markdown(
     return printable("\n\n".join(part for part in parts if part) + "\n", keep="\n")
 
 
+def _kid_text(value: float, spread: float) -> str:
+    return NO_NUMBER if math.isnan(value) else f"{value:.3f} ± {spread:.3f}"
+
+
 def _about(study: Study, info: TableInfo) -> str:
     return (
         f"{info.measured_on}, judge `{info.judge}`; every row was measured here once. Settings of "
         f"single models and compositions were chosen on {study.tuned_on}, from the lists of "
         "bench/studies/composition_space.py. Per cent; 95 % intervals over layouts. evaluations: guided calls of all "
-        "models, a picture. *converse*: the authors' code with the models in the opposite order; *the target with "
-        "itself*: the same with copies of the target, which nothing but mixing can change; *N steps*: the target alone "
-        "with as many evaluations as the group has. Columns: docs/combined.md; compositions: docs/compositions.md."
+        "models, a picture. KID: against true renderings of other scenes, mean ± standard deviation over "
+        "subsets, of 10 pictures or more (docs/measuring.md). *converse*: the authors' code with the models in the "
+        "opposite order; *the target with itself*: the same with copies of the target, which nothing but mixing can "
+        "change; *N steps*: the target alone with as many evaluations as the group has. Columns: docs/combined.md; "
+        "compositions: docs/compositions.md."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import pandas as pd
@@ -13,6 +13,7 @@ from bench.cocomig.metrics import AVERAGE, image_sums, metrics_of
 from bench.run.schema import VERDICT_TABLES
 
 SAMPLES = ("method", "layout_index", "seed", "status", "seconds", "evaluations", "pull_back", "pull_back_steps")
+FEATURES = ("method", "layout_index", "seed", "features")
 TABLES = {**VERDICT_TABLES, "samples": SAMPLES}
 
 
@@ -38,7 +39,8 @@ class Tables:
     """As of a run folder (:mod:`bench.run.schema`); samples have the columns :data:`SAMPLES`.
 
     pull_back_steps: JSON; by step, by model, "distance_to_mean" and "eta" (:mod:`bench.pull_back`).
-    asked: of :func:`bench.conditions.judged_conditions`.
+    asked: of :func:`bench.conditions.judged_conditions`. features: of the pictures, where a study was asked for them,
+    as :func:`bench.report.kid_features.as_texts` writes them.
     """
 
     verdicts: pd.DataFrame
@@ -46,6 +48,7 @@ class Tables:
     styles: pd.DataFrame
     samples: pd.DataFrame
     asked: pd.DataFrame
+    features: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(FEATURES)))
 
     @property
     def failed(self) -> dict[str, int]:

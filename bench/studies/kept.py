@@ -35,12 +35,12 @@ class Kept:
     What was made under others is not found, and measured again.
 
     Args:
-        folder: None keeps and finds nothing. widths: of the rows of each table.
+        folder: None keeps and finds nothing. widths: of the rows of each table; what has other tables is not found.
     """
 
     def __init__(self, folder: Path | None, profile: str, layout_set: LayoutSet, widths: dict[str, int]) -> None:
         self.folder, self.widths = folder, widths
-        self.facts = _facts(profile) if folder is not None else ""
+        self.facts = _digest([_facts(profile), sorted(widths)]) if folder is not None else ""
         self.styles = style_digests(layout_set) if folder is not None else {}
 
     def find(self, group: Group) -> Rows | None:

@@ -105,6 +105,7 @@ def test_a_small_comparison_goes_on_and_writes_its_tables(tmp_path: Path, monkey
     joint = pd.read_csv(tmp_path / "report" / "joint.csv").set_index("method")
     assert joint.evaluations["official, 2 T"] == 6 and joint.evaluations["interactdiffusion, 6 steps"] == 6
     assert {"place", "colour given place", "action given place", "style", "joint by interaction"} <= set(joint)
+    assert joint["KID"].isna().all()  # of 5 pictures
     contrasts = pd.read_csv(tmp_path / "report" / "contrasts.csv")
     assert set(contrasts.comparisons) == {len(contrasts) // 2}  # of two metrics
     content = yaml.safe_load((tmp_path / "report" / "chosen.yaml").read_text())
