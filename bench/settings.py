@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
@@ -43,7 +42,8 @@ class RunSettings(Recorded):
     @property
     def judges(self) -> str:
         """As they stand under tables: the detector, and the judges of actions and styles where there are any."""
-        return judges_text(self.judge, self.condition_judges)
+        others = (f"{name} judge {revision[:12]}" for name, revision in sorted(self.condition_judges.items()))
+        return ", ".join([str(self.judge), *others])
 
     @classmethod
     def of(cls, job: Job, layout_set: LayoutSet, judge: DetectorFacts) -> RunSettings:
@@ -71,12 +71,6 @@ class RunSettings(Recorded):
         part = "" if job.shard is None else "-shard-{}-of-{}".format(*job.shard)
         name = job.profile if job.generator is None else f"{job.profile}-{_file_name(job.methods[0])}"
         return f"{name}-{layout_set.name}-{len(layout_set)}-{digest}{part}"
-
-
-def judges_text(judge: DetectorFacts, condition_judges: Mapping[str, str]) -> str:
-    """The detector, and the judges of actions and styles, of which the SHA-256 of the weights is given."""
-    others = (f"{name} judge {revision[:12]}" for name, revision in sorted(condition_judges.items()))
-    return ", ".join([str(judge), *others])
 
 
 def _file_name(text: str) -> str:

@@ -37,12 +37,26 @@ Method = dict[str, Any]
 
 @dataclass(frozen=True)
 class Options:
-    """models: of every composition, the target first. steps: T. trials: settings of each row. seed: of their choice."""
+    """models: of every composition, the target first. steps: T. trials: settings of each row. seed: of their choice.
+    only: groups of evaluations, see :func:`bench.studies.composition_space.bounds`; empty for all."""
 
     models: tuple[str, ...] = MODELS
     steps: int = 20
     trials: int = 6
     seed: int = 0
+    only: tuple[str, ...] = ()
+
+    @property
+    def groups(self) -> list[str]:
+        """In the order of their evaluations.
+
+        Raises:
+            InputError: ``only`` names another.
+        """
+        known = bounds(self.steps)
+        if strange := [name for name in self.only if name not in known]:
+            raise unknown("group", strange[0], known, field="groups")
+        return [name for name in known if not self.only or name in self.only]
 
 
 @dataclass
@@ -59,8 +73,8 @@ def compare_compositions(tuning: StudyRun, reporting: StudyRun, options: Options
     """Choose settings on one layout set, report on the other, once; write tables to ``folder``.
 
     Raises:
-        InputError: models that the profile does not have or nothing is tried of alone, fewer settings than trials, a
-            layout in both sets, or words that the judge cannot read.
+        InputError: models that the profile does not have or nothing is tried of alone, groups that there are not, fewer
+            settings than trials, a layout in both sets, or words that the judge cannot read.
     """
     presets = load_profile(tuning.profile)
     _check_models(presets, options.models)
@@ -110,7 +124,7 @@ def tuned_rows(presets: Profile, layout_set: LayoutSet, options: Options) -> dic
         found = tuning_combined.candidates(presets, (model,), layout_set, options.trials, options.seed)
         tried = [{**one, "settings": {**every_step, **one.get("settings", {})}} for one in found]
         rows[model] = Row(SINGLE, group_of(options.steps, options.steps), tried)
-    for group in bounds(options.steps):
+    for group in options.groups:
         for semantics in SPACES:
             own = (options.models, layout_set, options.steps, group, options.trials, options.seed)
             if tried := candidates(presets, semantics, *own):
@@ -146,7 +160,7 @@ def controls(presets: Profile, layout_set: LayoutSet, rows: dict[str, Row], opti
     """Rows that are not chosen by trials: the target with as many more steps of its own, and with itself; the converse
     order of models; the published settings."""
     target, steps, found = options.models[0], options.steps, {}
-    for group in bounds(steps):
+    for group in options.groups:
         more = _evaluations(group, options)
         longer = {"all": {"num_inference_steps": more}}
         alone = _chosen(rows[target])
@@ -174,7 +188,8 @@ def _published(presets: Profile, layout_set: LayoutSet, options: Options) -> dic
                 cost = sum(as_preset(presets, method).composition.evaluations(len(options.models), options.steps))
             except InputError:  # its window is longer than so few steps
                 continue
-            found[f"{preset} {PUBLISHED}"] = Row(PUBLISHED, group_of(cost, options.steps), chosen=method)
+            if (group := group_of(cost, options.steps)) in options.groups:
+                found[f"{preset} {PUBLISHED}"] = Row(PUBLISHED, group, chosen=method)
     return found
 
 

@@ -13,6 +13,7 @@ from amdm.presets.settings import MethodSettings
 from bench.batches import CEILING, Group
 from bench.conditions import style_digests
 from bench.layouts.layout_set import LayoutSet
+from bench.report.trial_tables import TABLES
 
 Rows = dict[str, list[tuple[Any, ...]]]
 """By table (:data:`bench.report.trial_tables.TABLES`)."""
@@ -40,7 +41,9 @@ class Kept:
 
     def __init__(self, folder: Path | None, profile: str, layout_set: LayoutSet, widths: dict[str, int]) -> None:
         self.folder, self.widths = folder, widths
-        self.facts = _digest([_facts(profile), sorted(widths)]) if folder is not None else ""
+        self.facts = "" if folder is None else _facts(profile)
+        if more := sorted(widths.keys() - TABLES.keys()):
+            self.facts = f"{self.facts}, {', '.join(more)}"
         self.styles = style_digests(layout_set) if folder is not None else {}
 
     def find(self, group: Group) -> Rows | None:

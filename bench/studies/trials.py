@@ -37,7 +37,6 @@ from bench.report.tables import TableInfo
 from bench.report.trial_tables import FEATURES, TABLES, Tables
 from bench.run.schema import verdict_row
 from bench.seeds import check_seeds
-from bench.settings import judges_text
 from bench.studies.kept import Kept, Rows, identity
 from bench.studies.layouts import JUDGE, check_judged
 from bench.verdicts import Picture, condition_rows, judge_images
@@ -221,9 +220,10 @@ def with_ceiling(settings: Mapping[str, MethodSettings], layout_set: LayoutSet) 
 def table_info(study: StudyRun, methods: list[str], title: str) -> TableInfo:
     """What tables say of a study."""
     layout_set = study.layout_set
+    judges = sorted(judge_revisions().items()) if layout_set.asks_conditions else []
     return TableInfo(
         title=title,
-        judge=judges_text(detector_facts(JUDGE), judge_revisions() if layout_set.asks_conditions else {}),
+        judge=", ".join([str(detector_facts(JUDGE)), *(f"{of} judge {digest[:12]}" for of, digest in judges)]),
         layouts=layout_set.name,
         layout_hash=layout_set.hash,
         count=len(layout_set),

@@ -85,6 +85,20 @@ def test_the_target_alone_for_longer_stands_in_the_group_of_its_cost(models: tup
     assert len(longer) == len({row.group for _, row in longer}) >= 2 and "2 T" in {row.group for _, row in longer}
 
 
+def test_only_the_groups_that_are_asked_for_have_rows(rows: dict[str, Row]) -> None:
+    options = Options(trials=1, only=("2 T", "1.5 T"))
+    assert options.groups == ["1.5 T", "2 T"] and Options().groups == ["T + 4", "1.5 T", "2 T", "more"]
+    found = tuned_rows(PRESETS, TUNING, options)
+    for row in found.values():
+        row.chosen = row.tried[0]
+    found |= controls(PRESETS, TUNING, found, options)
+    assert found.keys() == {
+        name for name, row in rows.items() if row.kind == "single model" or row.group in options.only
+    }
+    with pytest.raises(InputError, match=r"groups: .*3 T"):
+        _ = Options(only=("3 T",)).groups
+
+
 def test_rows_are_compared_with_the_authors_code_at_equal_evaluations(rows: dict[str, Row]) -> None:
     for against, (method, other) in comparisons(rows):
         assert against == "equal evaluations" and other == f"official, {rows[method].group}"
