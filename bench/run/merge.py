@@ -64,9 +64,9 @@ def merge_runs(out: Path, folders: Sequence[Path], allow_gaps: bool = False) -> 
     before anything is written, the pictures' digests too; stopped, the same call goes on.
 
     Raises:
-        InputError: ``out`` is one of them, other settings differ (naming the field), two parts hold one sample, samples or verdicts are missing
-            (without ``allow_gaps``), records are not of the job, a picture is not as recorded, or a folder is not a
-            run.
+        InputError: ``out`` is one of them, other settings differ (naming the field), two parts hold one sample, samples
+            or verdicts are missing (without ``allow_gaps``), records are not of the job, a picture is not as recorded,
+            or a folder is not a run.
     """
     for folder in folders:
         if folder.resolve() == out.resolve():

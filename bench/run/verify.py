@@ -158,7 +158,7 @@ def _contents(layout_set: LayoutSet, verdicts: pd.DataFrame) -> list[str]:
     ]
 
 
-def _is_possible(row: Mapping[str, Any]) -> bool:
+def _is_possible(row: Mapping[Any, Any]) -> bool:
     """Whether a measurement can give this verdict: masks and colours are of instances in their place that have one."""
     place, masked = row["iou"] >= IOU_THRESHOLD, pd.notna(row["mask_px"]) and pd.notna(row["hit_px"])
     right = place and not row["colour"]  # by its place alone
