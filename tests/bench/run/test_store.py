@@ -165,6 +165,32 @@ def test_a_second_writer_is_told_who_holds_the_folder(tmp_path: Path) -> None:
     RunStore(tmp_path / "run", SETTINGS).__exit__()
 
 
+def test_a_place_that_cannot_be_locked_is_not_said_to_be_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("bench.run.store.fcntl.flock", refuse)
+    with pytest.raises(InputError, match="run: cannot be locked: No locks available"):
+        RunStore(tmp_path / "run", SETTINGS)
+
+
+def test_a_run_that_was_removed_while_its_lock_was_waited_for_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    RunStore(tmp_path / "run", SETTINGS).__exit__()
+
+    def remove(*_: object) -> None:  # as `runs rm` does before it lets the lock go
+        for path in (tmp_path / "run").iterdir():
+            path.unlink()
+
+    monkeypatch.setattr("bench.run.store.fcntl.flock", remove)
+    with pytest.raises(InputError, match="run: cannot be locked: another process removes the run"):
+        RunStore(tmp_path / "run", SETTINGS)
+    assert list((tmp_path / "run").iterdir()) == []
+
+
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="it is not a run folder"):
