@@ -18,6 +18,7 @@ from amdm.errors import InputError
 from amdm.layout import Layout
 from amdm.pipeline import AMDMPipeline
 from amdm.plain_number import plain
+from amdm.presets.profile import load_profile
 from amdm.profiles import chosen_profile
 from bench.batches import CEILING
 from bench.benchmark import run_benchmark, score_run
@@ -82,7 +83,7 @@ def evaluate(
               in, as many PIL images or arrays out;
             - an :class:`amdm.pipeline.AMDMPipeline`, or another diffusers pipeline, which then reads captions alone;
             - the name of a preset (``"interactdiffusion+migc"``), or ``"module:function"``;
-            - a folder of pictures.
+            - a folder of pictures; one that is called as a preset is must be given as a ``Path``.
         layouts: a layout set by name, or a layout file.
         detector: by name; None takes the one that belongs to the layouts' categories.
         limit: layouts in all, rounded up to a multiple of 5 and balanced over levels; None takes all.
@@ -103,7 +104,7 @@ def evaluate(
     folder, workers = None if out is None else Path(out), worker_count(plain(workers))
     asked: dict[str, Any] = {"layouts": layouts, "detector": detector, "limit": limit}
     chosen = _seeds(seeds)
-    if isinstance(generator, Path) or (isinstance(generator, str) and Path(generator).is_dir()):
+    if isinstance(generator, Path) or (isinstance(generator, str) and _is_folder(generator)):
         return _evaluate_folder(Path(generator), chosen, name, folder, workers, **asked)
     asked |= {"seeds": chosen, "batch": batch}
     source = None
@@ -171,6 +172,10 @@ def _seeds(seeds: int | str | Sequence[int]) -> tuple[int, ...]:
     if not all(isinstance(one, int) and not isinstance(one, bool) for one in found):
         raise InputError("must be integers", field="seeds")
     return found
+
+
+def _is_folder(text: str) -> bool:
+    return Path(text).is_dir() and text not in load_profile(chosen_profile("auto")[0]).methods
 
 
 def _name(generator: Callable[..., Any]) -> str:

@@ -9,20 +9,25 @@ from amdm.checkpoints.catalogue import CATALOGUE, DINO, SAM, WeightFile, files_o
 from amdm.checkpoints.weights_folder import is_there, weights_dir
 from amdm.errors import InputError
 from amdm.presets.profile import load_profile
-from bench.plan import resolve_layouts
+from bench.plan import Plan
 from bench.spec import Job
 
 
 def describe(job: Job) -> list[str]:
-    """One line a fact: layouts, weights, methods with their settings, evaluations."""
+    """One line a fact: layouts, weights, methods with their settings, evaluations. Raises InputError for a shard that
+    cannot be."""
     lines = [f"profile {job.profile}, {job.dtype} on {job.device}, batches of {job.batch}, seeds {list(job.seeds)}"]
     try:
-        layout_set, options = resolve_layouts(job)
-        count, detector = len(layout_set), options.name
-        lines.append(f"layouts: {job.layouts}, {count}")
+        plan = Plan.resolve(job)
     except InputError as error:
         count, detector = job.limit or 800, job.detector or "grounded-sam"
         lines.append(f"layouts: {job.layouts}, {count} expected; NOT THERE: {error}")
+    else:
+        count, detector = len(plan.layout_set), plan.detector.name
+        lines.append(f"layouts: {job.layouts}, {count}")
+        if job.shard is not None:
+            count = len({index for _, index, _ in plan.samples})
+            lines.append("shard {}/{}: {} of these layouts".format(*job.shard, count))
     if job.profile == "paper":
         settings = load_profile(job.profile).several(job.methods, job.overrides)
         models = {model for one in settings.values() for model in one.models}

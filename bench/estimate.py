@@ -98,6 +98,7 @@ def evaluations(job: Job) -> Mapping[str, int]:
 def lines(plan: Plan, timing: Timing, workers: int) -> list[str]:
     """What the timing comes to for all of the plan."""
     costs, samples = evaluations(plan.job), Counter(method for method, _, _ in plan.samples)
+    workers = min(workers, len(plan.batches))  # one that has no batch is no help
     total = sum(samples.values())
     each, judge = timing.seconds[-1] / timing.pictures, timing.judge_seconds[-1] / timing.pictures
     drawing = sum(each * samples[name] * cost / costs[timing.method] for name, cost in costs.items())

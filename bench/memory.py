@@ -31,7 +31,8 @@ def with_peak(work: Callable[[], Result]) -> tuple[Result, Peak | None]:
     result = work()
     if gpus := _gpus():  # in use since the work at the latest
         return result, Peak(max(int(_cuda().max_memory_allocated(device)) for device in gpus), "gpu")
-    return result, Peak(_resident_peak(), "process") if told else None
+    peak = _resident_peak() if told else None
+    return result, None if peak is None else Peak(peak, "process")
 
 
 def _gpus() -> range:
@@ -51,6 +52,6 @@ def _forget_resident_peak() -> bool:
     return True
 
 
-def _resident_peak() -> int:
+def _resident_peak() -> int | None:
     lines = _STATUS.read_text(encoding="ascii").splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), None)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from amdm.layout import Interaction, Layout
 from amdm.mini.marks import SIZE
+from amdm.mini.vocabulary import label
 from amdm.studio.judged import BoxVerdict, Judged, Kind, OtherVerdict
 from bench.cocomig.action_style import action_outcome
 from bench.cocomig.finding import UNNAMED, Finding
@@ -68,8 +69,8 @@ class MiniJudge:
             entry = Entry(0, "0", "", Layout(layout.caption, tuple(layout.instances[k] for k in known)))
             (found,) = self._detector.find([image], [categories_of(entry)])
             judged = judge_picture(image, entry, found)
-            for k, label, one in zip(known, entry.labels, judged, strict=True):
-                verdicts[k] = _verdict(label, one.verdict, one.finding)
+            for k, own, one in zip(known, entry.labels, judged, strict=True):
+                verdicts[k] = _verdict(own, one.verdict, one.finding)
         return tuple(verdicts)
 
     def _actions(self, image: np.ndarray, layout: Layout) -> list[OtherVerdict]:
@@ -99,9 +100,8 @@ class MiniJudge:
 
 
 def _label(phrase: str) -> Label | None:
-    """Of the mini vocabulary, or None."""
-    words = phrase.split(" ")
-    known = len(words) == 3 and words[1] in MINI.colours and words[2] in MINI.categories
+    """Of the mini vocabulary, or None; the words are those that :func:`amdm.studio.work.notes` knows."""
+    known = phrase in {label(colour, category) for colour in MINI.colours for category in MINI.categories}
     return Label.parse(phrase) if known else None
 
 
@@ -109,11 +109,11 @@ def _is_judged(one: Interaction) -> bool:
     return one.action in MINI.actions and one.subject != one.object
 
 
-def _verdict(label: Label, verdict: Verdict, finding: Finding) -> BoxVerdict:
+def _verdict(asked: Label, verdict: Verdict, finding: Finding) -> BoxVerdict:
     """With the numbers behind it, as the page of a run has them."""
     kind = KINDS[verdict.failure]
     if kind == "nothing":
-        return BoxVerdict(kind, f"no {label.category} detected")
+        return BoxVerdict(kind, f"no {asked.category} detected")
     parts = [f"IoU {verdict.iou:.2f}"]
     if finding.share is not None and finding.colour is not None:
         named = finding.colour != UNNAMED

@@ -1,4 +1,7 @@
-"""Folders of recorded cases. Tests read whatever cases lie there, and skip where a folder is absent."""
+"""What all tests share: an environment that is the same everywhere, and folders of recorded cases.
+
+Tests read whatever cases lie there, and skip where a folder is absent.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,19 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Of whoever runs the tests: each would colour, wrap or redirect what commands say, here and in processes of their own.
+for _name in (
+    *("GITHUB_ACTIONS", "FORCE_COLOR", "CLICOLOR_FORCE", "PY_COLORS", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"),
+    *("AMDM_WEIGHTS_DIR", "PYTHONWARNINGS", "TQDM_DISABLE"),
+):
+    os.environ.pop(_name, None)
+os.environ["COLUMNS"] = "80"  # or rich asks the terminal that stdin may be
+
+# The same cases everywhere, and as long as a busy machine takes for them.
+settings.register_profile("anywhere", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("anywhere")
 
 _ROOT = Path(__file__).resolve().parents[1]
 

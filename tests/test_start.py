@@ -56,7 +56,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def start(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(folder.parent / "bin" / name), *arguments]
     environment = {**os.environ, "PYTHONPATH": "."}
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=1200)
 
 
 @pytest.mark.parametrize("name", list(SCRIPTS))

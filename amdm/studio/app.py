@@ -18,11 +18,9 @@ from amdm.studio.drawing import MOST_BOXES, layout_file, page_of_file, read_page
 from amdm.studio.repeat import LAYOUT_FILE
 from amdm.studio.show import Shown, message_view
 from amdm.studio.style import mini_style, uploaded_style
-from amdm.studio.work import Job, Studio, conditions, notes
+from amdm.studio.work import MOST_WAITING, Job, Studio, conditions, notes
 
 SET_FILE = "layout-set.json"
-WAITING = 8
-"""Jobs that may wait; one runs."""
 EXAMPLE = {
     "caption": "",
     "boxes": [
@@ -74,7 +72,7 @@ class Page:
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        self._cancels: dict[str, threading.Event] = {}
+        self._cancels: dict[str, set[threading.Event]] = {}
 
     def usual(self, target: Any, auxiliaries: Any, semantics: Any) -> tuple[Any, ...]:
         """s, w and η for what is chosen; a field that the composition does not have cannot be typed into."""
@@ -99,19 +97,22 @@ class Page:
             yield json.dumps(message_view(str(error)))
             return
         shown = Shown(drawing, choices, runs, self.studio.loading, notes(self.studio.profile, drawing.layout))
-        yield json.dumps(shown.view())
-        cancel = self._cancels[str(request.session_hash)] = threading.Event()
+        cancel, whose = threading.Event(), str(request.session_hash)
+        self._cancels.setdefault(whose, set()).add(cancel)
         try:
+            yield json.dumps(shown.view())
             for update in self.studio.draw(Job(drawing, choices, tuple(runs), cancel)):
                 shown.take(update)
                 yield json.dumps(shown.view())
         finally:
-            self._cancels.pop(str(request.session_hash), None)
+            self._cancels[whose].discard(cancel)
+            if not self._cancels[whose]:
+                del self._cancels[whose]
 
     def cancel(self, request: gr.Request) -> None:
-        """End this page's job within a step."""
-        if job := self._cancels.get(str(request.session_hash)):
-            job.set()
+        """End this page's job within a step, or take it out of the line."""
+        for cancel in tuple(self._cancels.get(str(request.session_hash), ())):
+            cancel.set()
 
 
 def build(studio: Studio) -> gr.Blocks:
@@ -137,13 +138,13 @@ def build(studio: Studio) -> gr.Blocks:
             [editor, *fields],
             results,
             show_progress="hidden",
-            concurrency_limit=1,
+            concurrency_limit=None,  # the studio keeps the line: a job that gradio holds back cannot be cancelled
             trigger_mode="once",
             api_visibility="private",
         )
         stop.click(page.cancel, queue=False, show_progress="hidden", api_visibility="private")
         blocks.unload(page.cancel)
-    blocks.queue(max_size=WAITING, api_open=False)
+    blocks.queue(max_size=MOST_WAITING, api_open=False)
     return blocks
 
 

@@ -38,7 +38,7 @@ class TooLarge(Exception):
 
 
 class Guard:
-    """ASGI middleware. Another host's name (DNS rebinding) is 403, a large request 413, an unused part 404."""
+    """ASGI middleware. Another host's name (DNS rebinding) or page is 403, a large request 413, an unused part 404."""
 
     def __init__(self, app: Callable[[Message, Receive, Send], Awaitable[None]]) -> None:
         self.app = app
@@ -66,7 +66,8 @@ def refused(path: str, headers: MutableMapping[bytes, bytes]) -> int:
     """The status that a request is refused with, or 0."""
     host = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)
     name = host[0] if len(host) == 1 or host[1].isdigit() else ":".join(host)
-    if name not in HOSTS:
+    origin = headers.get(b"origin")
+    if name not in HOSTS or (origin is not None and origin.partition(b"://")[2] != headers[b"host"]):
         return 403
     length = headers.get(b"content-length", b"0")
     if not length.isdigit() or int(length[:20]) > LARGEST_REQUEST:

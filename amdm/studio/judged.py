@@ -59,6 +59,13 @@ class Judged:
     others: tuple[OtherVerdict, ...] = ()
 
 
+def not_judged(layout: Layout, reason: str) -> Judged:
+    """Of a picture that the judge could say nothing of."""
+    asked = [f"{one.subject.phrase} {one.action} {one.object.phrase}" for one in layout.interactions]
+    boxes = (BoxVerdict("unjudged", reason),) * len(layout.instances)
+    return Judged(boxes, tuple(OtherVerdict(one, None, reason) for one in asked))
+
+
 class Judge(Protocol):
     """Says what of a layout stands in a picture."""
 
@@ -81,7 +88,7 @@ def installed_judge() -> JudgeSource:
     for one in entry_points(group=GROUP, name="judge"):
         try:
             found: JudgeSource = one.load()
-        except (ImportError, AttributeError) as error:
+        except Exception as error:  # whatever a package of somebody's does when it is imported
             print(f"the judge {one.value} cannot be loaded, pictures are not scored: {error}", file=sys.stderr)
         else:
             return found

@@ -13,10 +13,12 @@ from amdm.studio.drawing import Drawing
 LAYOUT_FILE = "layout.json"
 
 
-def shell_lines(run: Run, profile: str, seed: int) -> str:
+def shell_lines(run: Run, profile: str, seed: int, loading: Loading) -> str:
     """``amdm generate`` on the saved layout, which names the style picture where there is one."""
     parts = ["amdm generate", f"--profile {profile}", f"--preset {shlex.quote(run.preset)}"]
     parts += [f"--layout {LAYOUT_FILE}", f"--seed {seed}", *(f"--set {shlex.quote(one)}" for one in run.overrides)]
+    parts += [f"--device {loading.device}", f"--dtype {_dtype(loading)}"]  # "auto" may be another one by then
+    parts += [] if loading.weights_dir is None else [f"--weights-dir {shlex.quote(str(loading.weights_dir))}"]
     return " \\\n    ".join([*parts, f"--out {shlex.quote(run.file)}"])
 
 
@@ -43,15 +45,21 @@ def python_lines(run: Run, profile: str, seed: int, drawing: Drawing, loading: L
 
 
 def _held(run: Run, loading: Loading) -> str:
-    """Arguments beside profile and preset: overrides, device and precision where they are not the usual ones."""
+    """Arguments beside profile and preset: overrides, and how the models are held where that is not as usual."""
     found = []
     if run.overrides:
         found.append("overrides=[\n" + "".join(f"    {one!r},\n" for one in run.overrides) + "]")
     if loading.device != "cpu":
         found.append(f'device="{loading.device}"')
-    if str(loading.dtype) != "torch.float32":
+    if _dtype(loading) != "float32":
         found.append(f"torch_dtype={loading.dtype}")
+    if loading.weights_dir is not None:
+        found.append(f"weights_dir={str(loading.weights_dir)!r}")
     return "".join(f", {one}" for one in found)
+
+
+def _dtype(loading: Loading) -> str:
+    return str(loading.dtype).removeprefix("torch.")
 
 
 def _layout_lines(layout: Layout) -> Sequence[str]:

@@ -15,9 +15,10 @@ from amdm.studio.choices import Choices, Run
 from amdm.studio.drawing import Drawing
 from amdm.studio.judged import SIGNS, Judged
 from amdm.studio.repeat import python_lines, shell_lines
-from amdm.studio.work import Ended, Update
+from amdm.studio.work import Ended, Told, Waiting
 
 PREVIEW_SIDE = 256
+LOADING = "loading the models"
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Shown:
     notes: Sequence[str] = ()
     _panels: list[dict[str, Any]] = field(init=False)
     _state: str = field(init=False, default="running")
-    _message: str = field(init=False, default="loading the models")
+    _message: str = field(init=False, default=LOADING)
     _done: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
@@ -43,10 +44,14 @@ class Shown:
             for one in self.runs
         ]
 
-    def take(self, update: Update | Ended) -> None:
+    def take(self, update: Told) -> None:
         """What :meth:`amdm.studio.work.Studio.draw` told."""
         if isinstance(update, Ended):
             self._end(update)
+            return
+        if isinstance(update, Waiting):
+            waiting = f"waiting: {update.before} job{'s'[: update.before > 1]} before this one"
+            self._message = waiting if update.before else LOADING
             return
         panel, steps = self._panels[update.number], self.choices.steps
         self._done = update.number * steps + update.step
@@ -66,7 +71,7 @@ class Shown:
 
     def _result(self, run: Run, judged: Judged | None) -> dict[str, Any]:
         about = run, self.choices.profile, self.choices.seed
-        lines = {"shell": shell_lines(*about), "python": python_lines(*about, self.drawing, self.loading)}
+        lines = {"shell": shell_lines(*about, self.loading), "python": python_lines(*about, self.drawing, self.loading)}
         return lines | ({} if judged is None else verdicts(judged))
 
     def view(self) -> dict[str, Any]:

@@ -23,9 +23,12 @@ from amdm.pipeline import AMDMPipeline, AMDMPipelineOutput
 from amdm.presets.profile import load_profile
 from amdm.studio.choices import Choices, Run
 from amdm.studio.drawing import Drawing
-from amdm.studio.judged import Judge, Judged
+from amdm.studio.judged import Judge, Judged, not_judged
+from amdm.studio.turns import Turns
 
 FAILED = "the run failed; the terminal that started the studio says where"
+MOST_WAITING = 8
+"""Jobs; one is drawn beside these."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,13 @@ class Update:
     image: Image.Image | None = None
     done: bool = False
     judged: Judged | None = None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Other jobs are drawn first. before: how many."""
+
+    before: int
 
 
 @dataclass(frozen=True)
@@ -59,11 +69,12 @@ class Job:
     cancel: threading.Event = field(default_factory=threading.Event)
 
 
-Tell = Callable[[Update | Ended], None]
+Told = Update | Waiting | Ended
+Tell = Callable[[Told], None]
 
 
 class Studio:
-    """Models of one profile, held between runs. One job at a time: others wait.
+    """Models of one profile, held between runs. One job at a time: others wait in turn, :data:`MOST_WAITING` at most.
 
     Args:
         judge: of the profile's pictures; None leaves them without verdicts.
@@ -72,14 +83,14 @@ class Studio:
     def __init__(self, profile: str, loading: Loading, judge: Judge | None = None) -> None:
         self.profile, self.loading, self.judge = profile, loading, judge
         self._models: ModelSet | None = None
-        self._busy = threading.Lock()
+        self._turns = Turns(MOST_WAITING)
 
-    def draw(self, job: Job) -> Iterator[Update | Ended]:
+    def draw(self, job: Job) -> Iterator[Told]:
         """Draw the pictures, one after the other, in a thread; the last update is :class:`Ended`.
 
         Whoever stops reading cancels the job. A reader that is slower than the models is not given every preview.
         """
-        told: queue.SimpleQueue[Update | Ended] = queue.SimpleQueue()
+        told: queue.SimpleQueue[Told] = queue.SimpleQueue()
         thread = threading.Thread(target=self._work, args=(job, told.put), daemon=True)
         thread.start()
         try:
@@ -96,8 +107,9 @@ class Studio:
 
     def _work(self, job: Job, tell: Tell) -> None:
         try:
-            with self._busy:
-                self._draw_all(job, tell)
+            with self._turns.turn(job.cancel, lambda before: tell(Waiting(before))) as came:
+                if came:
+                    self._draw_all(job, tell)
             tell(Ended(cancelled=job.cancel.is_set()))
         except InputError as error:
             tell(Ended(str(error)))
@@ -108,8 +120,6 @@ class Studio:
             tell(Ended(FAILED))
 
     def _draw_all(self, job: Job, tell: Tell) -> None:
-        if job.cancel.is_set():  # while it waited for another one
-            return
         models = self._held({name for run in job.runs for name in run.models})
         for number in range(len(job.runs)):
             image = self._picture(models, job, number, tell)
@@ -157,7 +167,11 @@ class Studio:
         if self.judge is None:
             return None
         style = None if drawing.style is None else drawing.style.image
-        return self.judge(np.asarray(image), drawing.layout, style)
+        try:
+            return self.judge(np.asarray(image), drawing.layout, style)
+        except Exception as error:  # whatever it is, the picture is there
+            traceback.print_exc(file=sys.stderr)
+            return not_judged(drawing.layout, f"the judge failed: {type(error).__name__}")
 
 
 def preview(pipe: AMDMPipeline, model: str, latents: torch.Tensor) -> Image.Image:

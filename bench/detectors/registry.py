@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 
 from amdm.errors import InputError, unknown
 from bench.detectors.detector import RANDOM_REVISION, Detector, DetectorFacts, DetectorOptions, DetectorSpec
 from bench.layouts.layout_set import LayoutSet
+from bench.registered import registered_module
 
 DETECTORS = {
     "mini": "bench.detectors.mini",
@@ -92,8 +92,6 @@ def detector_spec(options: DetectorOptions) -> DetectorSpec:
     Raises:
         InputError: an unknown name, or an option that this detector does not have.
     """
-    if options.name not in DETECTORS:
-        raise unknown("detector", options.name, DETECTORS, field="detector")
     spec = _spec(options.name)
     if options.random_weights and not spec.random:
         raise InputError(f"the detector {options.name} has none", field="random-weights")
@@ -103,5 +101,5 @@ def detector_spec(options: DetectorOptions) -> DetectorSpec:
 
 
 def _spec(name: str) -> DetectorSpec:
-    spec: DetectorSpec = import_module(DETECTORS[name]).SPEC
+    spec: DetectorSpec = registered_module("detector", name, DETECTORS).SPEC
     return spec

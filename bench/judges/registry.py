@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
-from amdm.errors import unknown
 from bench.judges.spec import JudgeSpec
+from bench.registered import registered_module
 
 JUDGES = {
     "mini-action": "bench.judges.action",
@@ -19,9 +18,7 @@ JUDGES = {
 
 def judge_spec(name: str) -> JudgeSpec:
     """What is known of a judge without loading it. Raises InputError for an unknown name."""
-    if name not in JUDGES:
-        raise unknown("judge", name, JUDGES, field="judge")
-    spec: JudgeSpec = import_module(JUDGES[name]).SPEC
+    spec: JudgeSpec = registered_module("judge", name, JUDGES).SPEC
     return spec
 
 

@@ -64,10 +64,13 @@ def merge_runs(out: Path, folders: Sequence[Path], allow_gaps: bool = False) -> 
     before anything is written, the pictures' digests too; stopped, the same call goes on.
 
     Raises:
-        InputError: other settings differ (naming the field), two parts hold one sample, samples or verdicts are missing
-            (without ``allow_gaps``), records are not of the job, a picture is not as recorded, or a folder is not a
-            run.
+        InputError: ``out`` is one of them, other settings differ (naming the field), two parts hold one sample, samples
+            or verdicts are missing (without ``allow_gaps``), records are not of the job, a picture is not as recorded,
+            or a folder is not a run.
     """
+    for folder in folders:
+        if folder.resolve() == out.resolve():
+            raise InputError("is one of the runs to be joined: name a folder of its own", file=out)
     parts = [_Part.read(folder) for folder in folders]
     settings = _joined(parts)
     plan = Plan.resolve(settings.job)

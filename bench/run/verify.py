@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -149,21 +150,27 @@ def _contents(layout_set: LayoutSet, verdicts: pd.DataFrame) -> list[str]:
         expected = asked.get((row["layout_index"], row["instance"]))
         if expected is None or any(row[column] != expected[column] for column in _DESCRIBING):
             strange.append(name)
-        masked, place = pd.notna(row["mask_px"]) and pd.notna(row["hit_px"]), row["iou"] >= IOU_THRESHOLD
-        colour = masked and row["mask_px"] > 0 and row["hit_px"] / row["mask_px"] >= COLOUR_SHARE
-        consistent = (
-            row["success"] == place
-            and masked == place
-            and row["attr"] == colour
-            and row["detected"] >= (row["iou"] > 0)
-            and row["miou"] == (row["iou"] if colour or not place else 0)
-        )
-        if not consistent:
+        if not _is_possible(row):
             impossible.append(name)
     return [
         *_counted("verdicts that do not say what their layout says", strange),
         *_counted("verdicts that no measurement gives", impossible),
     ]
+
+
+def _is_possible(row: Mapping[Any, Any]) -> bool:
+    """Whether a measurement can give this verdict: masks and colours are of instances in their place that have one."""
+    place, masked = row["iou"] >= IOU_THRESHOLD, pd.notna(row["mask_px"]) and pd.notna(row["hit_px"])
+    right = place and not row["colour"]  # by its place alone
+    if masked:
+        right = row["mask_px"] > 0 and row["hit_px"] / row["mask_px"] >= COLOUR_SHARE
+    return bool(
+        row["success"] == place
+        and masked == (place and row["colour"] != "")
+        and row["attr"] == right
+        and row["detected"] >= (row["iou"] > 0)
+        and row["miou"] == (row["iou"] if right or not place else 0)
+    )
 
 
 def _condition_contents(layout_set: LayoutSet, verdicts: Mapping[str, pd.DataFrame]) -> list[str]:

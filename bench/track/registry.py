@@ -7,7 +7,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from amdm.errors import InputError, unknown
+from amdm.errors import InputError
+from bench.registered import registered_module
 from bench.track.results import Results
 
 TRACKERS = {
@@ -20,8 +21,7 @@ TRACKERS = {
 
 def check_tracker(name: str) -> None:
     """Raise InputError where there is no such tracker, or its package is not installed."""
-    if name not in TRACKERS:
-        raise unknown("tracker", name, TRACKERS, field="track")
+    registered_module("tracker", name, TRACKERS, "track")
     if find_spec(name) is None:
         raise InputError(f"{name} is not installed: pip install 'amdm[{name}]'", field="track")
 
@@ -33,5 +33,5 @@ def track(name: str, results: Results) -> str:
         InputError: see :func:`check_tracker`. Whatever the tracker raises.
     """
     check_tracker(name)
-    log: Callable[[Any, Results], str] = import_module(TRACKERS[name]).log
+    log: Callable[[Any, Results], str] = registered_module("tracker", name, TRACKERS, "track").log
     return log(import_module(name), results)

@@ -65,10 +65,13 @@ def paint(method: str, layouts: Sequence[Layout], keys: Sequence[str]) -> Simple
     return SimpleNamespace(images=images, finite=[True] * len(layouts), evaluations={method: 1})
 
 
-def painter(delay: float = 0.0) -> Callable[..., SimpleNamespace]:
-    """:func:`paint`, slowed down."""
+def painter(delay: float = 0.0, begun: Path | None = None) -> Callable[..., SimpleNamespace]:
+    """:func:`paint`, slowed down. begun: a file that gets a line when a batch begins."""
 
     def run(method: str, layouts: Sequence[Layout], keys: Sequence[str], **_: Any) -> SimpleNamespace:
+        if begun is not None:
+            with begun.open("a") as file:
+                file.write(f"{method} {keys[0]}\n")
         time.sleep(delay)
         return paint(method, layouts, keys)
 
@@ -175,4 +178,4 @@ def small_run(
 
 
 if __name__ == "__main__":
-    small_run(Path(sys.argv[1]), arguments=(float(sys.argv[2]),), workers=int(sys.argv[3]))
+    small_run(Path(sys.argv[1]), arguments=(float(sys.argv[2]), Path(sys.argv[4])), workers=int(sys.argv[3]))

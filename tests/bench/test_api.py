@@ -59,6 +59,16 @@ def test_a_folder_of_pictures_is_measured(fake_judge: None, tmp_path: Path) -> N
         evaluate(tmp_path / "mine", seeds=(0, 1))
 
 
+def test_a_folder_that_is_called_as_a_preset_does_not_hide_it(
+    fake_networks: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("migc").mkdir()
+    assert evaluate("migc", limit=5, device="cpu", out=tmp_path / "run").folder.name == "run"
+    with pytest.raises(InputError):  # a folder without pictures
+        evaluate(Path("migc"), limit=5)
+
+
 def test_a_preset_and_its_pipeline_are_measured(tmp_path: Path) -> None:
     preset = evaluate("migc", limit=5, device="cpu", out=tmp_path / "preset")
     pipe = evaluate(AMDMPipeline.from_pretrained("mini", "migc"), limit=5, out=tmp_path / "pipe")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from amdm.errors import InputError
 from bench.dry_run import describe
 from bench.estimate import Timing, estimate, evaluations, lines, time_batches
 from bench.plan import Plan
@@ -68,6 +69,28 @@ def test_hours_and_gpu_hours_by_the_number_of_gpus() -> None:
     assert shown.startswith("by shards, --shard i/n on n GPUs, then merge, 36 s of loading on each: ")
     assert shown.endswith(f"1: {own[0]}, 2: {own[1]}, 3: {own[2]}; no more than 3 shards, one a group of layouts")
     assert not lines(Plan.resolve(job(shard=(1, 2))), timing, 1)[-1].startswith("by shards")
+
+
+@pytest.mark.usefixtures("fake_networks")
+def test_more_processes_than_batches_do_not_shorten_the_time() -> None:
+    plan, timing = (
+        Plan.resolve(job(limit=5, seeds=(0,), methods=BOTH[:1])),
+        Timing(BOTH[0], (1.0, 1.0), (1.0, 1.0), 4, 9.0),
+    )
+    assert len(plan.batches) == 4  # two of the method, two of true renderings
+    assert lines(plan, timing, 64)[1] == lines(plan, timing, 4)[1] != lines(plan, timing, 3)[1]
+    assert "4 processes as if" in lines(plan, timing, 64)[1]
+
+
+def test_of_a_shard_its_own_part_is_foreseen() -> None:
+    own = [job(shard=(i, 2), limit=15) for i in (1, 2)]
+    counts = [len({index for _, index, _ in Plan.resolve(one).samples}) for one in own]
+    for i, (one, count) in enumerate(zip(own, counts, strict=True), 1):
+        assert f"shard {i}/2: {count} of these layouts" in describe(one)
+        assert describe(one)[-1].startswith(f"in all: {4 * count} pictures of 64×64, {2 * 44 * count:,} guided")
+    assert sum(counts) == 15 and min(counts) > 0
+    with pytest.raises(InputError, match="shard: 3/2 is not between"):
+        describe(job(shard=(3, 2)))
 
 
 def test_what_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

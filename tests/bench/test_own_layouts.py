@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ from bench.layouts.named import load_layouts
 from bench.plan import Plan
 from bench.report.combined import write_combined
 from bench.run.read import read_table
+from bench.run.verify import verify_run
 from bench.spec import Job
 from tests.bench.conftest import JobRunner
 
@@ -71,6 +73,20 @@ def test_what_names_no_colour_counts_by_its_place_and_every_table_says_so(
     write_combined([folder], tmp_path / "all", False)
     assert note in (tmp_path / "all" / "combined.tex").read_text()
     assert "ISR L12" in (report / "table1.csv").read_text() and "ceiling" not in set(verdicts.method)
+
+
+@pytest.mark.parametrize(
+    "forged", ["attr = 0 WHERE colour = '' AND attr = 1", "mask_px = 9, hit_px = 9 WHERE colour = ''"]
+)
+def test_a_run_whose_labels_name_no_colour_is_whole_and_a_forged_one_is_not(
+    painted: None, run_fake_job: JobRunner, tmp_path: Path, forged: str
+) -> None:
+    path = own_set(tmp_path / "own.json", COLOURED, PLAIN * 6)
+    folder = run_fake_job(layouts=str(path), methods=("migc",), limit=None)
+    assert (read_table(folder, "verdicts").query("colour == ''").success == 1).any() and verify_run(folder) == []
+    with sqlite3.connect(folder / "run.sqlite") as database:
+        database.execute(f"UPDATE verdicts SET {forged}")
+    assert "verdicts that no measurement gives" in " ".join(verify_run(folder))
 
 
 def test_what_the_judge_or_a_model_cannot_hold_is_refused_before_anything_is_drawn(tmp_path: Path) -> None:

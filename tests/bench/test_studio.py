@@ -19,6 +19,7 @@ from amdm.mini.renderer import render
 from amdm.mini.scene_stream import acting_scene, style_picture
 from amdm.mini.scenes import Scene, scene_generator
 from amdm.studio.judged import GROUP, SIGNS
+from amdm.studio.work import notes
 from bench.detectors.registry import load_detector
 from bench.layouts.layout_set import Entry
 from bench.report.html.gallery import FATES
@@ -79,6 +80,15 @@ def test_what_is_of_no_vocabulary_is_not_judged(mini_judge: MiniJudge, scene: tu
     assert [one.right for one in judged.others] == [None, None]
     assert mini_judge(scene[1], Layout("", (dog,)), None).boxes[0].kind == "unjudged"
     assert judge("paper") is None
+
+
+@pytest.mark.parametrize(
+    "phrase", ["big red circle", "red red circle", "The red circle", "a red circle ", "A red circle"]
+)
+def test_what_the_page_says_is_not_judged_is_not(mini_judge: MiniJudge, phrase: str) -> None:
+    layout = Layout("", (Instance(phrase, (0.1, 0.1, 0.4, 0.4)),))
+    assert "it is not judged" in notes("mini", layout)[0]
+    assert mini_judge(np.zeros((64, 64, 3), np.uint8), layout, None).boxes[0].kind == "unjudged"
 
 
 def test_signs_are_those_of_the_report() -> None:

@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from bench.workers import WorkerLostError, run_tasks
 
 ENDLESS = 10**6
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Doubler:
@@ -37,5 +39,5 @@ def test_a_worker_that_dies_is_an_error() -> None:
 
 def test_nobody_waits_for_the_others_when_a_worker_dies() -> None:
     code = f"from {__name__} import *\nif __name__ == '__main__': list(run_tasks(Doubler, (), [-1, {ENDLESS}], 2))"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, cwd=ROOT)
     assert found.returncode == 1 and "WorkerLostError: a worker process died" in found.stderr

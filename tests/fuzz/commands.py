@@ -69,7 +69,7 @@ def run_command(case: tuple[str, list[str], dict[str, bytes], str], folder: Path
         env=environment,
         capture_output=True,
         text=True,
-        timeout=6 * SECONDS,
+        timeout=30 * SECONDS,
     )
     assert _seconds_of_children() - before < SECONDS
     error = found.stderr.removesuffix("\n")

@@ -88,7 +88,7 @@ def amdm(hub: Any, folder: Path, *arguments: str, **more: str) -> subprocess.Com
     """A command of its own: huggingface_hub reads its environment when it is imported."""
     own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "hf"), "HF_HUB_DISABLE_TELEMETRY": "1", "NO_PROXY": "*"}
     command = [sys.executable, "-m", "amdm", "weights", *arguments, "--weights-dir", str(folder / "w")]
-    return subprocess.run(command, env={**os.environ, **own, **more}, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env={**os.environ, **own, **more}, capture_output=True, text=True, timeout=1200)
 
 
 def test_files_come_are_recorded_and_are_not_brought_twice(hub: Any, tmp_path: Path) -> None:

@@ -7,16 +7,19 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
 from amdm.cli.main import app
 from amdm.io.images import load_style
+from amdm.model_set import Loading
 from amdm.studio.choices import Choices
 from amdm.studio.drawing import Drawing, layout_file, read_page
 from amdm.studio.judged import BoxVerdict, Judged, OtherVerdict
@@ -51,12 +54,19 @@ def pictures(studio: Studio, wanted: Job) -> list[Image.Image]:
 
 
 def test_every_run_is_told_step_by_step(studio: Studio) -> None:
-    updates = list(studio.draw(job(drawing(), "migc")))
-    told = [(one.number, one.step, one.done) for one in updates if isinstance(one, Update)]
+    updates: list[Any] = []
+    studio._work(job(drawing(), "migc"), updates.append)
+    steps = [(number, step, False) for number in range(3) for step in range(1, STEPS + 1)]
+    told = [(one.number, one.step, one.done) for one in updates[:-1]]
+    assert told == sorted([*steps, *((number, STEPS, True) for number in range(3))])
+    assert all(one.image.size == (64, 64) for one in updates[:-1]) and updates[-1] == Ended()
+
+
+def test_a_reader_gets_every_picture_however_slow_it_is(studio: Studio) -> None:
+    updates = [one for one in studio.draw(job(drawing(), "migc")) if isinstance(one, Update)]
+    told = [(one.number, one.step, one.done) for one in updates]
     assert [one for one in told if one[2]] == [(0, STEPS, True), (1, STEPS, True), (2, STEPS, True)]
-    assert told == sorted(told) and len(told) > 6
-    assert all(one.image is not None and one.image.size == (64, 64) for one in updates if isinstance(one, Update))
-    assert updates[-1] == Ended()
+    assert told == sorted(told)
 
 
 def test_a_cancelled_job_ends_within_a_step(studio: Studio) -> None:
@@ -81,6 +91,41 @@ def test_a_failure_is_told(studio: Studio, monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.setattr("amdm.studio.work.preview", lambda *_: 1 / 0)
     assert list(studio.draw(job(drawing(False)))) == [Ended(FAILED)]
     assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_a_job_that_waits_says_so_and_leaves_when_it_is_cancelled(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    def draw_all(self: Studio, wanted: Job, tell: Any) -> None:
+        begun.set()
+        assert release.wait(300)
+
+    monkeypatch.setattr(Studio, "_draw_all", draw_all)
+    first = studio.draw(job(drawing(False)))
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(list, first)
+        assert begun.wait(300)
+        wanted = job(drawing(False))
+        second = studio.draw(wanted)
+        shown = Shown(wanted.drawing, wanted.choices, wanted.runs, studio.loading)
+        shown.take(next(second))
+        assert shown.view()["message"] == "waiting: 1 job before this one"
+        wanted.cancel.set()
+        assert list(second) == [Ended(cancelled=True)] and not ended.done()
+        release.set()
+        assert ended.result(300) == [Ended()]
+
+
+def test_a_picture_is_kept_where_its_judge_fails(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(studio, "judge", lambda *_: 1 / 0)
+    *_, done, ended = studio.draw(job(drawing()))
+    assert isinstance(done, Update) and done.image is not None and done.judged is not None and ended == Ended()
+    assert [one.reason for one in done.judged.boxes] == ["the judge failed: ZeroDivisionError"] * 2
+    assert {one.right for one in done.judged.others} == {None} and "ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_the_judge_sees_the_picture(studio: Studio) -> None:
@@ -117,12 +162,12 @@ def test_the_lines_repeat_the_picture(studio: Studio, tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     for run, image in zip(wanted.runs, made, strict=True):
         words = subprocess.run(  # as the shell splits them
-            ["bash", "-c", f'amdm() {{ printf "%s\\0" "$@"; }}; {shell_lines(run, "mini", 7)}'],
+            ["bash", "-c", f'amdm() {{ printf "%s\\0" "$@"; }}; {shell_lines(run, "mini", 7, studio.loading)}'],
             capture_output=True,
             text=True,
             check=True,
         ).stdout.split("\0")[:-1]
-        done = CliRunner().invoke(app, [*words, "--device", "cpu"])
+        done = CliRunner().invoke(app, words)
         assert done.exit_code == 0, done.output
         assert np.array_equal(np.asarray(load_style(tmp_path / run.file)), np.asarray(image)), run.title
         (tmp_path / run.file).unlink()
@@ -131,6 +176,15 @@ def test_the_lines_repeat_the_picture(studio: Studio, tmp_path: Path, monkeypatc
     subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path, env=environment, capture_output=True)
     for run, image in zip(wanted.runs, made, strict=True):
         assert np.array_equal(np.asarray(load_style(tmp_path / run.file)), np.asarray(image)), run.title
+
+
+def test_the_lines_hold_the_models_as_the_page_did(studio: Studio) -> None:
+    run, held = job(drawing(False)).runs[0], Loading(Path("my weights"), "cuda:1", torch.float16)
+    assert "--device cuda:1 \\\n    --dtype float16 \\\n    --weights-dir 'my weights'" in shell_lines(
+        run, "paper", 7, held
+    )
+    lines = python_lines(run, "paper", 7, drawing(False), held)
+    assert "device=\"cuda:1\", torch_dtype=torch.float16, weights_dir='my weights')" in lines
 
 
 def test_what_was_typed_stays_text_in_the_lines(studio: Studio) -> None:

@@ -256,3 +256,12 @@ def test_another_true_rendering_is_refused(run_fake_job: JobRunner, tmp_path: Pa
     database(parts[1], "UPDATE samples SET sha256 = '0' WHERE method = 'ceiling' AND layout_index = 3")
     with pytest.raises(InputError, match=r"samples: \('ceiling', 3, 0\) is also in .*interactdiffusion"):
         merge_runs(tmp_path / "merged", parts)
+
+
+def test_a_run_is_not_joined_into_itself(run_fake_job: JobRunner, tmp_path: Path) -> None:
+    whole, before = run_fake_job("whole"), (run_fake_job("whole2") / "run.json").read_bytes()
+    (tmp_path / "link").symlink_to(whole)
+    for parts in ([whole], [whole, tmp_path / "whole2"], [tmp_path / "link"]):
+        with pytest.raises(InputError, match="whole: is one of the runs to be joined"):
+            merge_runs(whole, parts)
+    assert (whole / "run.json").read_bytes() == before

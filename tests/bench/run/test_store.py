@@ -20,6 +20,7 @@ from bench.run.store import RunStore
 from bench.settings import RunSettings
 from tests.bench.fakes import run_settings
 
+ROOT = Path(__file__).resolve().parents[3]
 SETTINGS = run_settings()
 IMAGE = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
 
@@ -103,7 +104,7 @@ def test_a_run_that_was_killed_in_a_transaction_is_read_without_it_and_left_as_i
     sample = {"method": "m", "seed": 0, "status": "failed", "attempts": 3, "error": "x" * 3000}
     with RunStore(tmp_path / "run", SETTINGS) as store:
         store.record(samples=[{**sample, "layout_index": k} for k in range(400)])
-    done = subprocess.run([sys.executable, "-c", KILLED_IN_A_TRANSACTION, str(tmp_path / "run")], timeout=60)
+    done = subprocess.run([sys.executable, "-c", KILLED_IN_A_TRANSACTION, str(tmp_path / "run")], cwd=ROOT)
     left = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
     assert done.returncode == 9 and left["run.sqlite-journal"]
     assert set(read_table(tmp_path / "run", "samples").error) == {"x" * 3000}
@@ -158,10 +159,36 @@ def test_a_second_writer_is_told_who_holds_the_folder(tmp_path: Path) -> None:
     )
     with RunStore(tmp_path / "run", SETTINGS):
         found = subprocess.run(
-            [sys.executable, "-c", program, str(tmp_path / "run")], capture_output=True, text=True, timeout=60
+            [sys.executable, "-c", program, str(tmp_path / "run")], capture_output=True, text=True, cwd=ROOT
         )
         assert found.returncode != 0 and f"is in use by process {os.getpid()} on " in found.stderr
     RunStore(tmp_path / "run", SETTINGS).__exit__()
+
+
+def test_a_place_that_cannot_be_locked_is_not_said_to_be_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("bench.run.store.fcntl.flock", refuse)
+    with pytest.raises(InputError, match="run: cannot be locked: No locks available"):
+        RunStore(tmp_path / "run", SETTINGS)
+
+
+def test_a_run_that_was_removed_while_its_lock_was_waited_for_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    RunStore(tmp_path / "run", SETTINGS).__exit__()
+
+    def remove(*_: object) -> None:  # as `runs rm` does before it lets the lock go
+        for path in (tmp_path / "run").iterdir():
+            path.unlink()
+
+    monkeypatch.setattr("bench.run.store.fcntl.flock", remove)
+    with pytest.raises(InputError, match="run: cannot be locked: another process removes the run"):
+        RunStore(tmp_path / "run", SETTINGS)
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
