@@ -56,22 +56,6 @@ def test_the_figures_follow_from_the_timing() -> None:
 
 
 @pytest.mark.usefixtures("fake_networks")
-def test_hours_and_gpu_hours_by_the_number_of_gpus() -> None:
-    """3 groups of layouts: two GPUs get 2 and 1 of them, and both load for 36 s."""
-    plan = Plan.resolve(job(device="cuda"))
-    timing = Timing(BOTH[1], (9.0, 4.8), (3.0, 0.4), 4, 1024.0, load_seconds=36.0)
-    hours = (20 * 1.2 + 20 * 1.2 * 20 / 24 + 50 * 0.1) / 3600
-    own = [
-        f"{hours * part + 0.01:.2g} h ({hours + n * 0.01:.2g} GPU-hours)"
-        for n, part in ((1, 1), (2, 2 / 3), (3, 1 / 3))
-    ]
-    shown = lines(plan, timing, 1)[-1]
-    assert shown.startswith("by shards, --shard i/n on n GPUs, then merge, 36 s of loading on each: ")
-    assert shown.endswith(f"1: {own[0]}, 2: {own[1]}, 3: {own[2]}; no more than 3 shards, one a group of layouts")
-    assert not lines(Plan.resolve(job(shard=(1, 2))), timing, 1)[-1].startswith("by shards")
-
-
-@pytest.mark.usefixtures("fake_networks")
 def test_more_processes_than_batches_do_not_shorten_the_time() -> None:
     plan, timing = (
         Plan.resolve(job(limit=5, seeds=(0,), methods=BOTH[:1])),
@@ -91,6 +75,22 @@ def test_of_a_shard_its_own_part_is_foreseen() -> None:
     assert sum(counts) == 15 and min(counts) > 0
     with pytest.raises(InputError, match="shard: 3/2 is not between"):
         describe(job(shard=(3, 2)))
+
+
+@pytest.mark.usefixtures("fake_networks")
+def test_hours_and_gpu_hours_by_the_number_of_gpus() -> None:
+    """3 groups of layouts: two GPUs get 2 and 1 of them, and both load for 36 s."""
+    plan = Plan.resolve(job(device="cuda"))
+    timing = Timing(BOTH[1], (9.0, 4.8), (3.0, 0.4), 4, 1024.0, load_seconds=36.0)
+    hours = (20 * 1.2 + 20 * 1.2 * 20 / 24 + 50 * 0.1) / 3600
+    own = [
+        f"{hours * part + 0.01:.2g} h ({hours + n * 0.01:.2g} GPU-hours)"
+        for n, part in ((1, 1), (2, 2 / 3), (3, 1 / 3))
+    ]
+    shown = lines(plan, timing, 1)[-1]
+    assert shown.startswith("by shards, --shard i/n on n GPUs, then merge, 36 s of loading on each: ")
+    assert shown.endswith(f"1: {own[0]}, 2: {own[1]}, 3: {own[2]}; no more than 3 shards, one a group of layouts")
+    assert not lines(Plan.resolve(job(shard=(1, 2))), timing, 1)[-1].startswith("by shards")
 
 
 def test_what_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
