@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -45,6 +45,11 @@ class TableInfo:
     forced: tuple[str, ...] = ()
     unjudged: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What tables do not say of the layouts: what is not judged, and what verdicts cannot say."""
+        return (*self.unjudged, *self.notes)
 
 
 def table1(metrics: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> pd.DataFrame:
@@ -99,8 +104,7 @@ def _markdown(
         "wrong added. IoU (any colour): mean of the best IoU, which mIoU counts as 0 where the place is right and the "
         "colour wrong. s/image: a batch's seconds over its size, while every worker was at work." + _memory(samples),
         _forced(info),
-        unjudged_markdown(info),
-        "\n".join(f"- **{note}.**" for note in info.notes),
+        remarks_markdown(info.remarks),
         as_markdown(shown),
         f"`{CEILING}`: true renderings of the same layouts under the same judge."
         if CEILING in set(shown.method)
@@ -173,9 +177,9 @@ def _forced(info: TableInfo) -> str:
     return f"**The run went on under other settings (`--force`); what it held was made under the old ones:**\n\n{lines}"
 
 
-def unjudged_markdown(info: TableInfo) -> str:
-    """What the layouts ask for and the tables say nothing of."""
-    return "\n".join(f"- **{line}**" for line in info.unjudged)
+def remarks_markdown(remarks: Iterable[str]) -> str:
+    """Those of :attr:`TableInfo.remarks`, as a list before a table."""
+    return "\n".join(f"- **{line}**" for line in remarks)
 
 
 def _missing(results: pd.DataFrame, samples: pd.DataFrame) -> str:

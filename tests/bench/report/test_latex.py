@@ -96,6 +96,12 @@ def test_texts_cannot_break_out() -> None:
     assert escaped("a\nb") == "a b"
 
 
+@pytest.mark.parametrize("name", ["[2ex]", "*"])
+def test_names_are_no_options_of_the_line_end_before_them(name: str) -> None:
+    shown = latex_table([ISR], [Block("", rows(("a", Estimate(1.0, NAN, NAN)), (name, Estimate(2.0, NAN, NAN))))])
+    assert f"\\\\\n{{}}{name} & 2.00" in shown
+
+
 def test_a_runs_table_has_the_metrics_numbers_and_the_methods_names(run_fake_job: JobRunner, tmp_path: Path) -> None:
     folder = run_fake_job()
     write_report(folder, tmp_path / "out", columns=("isr", "place.Avg", "evaluations", "n"))
