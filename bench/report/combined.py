@@ -10,9 +10,9 @@ import pandas as pd
 
 from amdm.errors import InputError, printable
 from amdm.io.files import write_whole
+from bench.report.columns import USUAL_COLUMNS
 from bench.report.html import figures
 from bench.report.latex import (
-    USUAL_COLUMNS,
     Block,
     Row,
     columns_of,
@@ -100,21 +100,20 @@ def combined_latex(runs: Sequence[Measured], with_published: bool, columns: Sequ
 
 
 def write_combined(
-    runs: Sequence[Path], folder: Path, with_published: bool, columns: Sequence[str] = USUAL_COLUMNS
+    runs: Sequence[Measured], folder: Path, with_published: bool, columns: Sequence[str] = USUAL_COLUMNS
 ) -> str:
     """``combined.csv``, ``combined.md`` and ``combined.tex`` in ``folder``; returns the Markdown.
 
     columns: of ``combined.tex`` (:func:`bench.report.latex.columns_of`).
 
     Raises:
-        InputError: two runs of one name, or a run without verdicts.
+        InputError: two runs of one name.
     """
-    measured = [Measured.read(run) for run in runs]
-    table = combined_table(measured)
-    page = combined_markdown(table, measured, with_published)
+    table = combined_table(runs)
+    page = combined_markdown(table, runs, with_published)
     files = {
         "combined.csv": table.to_csv(index=False, float_format="%.4f"),
-        "combined.tex": combined_latex(measured, with_published, columns),
+        "combined.tex": combined_latex(runs, with_published, columns),
         "combined.md": page,
     }
     if with_published:

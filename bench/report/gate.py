@@ -117,7 +117,7 @@ def check_regression(run: Path, path: Path, tolerance: dict[str, float] | None =
     """Compare a run with the baseline on the same instances.
 
     Raises:
-        InputError: other layouts or another judge, or instances of the baseline that the run lacks; a picture that lacks
+        InputError: other layouts or another judge, or instances of the baseline that the run lacks; a picture without
             verdicts on what its layout asks for.
     """
     limit = tolerance or TOLERANCE

@@ -62,8 +62,8 @@ def from_json(baseline: dict[str, Any], path: Path, run: Path) -> ConditionTable
 def of_samples(conditions: ConditionTables, samples: pd.DataFrame) -> ConditionTables:
     """Those of some samples (the columns of SAMPLE)."""
     wanted = samples[SAMPLE].drop_duplicates()
-    own = (one.merge(wanted, on=SAMPLE) for one in (conditions.interactions, conditions.styles))
-    return ConditionTables(*own, conditions.asked)
+    interactions, styles, asked = conditions
+    return ConditionTables(interactions.merge(wanted, on=SAMPLE), styles.merge(wanted, on=SAMPLE), asked)
 
 
 def _tables(interactions: pd.DataFrame, styles: pd.DataFrame, run: Path) -> ConditionTables:

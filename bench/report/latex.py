@@ -18,8 +18,6 @@ from bench.report.joint import evaluations_of
 from bench.report.names import display_name
 from bench.report.tables import NAN, TableInfo
 
-USUAL_COLUMNS = ("isr", "miou", "seconds")
-"""Those of the paper's Table 1."""
 COSTS = {
     "seconds": ("Time", "s", ".2f"),
     "evaluations": ("Calls", "per image", ".1f"),

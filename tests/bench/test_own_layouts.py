@@ -13,6 +13,7 @@ from bench.cocomig.metrics import breakdown, metric_table
 from bench.layouts.named import load_layouts
 from bench.plan import Plan
 from bench.report.combined import write_combined
+from bench.report.measured import Measured
 from bench.run.read import read_table
 from bench.spec import Job
 from tests.bench.conftest import JobRunner
@@ -69,7 +70,7 @@ def test_what_names_no_colour_counts_by_its_place_and_every_table_says_so(
     page = (report / "report.html").read_text()
     assert note in page.split("What the verdicts are of")[1] and "<strong>Missing" not in page
     assert json.loads((report / "summary.json").read_text())["notes"][0].startswith(note)
-    write_combined([folder], tmp_path / "all", False)
+    write_combined([Measured.read(folder)], tmp_path / "all", False)
     assert note in (tmp_path / "all" / "combined.tex").read_text()
     assert f"- **{note}" in (tmp_path / "all" / "combined.md").read_text()
     assert "ISR L12" in (report / "table1.csv").read_text() and "ceiling" not in set(verdicts.method)

@@ -11,6 +11,7 @@ from amdm.errors import InputError
 from bench.cocomig.metrics import Estimate, metric_table
 from bench.report.combined import write_combined
 from bench.report.latex import Block, Column, Row, columns_of, escaped, latex_table
+from bench.report.measured import Measured
 from bench.report.published import paper_table1
 from bench.report.write import write_report
 from bench.run.read import read_table
@@ -129,7 +130,7 @@ def test_what_is_missing_or_was_forced_is_said_below(run_fake_job: JobRunner, tm
 
 def test_several_runs_are_one_table_with_published_figures_apart(run_fake_job: JobRunner, tmp_path: Path) -> None:
     runs = [run_fake_job("a"), run_fake_job("b", layouts="mini-hard")]
-    write_combined(runs, tmp_path / "out", True, ("isr.Avg",))
+    write_combined([Measured.read(run) for run in runs], tmp_path / "out", True, ("isr.Avg",))
     table = (tmp_path / "out" / "combined.tex").read_text()
     headings = [line for line in table.splitlines() if "\\textit" in line]
     assert "mini (" in headings[0] and "mini-hard (" in headings[1] and "AMDM paper" in headings[2]
