@@ -116,6 +116,9 @@ def compositions(
     limit: LimitOption = None,
     seeds: SeedsOption = "0",
     seed: Annotated[int, typer.Option(help="of the choice of settings", min=0)] = 0,
+    groups: Annotated[
+        str | None, typer.Option(help="of evaluations, with commas: T + 4, 1.5 T, 2 T, more; all by default")
+    ] = None,
     to: Annotated[Path, typer.Option(help="folder for the tables")] = Path("reports/compositions"),
     keep: KeepOption = Path("runs/compositions"),
     workers: WorkersOption = None,
@@ -137,8 +140,9 @@ def compositions(
     tuning = StudyRun(load_layouts(TUNING_SET).subset(tune_limit), count, keep=keep)
     reported = reported if limit is None else reported.subset(limit)
     reporting = StudyRun(reported, count, seeds_of(seeds), keep)
+    options = Options(names(models), steps, trials, seed, () if groups is None else names(groups))
     with resumable():
-        page = compare_compositions(tuning, reporting, Options(names(models), steps, trials, seed), to)
+        page = compare_compositions(tuning, reporting, options, to)
     typer.echo(f"{page}\ntables: {to}/compositions.md, joint.csv, contrasts.csv, trials.csv")
 
 

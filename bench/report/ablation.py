@@ -19,7 +19,7 @@ from bench.pull_back import DISTANCE, ETA
 from bench.report.joint import JUDGED, SHOWN
 from bench.report.tables import NAN, TableInfo
 from bench.report.text import as_markdown, bounds_text
-from bench.report.trial_tables import Tables
+from bench.report.trial_tables import Tables, failed_markdown
 
 ALONE = "single models"
 DIFFERENCES = "differences between the paper and the authors' code"
@@ -127,6 +127,7 @@ def ablation_markdown(
         f"the same T, paired; the intervals hold for all arms of a T at once with {100 * CONFIDENCE:g} % (Bonferroni)."
     )
     parts = [f"# {info.title}: {info.layouts}", about, FIVE]
+    parts.append(failed_markdown(dict(zip(table.arm, table.failed, strict=True))))
     for (steps, section), own in table.groupby(["T", "section"], sort=False):
         parts += [f"## T = {steps}: {section}", as_markdown(_shown(own))]
     if len(ceiling):

@@ -17,6 +17,7 @@ from bench.cocomig.metrics import METRICS
 from bench.report.joint import SHOWN
 from bench.report.tables import TableInfo
 from bench.report.text import as_markdown, bounds_text
+from bench.report.trial_tables import failed_markdown
 
 FILES = ("advice.md", "advice.json", "preset.yaml")
 CONFIRMING = "confirming run"
@@ -99,9 +100,11 @@ def advice_markdown(advice: Advice) -> str:
         "the 95 % intervals hold for all comparisons of a metric at once. "
         f"{METRICS[advice.order[0]].label} is the layouts' own.",
         "\n".join(_gain(row) for row in advice.gains.to_dict("records")),
+        _failed(advice.confirmed, "the confirming run"),
         as_markdown(_percent(advice.confirmed, order)),
         "## Probes",
         f"They took {advice.spent['probes']:,} evaluations, and the confirming run {advice.spent['confirming']:,}.",
+        _failed(advice.tried, "the probes"),
         as_markdown(_percent(advice.tried, order)),
         "### Hand-over curves",
         "The auxiliary alone draws the first k steps, then the target goes on from its state. Per cent.",
@@ -132,6 +135,10 @@ def _labels(order: Sequence[str]) -> str:
 def _layouts(info: TableInfo) -> str:
     seeds = ", ".join(map(str, info.seeds))
     return f"{info.count} of {info.full_size} layouts of `{info.layouts}` ({info.layout_hash[:12]}), seeds {seeds}"
+
+
+def _failed(table: pd.DataFrame, where: str) -> str:
+    return failed_markdown(dict(zip(table["method"], table["failed"], strict=True)), where)
 
 
 def _percent(table: pd.DataFrame, order: list[str]) -> pd.DataFrame:

@@ -27,7 +27,7 @@ from bench.report.joint import (
 )
 from bench.report.tables import TableInfo
 from bench.report.text import as_markdown
-from bench.report.trial_tables import Tables
+from bench.report.trial_tables import Tables, failed_markdown
 
 GROUP = "group"
 
@@ -69,16 +69,21 @@ def write_compositions(folder: Path, tables: Tables, study: Study, info: TableIn
         content = BytesIO()
         table.to_parquet(content, index=False)
         write_whole(folder / f"{name}.parquet", content.getvalue())
-    page = compositions_markdown(joint, differences, outcomes, study, info)
+    page = compositions_markdown(joint, differences, outcomes, tables.failed, study, info)
     write_whole(folder / "compositions.md", page.encode())
     return page
 
 
 def compositions_markdown(
-    joint: pd.DataFrame, differences: pd.DataFrame, outcomes: pd.DataFrame, study: Study, info: TableInfo
+    joint: pd.DataFrame,
+    differences: pd.DataFrame,
+    outcomes: pd.DataFrame,
+    failed: Mapping[str, int],
+    study: Study,
+    info: TableInfo,
 ) -> str:
-    """The tables as a page."""
-    parts = [f"# {info.title}: {info.layouts}", _about(study, info)]
+    """The tables as a page. failed: pictures, by method."""
+    parts = [f"# {info.title}: {info.layouts}", _about(study, info), failed_markdown(failed)]
     shown = with_intervals(joint)
     for group, most in study.bounds.items():
         own = shown[shown[GROUP] == group]

@@ -14,6 +14,7 @@ from bench.cocomig.metrics import METRICS, Difference
 from bench.report.joint import SHOWN
 from bench.report.tables import TableInfo
 from bench.report.text import as_markdown, bounds_text, interval_text
+from bench.report.trial_tables import failed_markdown
 
 SHOWN_TRIALS = 50
 COSTS = ("evaluations", "seconds")
@@ -74,6 +75,7 @@ def sweep_markdown(
         "decides; the figures of the best trial here are those that it was chosen by, and too good for that reason.",
         f"## Confirming run: {confirmed.info.layouts}",
         _confirming(confirmed, best, label),
+        failed_markdown(dict(zip(confirmed.table.method, confirmed.table.failed, strict=True))),
         as_markdown(_percent(confirmed.table, objective)),
         f"## Pareto front: {label} against evaluations",
         as_markdown(_percent(front, objective)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import pandas as pd
@@ -11,6 +12,23 @@ from bench.run.schema import VERDICT_TABLES
 
 SAMPLES = ("method", "layout_index", "seed", "status", "seconds", "evaluations", "pull_back", "pull_back_steps")
 TABLES = {**VERDICT_TABLES, "samples": SAMPLES}
+
+
+def failed_markdown(failed: Mapping[str, float], where: str = "") -> str:
+    """Of which methods pictures failed, and how many; nothing where none did.
+
+    Args:
+        failed: by method. where: what was drawn, if a page has several such tables.
+
+    >>> failed_markdown({"a": 0, "b": 3}, "the probes")
+    '- **b: 3 pictures of the probes are not finite and are not counted.**'
+    """
+    of, lines = f" of {where}" if where else "", []
+    for name, count in failed.items():
+        pictures, are = ("picture", "is") if count == 1 else ("pictures", "are")
+        if count > 0:
+            lines.append(f"- **{name}: {int(count)} {pictures}{of} {are} not finite and {are} not counted.**")
+    return "\n".join(lines)
 
 
 class Tables(NamedTuple):
@@ -25,6 +43,12 @@ class Tables(NamedTuple):
     styles: pd.DataFrame
     samples: pd.DataFrame
     asked: pd.DataFrame
+
+    @property
+    def failed(self) -> dict[str, int]:
+        """Pictures that are not finite, by method."""
+        own = self.samples[self.samples.status == "failed"]
+        return {str(name): len(rows) for name, rows in own.groupby("method", sort=False)}
 
     @property
     def conditions(self) -> ConditionTables:

@@ -36,6 +36,7 @@ from bench.studies.advise_stages import (
 from bench.studies.kept import identity
 from bench.studies.settings import as_preset, presets_file
 from bench.studies.trials import StudyRun, averages, run_trials, table_info
+from bench.workers import worker_count
 
 ADVISED = "as advised"
 
@@ -66,11 +67,12 @@ def advise(
 
     Raises:
         InputError: before anything is drawn, naming the argument: models that the profile does not have, a layout that
-            is both a probe and in the confirming run, or conditions that are missing.
+            is both a probe and in the confirming run, words that the judge cannot read, or conditions that are missing.
 
     >>> from bench import advise
     >>> print(advise("stable_diffusion,ip-adapter", "mini-combined-tune", limit=5))  # doctest: +SKIP
     """
+    worker_count(workers)
     request = Request.of(models, layouts, limit, confirm, confirm_limit, overrides)
     kept = None if keep is None else Path(keep)
     advice = _advice(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ import pandas as pd
 from amdm.errors import InputError
 from amdm.io.files import make_folder
 from amdm.presets.settings import MethodSettings
-from bench.cocomig.metrics import image_sums, paired
+from bench.cocomig.metrics import METRICS, image_sums, paired
 from bench.report.sweep import Confirmed, write_sweep
 from bench.studies.settings import setting_text
 from bench.studies.sweep_config import Point, SweepConfig, point_text
@@ -32,7 +31,7 @@ def sweep(config: SweepConfig, folder: Path, report: Path, workers: int) -> str:
         InputError: no trial could be measured, or as :func:`bench.studies.sweep_search.search`.
     """
     make_folder(folder)
-    study = StudyRun(config.layout_set(), workers, config.seeds, folder / "kept")
+    study = StudyRun(config.layout_set, workers, config.seeds, folder / "kept")
     if config.search == "grid":
         points = list(config.grid())
     else:
@@ -41,6 +40,9 @@ def sweep(config: SweepConfig, folder: Path, report: Path, workers: int) -> str:
     measured = trials[trials.status == "ok"]
     if measured.empty:
         raise InputError(f"no trial could be measured; the first: {trials.reason.iloc[0]}", field="space")
+    if measured[config.objective].isna().all():  # nothing in place, for example, of which it would be
+        what = f"{METRICS[config.objective].label} has no value in any trial; take another"
+        raise InputError(what, field="objective")
     best = measured.sort_values([config.objective, "evaluations"], ascending=[False, True], kind="stable").index[0]
     confirmed = confirm(config, points[int(str(best))], workers, folder)
     info = table_info(study, [config.method], f"Sweep of {config.method}")
@@ -49,9 +51,8 @@ def sweep(config: SweepConfig, folder: Path, report: Path, workers: int) -> str:
 
 
 def sweep_name(config: SweepConfig) -> str:
-    """The name of the folder of this sweep and no other."""
-    text = json.dumps(config.model_dump(mode="json"), sort_keys=True)
-    return f"sweep-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    """The name of the folder of this sweep and no other; with more trials it is the same sweep."""
+    return f"sweep-{config.digest[:8]}"
 
 
 def trial_table(config: SweepConfig, study: StudyRun, points: Sequence[Point]) -> pd.DataFrame:
@@ -76,7 +77,7 @@ def trial_table(config: SweepConfig, study: StudyRun, points: Sequence[Point]) -
 
 def confirm(config: SweepConfig, point: Point, workers: int, folder: Path) -> Confirmed:
     """The best trial and the preset on other layouts, once."""
-    study = StudyRun(config.confirm_set(), workers, config.confirm.seeds, folder / "kept")
+    study = StudyRun(config.confirm_set, workers, config.confirm.seeds, folder / "kept")
     best, preset = config.settings(point), config.settings({})
     settings = with_ceiling({BEST: best, PRESET: preset}, study.layout_set)
     tables = run_trials(study, settings, "confirm")

@@ -23,7 +23,7 @@ from amdm.presets.settings import MethodSettings
 from bench.batches import CEILING, Group, groups
 from bench.cocomig.metrics import AVERAGE, metric_table
 from bench.conditions import conditions_of, judged_conditions, true_conditions_of
-from bench.detectors.detector import Detector, DetectorOptions
+from bench.detectors.detector import Detector
 from bench.detectors.load import make_judge
 from bench.detectors.registry import detector_facts
 from bench.generators.renderer import true_renderings
@@ -34,9 +34,11 @@ from bench.pull_back import with_pull_back
 from bench.report.tables import TableInfo
 from bench.report.trial_tables import TABLES, Tables
 from bench.run.schema import verdict_row
+from bench.seeds import check_seeds
 from bench.studies.kept import Kept, Rows, identity
+from bench.studies.layouts import JUDGE, check_judged
 from bench.verdicts import Picture, condition_rows, judge_images
-from bench.workers import run_tasks
+from bench.workers import run_tasks, worker_count
 
 BATCH = 16
 
@@ -47,6 +49,9 @@ class StudyRun:
 
     workers: processes. seeds: each is a run of all layouts. keep: a folder in which what is measured is kept, batch by
     batch, so that the same study goes on where it was stopped; None keeps nothing.
+
+    Raises:
+        InputError: repeated seeds, or not 1 or more processes.
     """
 
     layout_set: LayoutSet
@@ -54,6 +59,10 @@ class StudyRun:
     seeds: tuple[int, ...] = (0,)
     keep: Path | None = None
     profile: str = "mini"
+
+    def __post_init__(self) -> None:
+        check_seeds(self.seeds)
+        worker_count(self.workers)
 
 
 @dataclass(frozen=True)
@@ -120,12 +129,17 @@ def run_trials(study: StudyRun, settings: Mapping[str, MethodSettings | None], a
 
     Args:
         settings: None stands for true renderings. about: what the progress bar says.
+
+    Raises:
+        InputError: the layouts have words that the judge cannot read.
     """
+    check_judged(study.layout_set)
     names: dict[str, list[str]] = {}
     for name, one in settings.items():
         names.setdefault(identity(one), []).append(name)
     chosen = {digest: settings[own[0]] for digest, own in names.items()}
-    kept = Kept(study.keep, study.profile, {name: len(columns) for name, columns in TABLES.items()})
+    widths = {name: len(columns) for name, columns in TABLES.items()}
+    kept = Kept(study.keep, study.profile, study.layout_set, widths)
     work = groups(study.layout_set, list(chosen), study.seeds, BATCH)
     found = {_place(group): rows for group in work if (rows := kept.find(group)) is not None}
     todo = [Trial(group, chosen[group.method]) for group in work if _place(group) not in found]
@@ -193,7 +207,7 @@ def table_info(study: StudyRun, methods: list[str], title: str) -> TableInfo:
     layout_set = study.layout_set
     return TableInfo(
         title=title,
-        judge=str(detector_facts(DetectorOptions())),
+        judge=str(detector_facts(JUDGE)),
         layouts=layout_set.name,
         layout_hash=layout_set.hash,
         count=len(layout_set),

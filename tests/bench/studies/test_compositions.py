@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ from bench.layouts.named import load_layouts
 from bench.studies import compositions
 from bench.studies.composition_space import SPACES, bounds, group_of
 from bench.studies.compositions import (
+    CONTROL,
     CONVERSE,
     ITSELF,
     MODELS,
@@ -71,6 +73,32 @@ def test_controls_are_the_target_for_as_long_with_itself_and_the_converse(rows: 
     assert ours == [PRESETS.method("+".join(MODELS)), PRESETS.method(f"{'+'.join(MODELS)}@paper")]
 
 
+@pytest.mark.parametrize(("models", "steps"), [(MODELS[:2], 20), (MODELS, 8), (MODELS[:2], 8), (MODELS[:2], 3)])
+def test_the_target_alone_for_longer_stands_in_the_group_of_its_cost(models: tuple[str, ...], steps: int) -> None:
+    options = Options(models, steps=steps, trials=1)
+    found = tuned_rows(PRESETS, TUNING, options)
+    for row in found.values():
+        row.chosen = row.tried[0]
+    controlled = controls(PRESETS, TUNING, found, options)
+    longer = [(name, row) for name, row in controlled.items() if row.kind == CONTROL]
+    assert all(row.group == group_of(int(name.split()[-2]), steps) for name, row in longer)
+    assert len(longer) == len({row.group for _, row in longer}) >= 2 and "2 T" in {row.group for _, row in longer}
+
+
+def test_only_the_groups_that_are_asked_for_have_rows(rows: dict[str, Row]) -> None:
+    options = Options(trials=1, only=("2 T", "1.5 T"))
+    assert options.groups == ["1.5 T", "2 T"] and Options().groups == ["T + 4", "1.5 T", "2 T", "more"]
+    found = tuned_rows(PRESETS, TUNING, options)
+    for row in found.values():
+        row.chosen = row.tried[0]
+    found |= controls(PRESETS, TUNING, found, options)
+    assert found.keys() == {
+        name for name, row in rows.items() if row.kind == "single model" or row.group in options.only
+    }
+    with pytest.raises(InputError, match=r"groups: .*3 T"):
+        _ = Options(only=("3 T",)).groups
+
+
 def test_rows_are_compared_with_the_authors_code_at_equal_evaluations(rows: dict[str, Row]) -> None:
     for against, (method, other) in comparisons(rows):
         assert against == "equal evaluations" and other == f"official, {rows[method].group}"
@@ -100,8 +128,16 @@ def test_a_small_comparison_goes_on_and_writes_its_tables(tmp_path: Path, monkey
 
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     run = StudyRun(TUNING)
-    for models, what in ((("migc",), "fewer than two"), (("migc", "mgic"), "did you mean migc")):
+    refused = (
+        (("migc",), "fewer than two"),
+        (("migc", "mgic"), "did you mean migc"),
+        (("migc", "stable_diffusion"), "models: no settings are listed to try of stable_diffusion alone"),
+    )
+    for models, what in refused:
         with pytest.raises(InputError, match=what):
             compare_compositions(run, run, Options(models), tmp_path)
-    with pytest.raises(InputError, match="layouts: are those that settings are chosen on"):
+    with pytest.raises(InputError, match="layouts: holds 5 of the layouts that settings are chosen on"):
         compare_compositions(run, run, Options(), tmp_path)
+    part = replace(TUNING, hash="", entries=TUNING.entries[1:])
+    with pytest.raises(InputError, match="layouts: holds 4 of the layouts that settings are chosen on"):
+        compare_compositions(run, StudyRun(part), Options(), tmp_path)
