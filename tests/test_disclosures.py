@@ -145,3 +145,4 @@ def test_a_number_is_rounded_as_in_its_table() -> None:
     style = f"{table.loc['ip-adapter@combined', 'style']:.1f}"
     assert f"IP-Adapter's style 80 ({style})" in RESULTS and f"| IP-Adapter | 3.2 | 38.5 | – | {style} |" in RESULTS
     assert f"style from 76.7 to {style} %" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"79.3, {style} ([results]" in (ROOT / "amdm" / "mini" / "MODEL_CARD.md").read_text(encoding="utf-8")
