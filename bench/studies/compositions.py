@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from amdm.io.files import make_folder, write_whole
 from amdm.presets.profile import Profile, load_profile
 from bench.layouts.layout_set import LayoutSet
 from bench.report.compositions import Study, write_compositions
+from bench.report.files import Written
 from bench.report.joint import Compared
+from bench.report.kid_features import kid_of_features
 from bench.studies import tuning_combined
 from bench.studies.composition_space import SPACES, bounds, candidates, group_of
 from bench.studies.layouts import check_apart, check_judged
@@ -67,8 +69,8 @@ class Row:
     chosen: Method | None = None
 
 
-def compare_compositions(tuning: StudyRun, reporting: StudyRun, options: Options, folder: Path) -> str:
-    """Choose settings on one layout set, report on the other, once; write tables to ``folder``, return the page.
+def compare_compositions(tuning: StudyRun, reporting: StudyRun, options: Options, folder: Path) -> Written:
+    """Choose settings on one layout set, report on the other, once; write tables to ``folder``.
 
     Raises:
         InputError: models that the profile does not have or nothing is tried of alone, groups that there are not, fewer
@@ -83,6 +85,7 @@ def compare_compositions(tuning: StudyRun, reporting: StudyRun, options: Options
     trials = choose(presets, tuning, rows)
     rows |= controls(presets, reporting.layout_set, rows, options)
     settings = {name: as_preset(presets, _chosen(row)) for name, row in rows.items()}
+    reporting = replace(reporting, features=True)
     tables = run_trials(reporting, with_ceiling(settings, reporting.layout_set), "report")
     study = Study(
         groups={name: row.group for name, row in rows.items()},
@@ -91,6 +94,7 @@ def compare_compositions(tuning: StudyRun, reporting: StudyRun, options: Options
         settings={name: one.describe() for name, one in settings.items()},
         compared=comparisons(rows),
         trials=trials,
+        kid=kid_of_features(tables.features, reporting.layout_set),
         tuned_on=f"{len(tuning.layout_set)} layouts of `{tuning.layout_set.name}`, {options.trials} trials a row",
     )
     info = table_info(reporting, list(settings), "Compositions at equal evaluations")

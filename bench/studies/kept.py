@@ -13,6 +13,7 @@ from amdm.presets.settings import MethodSettings
 from bench.batches import CEILING, Group
 from bench.conditions import style_digests
 from bench.layouts.layout_set import LayoutSet
+from bench.report.trial_tables import TABLES
 
 Rows = dict[str, list[tuple[Any, ...]]]
 """By table (:data:`bench.report.trial_tables.TABLES`)."""
@@ -35,12 +36,14 @@ class Kept:
     What was made under others is not found, and measured again.
 
     Args:
-        folder: None keeps and finds nothing. widths: of the rows of each table.
+        folder: None keeps and finds nothing. widths: of the rows of each table; what has other tables is not found.
     """
 
     def __init__(self, folder: Path | None, profile: str, layout_set: LayoutSet, widths: dict[str, int]) -> None:
         self.folder, self.widths = folder, widths
-        self.facts = _facts(profile) if folder is not None else ""
+        self.facts = "" if folder is None else _facts(profile)
+        if more := sorted(widths.keys() - TABLES.keys()):
+            self.facts = f"{self.facts}, {', '.join(more)}"
         self.styles = style_digests(layout_set) if folder is not None else {}
 
     def find(self, group: Group) -> Rows | None:

@@ -12,9 +12,10 @@ import pandas as pd
 from amdm.errors import InputError
 from amdm.io.files import make_folder
 from amdm.presets.settings import MethodSettings
-from bench.cocomig.metrics import METRICS, image_sums, paired
+from bench.cocomig.metrics import METRICS, paired
+from bench.report.files import Written
 from bench.report.sweep import Confirmed, write_sweep
-from bench.studies.settings import setting_text
+from bench.studies.settings import plain_aggregation, setting_text
 from bench.studies.sweep_config import Point, SweepConfig, point_text
 from bench.studies.sweep_search import search
 from bench.studies.trials import StudyRun, averages, run_trials, table_info, with_ceiling
@@ -22,8 +23,8 @@ from bench.studies.trials import StudyRun, averages, run_trials, table_info, wit
 BEST, PRESET = "the best trial", "the preset"
 
 
-def sweep(config: SweepConfig, folder: Path, report: Path, workers: int) -> str:
-    """Measure every trial, confirm the best, write the tables to ``report``; returns the Markdown.
+def sweep(config: SweepConfig, folder: Path, report: Path, workers: int) -> Written:
+    """Measure every trial, confirm the best, write the tables to ``report``.
 
     folder: what is measured, and Optuna's storage; the same sweep goes on from there.
 
@@ -82,11 +83,10 @@ def confirm(config: SweepConfig, point: Point, workers: int, folder: Path) -> Co
     settings = with_ceiling({BEST: best, PRESET: preset}, study.layout_set)
     tables = run_trials(study, settings, "confirm")
     table = averages(tables, list(settings)).reset_index(names="method")
-    sums = image_sums(tables.verdicts, conditions=tables.conditions)
     difference = None
-    if {BEST, PRESET} <= set(sums.method):
-        difference = paired(sums, BEST, PRESET)[config.objective]
-    text = setting_text({"aggregation": _aggregation(best), "settings": {}})
+    if {BEST, PRESET} <= set(tables.sums.method):
+        difference = paired(tables.sums, BEST, PRESET)[config.objective]
+    text = setting_text({"aggregation": plain_aggregation(best), "settings": {}})
     return Confirmed(table, difference, table_info(study, list(settings), "Confirming run"), point_text(point), text)
 
 
@@ -108,7 +108,3 @@ def _valid(config: SweepConfig, points: Sequence[Point]) -> tuple[dict[int, Meth
         except InputError as error:
             reasons[k] = str(error)
     return valid, reasons
-
-
-def _aggregation(settings: MethodSettings) -> dict[str, Any]:
-    return settings.aggregation.model_dump(mode="json", exclude_defaults=True) if settings.aggregation else {}

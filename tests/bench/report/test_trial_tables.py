@@ -74,5 +74,5 @@ def test_the_page_of_an_advice_tells_of_probes_and_confirming_run() -> None:
 def test_the_page_of_compositions_tells_of_a_method_without_a_picture() -> None:
     none = pd.DataFrame()
     joint = pd.DataFrame({"method": ["b"], "group": "T + 4"})
-    study = Study({"b": "T + 4"}, {"T + 4": 24}, {"b": "s 1"}, {}, (), none, "5 layouts")
+    study = Study({"b": "T + 4"}, {"T + 4": 24}, {"b": "s 1"}, {}, (), none, none, "5 layouts")
     assert TOLD in compositions_markdown(joint, none, none, {"a": 2}, study, INFO)

@@ -112,18 +112,20 @@ def test_a_small_comparison_goes_on_and_writes_its_tables(tmp_path: Path, monkey
     options = Options(MODELS[:2], steps=3, trials=1)
     reported = load_layouts("mini-combined").subset(5)
     runs = [StudyRun(one, keep=tmp_path / "kept") for one in (TUNING, reported)]
-    page = compare_compositions(*runs, options, tmp_path / "report")
+    page, tables = compare_compositions(*runs, options, tmp_path / "report")
+    assert tables["rows"].joint_interaction.max() <= 1 and {"official, 2 T", "ceiling"} <= set(tables["rows"].method)
     assert "## Evaluations: 1.5 T (at most 4.5 evaluations a picture)" in page and "## Ceiling" in page
     assert "## Against best single model" in page and "## Against equal evaluations" in page
     joint = pd.read_csv(tmp_path / "report" / "joint.csv").set_index("method")
     assert joint.evaluations["official, 2 T"] == 6 and joint.evaluations["interactdiffusion, 6 steps"] == 6
     assert {"place", "colour given place", "action given place", "style", "joint by interaction"} <= set(joint)
+    assert joint["KID"].isna().all()  # of 5 pictures
     contrasts = pd.read_csv(tmp_path / "report" / "contrasts.csv")
     assert set(contrasts.comparisons) == {len(contrasts) // 2}  # of two metrics
     content = yaml.safe_load((tmp_path / "report" / "chosen.yaml").read_text())
     Profile({"common": PRESETS.common, "models": PRESETS.models, **content})
     monkeypatch.setattr("bench.studies.trials.run_tasks", lambda *_: (_ for _ in ()))  # nothing is left to do
-    assert compare_compositions(*runs, options, tmp_path / "report") == page
+    assert compare_compositions(*runs, options, tmp_path / "report").page == page
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from amdm.errors import InputError
-from bench.cli.main import main
+from bench.cli.main import app, main
 from bench.studies.sweep import sweep, sweep_name
 from bench.studies.sweep_config import Point, SweepConfig
 from bench.studies.sweep_search import search, study_name
@@ -107,7 +108,7 @@ def test_a_set_for_no_tuning_is_allowed_where_the_file_says_so(tmp_path: Path) -
 
 def test_a_grid_is_measured_and_its_best_confirmed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = SweepConfig.read(written(tmp_path))
-    page = sweep(config, tmp_path / "run", tmp_path / "report", 1)
+    page = sweep(config, tmp_path / "run", tmp_path / "report", 1).page
     assert "## Confirming run: mini-combined" in page and "## Pareto front" in page
     trials = pd.read_parquet(tmp_path / "report" / "trials.parquet")
     assert trials["aggregation.weights"].tolist() == ["[0.3]", "[0.7]"] and set(trials.status) == {"ok"}
@@ -118,7 +119,12 @@ def test_a_grid_is_measured_and_its_best_confirmed_once(tmp_path: Path, monkeypa
     confirmed = pd.read_csv(tmp_path / "report" / "confirm.csv")
     assert confirmed.method.tolist() == ["the best trial", "the preset", "ceiling"]
     monkeypatch.setattr("bench.studies.trials.run_tasks", lambda *_: (_ for _ in ()))  # nothing is left to do
-    assert sweep(config, tmp_path / "run", tmp_path / "report", 1) == page
+    assert sweep(config, tmp_path / "run", tmp_path / "report", 1).page == page
+    asked = ["sweep", "--config", str(tmp_path / "own.yaml"), "--out", str(tmp_path / "run"), "--workers", "1"]
+    answer = CliRunner().invoke(app, [*asked, "--reports", str(tmp_path / "cli"), "--json"])
+    found = json.loads(answer.stdout)
+    assert [one["trial"] for one in found["trials"]] == [0, 1] and len(found["confirm"]) == 3
+    assert len(found["files"]) == 5 and all(Path(one).is_file() for one in found["files"])
     other = config.model_copy(update={"seed": 1})
     assert sweep_name(config) == sweep_name(SweepConfig.read(written(tmp_path))) != sweep_name(other)
 

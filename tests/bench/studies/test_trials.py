@@ -17,10 +17,11 @@ from amdm.presets.profile import load_profile
 from bench.batches import CEILING
 from bench.layouts.layout_set import Entry, LayoutSet
 from bench.layouts.named import load_layouts
-from bench.layouts.vocabulary import COCO
+from bench.layouts.vocabulary import COCO, MINI
+from bench.report import trial_tables
 from bench.studies import trials
 from bench.studies.settings import as_preset, plain_aggregation, with_models
-from bench.studies.trials import StudyRun, averages, measure, run_trials, with_ceiling
+from bench.studies.trials import StudyRun, averages, measure, run_trials, table_info, with_ceiling
 
 LAYOUTS = load_layouts("mini-combined-tune").subset(5)
 SHORT = ["settings.all.num_inference_steps=3"]
@@ -100,6 +101,27 @@ def test_words_that_the_judge_cannot_read_are_refused(monkeypatch: pytest.Monkey
     monkeypatch.setattr(trials, "run_tasks", None)  # before anything is drawn
     with pytest.raises(InputError, match="detector: mini does not know 'zebra' of own"):
         run_trials(StudyRun(own), {"alone": ALONE}, "try")
+
+
+def test_tables_tell_of_every_judge_and_of_what_none_judges() -> None:
+    info = table_info(StudyRun(LAYOUTS), ["a"], "Title")
+    assert "action judge" in info.judge and "style judge" in info.judge and info.unjudged == ()
+    strange = replace(LAYOUTS.entries[0], style=Path("photo.png"))
+    unjudged = table_info(StudyRun(replace(LAYOUTS, entries=(strange,))), ["a"], "Title").unjudged
+    assert unjudged == ("1 style pictures are asked for and not judged: 'photo.png'",)
+    plain = Layout("a ring", (Instance("a ring", (0.1, 0.1, 0.5, 0.5)),))
+    own = table_info(StudyRun(LayoutSet("own", (Entry(0, "0", "", plain),), MINI)), ["a"], "Title")
+    assert "action judge" not in own.judge and own.notes[0].startswith("1 of 1 instances name no colour")
+
+
+def test_the_sums_of_pictures_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = run_trials(StudyRun(LAYOUTS), {CEILING: None}, "try")
+    counted: list[int] = []
+    own = trial_tables.image_sums
+    monkeypatch.setattr(trial_tables, "image_sums", lambda *given, **more: counted.append(1) or own(*given, **more))
+    first = averages(tables, [CEILING])
+    pd.testing.assert_frame_equal(averages(tables, [CEILING]), first)
+    assert len(tables.metrics) and len(tables.sums) == 5 and counted == [1]
 
 
 def test_methods_of_studies_are_as_presets_have_them() -> None:
