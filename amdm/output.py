@@ -29,7 +29,7 @@ def tell(text: str, document: Any, as_json: bool = False) -> None:
         document: the same for programs (see :func:`plain`).
     """
     if as_json:
-        typer.echo(json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False))
+        typer.echo(json.dumps(plain(document), indent=2, allow_nan=False))  # ASCII: no terminal obeys it
     elif sys.stdout.isatty():
         _draw(text)
     else:

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, sync_playwright
 from amdm.model_set import Loading
 from amdm.studio.serve import Served
 from amdm.studio.work import Studio
+from bench.report.palette import VERDICTS
 from bench.studio import judge
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -19,8 +20,6 @@ ARGUMENTS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
-SIGNS = ("#00a878", "#e69f00", "#4aa3df", "#cc6fa5")
-"""Colours of verdicts."""
 LARGEST = 200_000
 """Bytes of a picture."""
 
@@ -78,7 +77,7 @@ def store(page: Page, name: str, whole: bool = False) -> None:
 def in_few_colours(image: Image.Image) -> Image.Image:
     """In 256: the commonest as they are, so that grounds and signs stay true, and others near those of the pictures."""
     counted = sorted(image.getcolors(2**24) or (), key=lambda one: -one[0])
-    signs = [ImageColor.getrgb(one) for one in SIGNS]
+    signs = [ImageColor.getrgb(one) for one in VERDICTS.values()]
     common = [value for colour in (*signs, *(one for _, one in counted[:92])) for value in colour]  # type: ignore[union-attr]
     palette = Image.new("P", (1, 1))
     palette.putpalette([*common, *(image.quantize(160).getpalette() or ())[:480]])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from diffusers import DDIMScheduler
 
@@ -112,3 +113,36 @@ def test_the_tables_of_results_are_what_the_reports_make_of_them() -> None:
         assert script["filled"](page, tables) == page, f"{name}: python scripts/readme_tables.py"
         other = page.replace("| MIGC | 9", "| MIGC | 1")
         assert other != page and script["filled"](other, tables) == page
+
+
+def test_what_is_said_of_the_picture_of_the_effect_is_counted() -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / "effect_counts.py"))
+    tables = (
+        pd.read_parquet(ROOT / "reports" / "combined" / f"{name}.parquet") for name in ("verdicts", "interactions")
+    )
+    right = script["right_pictures"](*tables)
+    gained, shares = script["effect_counts"](right, script["AGGREGATE"], script["ALONE"])
+    own, target, auxiliary = (f"{100 * share:.1f} %" for share in shares.values())
+    said = " ".join(RESULTS.split("## The picture")[1].split())
+    assert f"{gained} of the {len(right)} are such" in said and f"in {own} of the layouts" in said
+    assert f"InteractDiffusion in {target}, MIGC in {auxiliary}" in said
+
+
+def test_effect_counts_take_every_instance_and_action() -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / "effect_counts.py"))
+    rows = [
+        (method, layout, attr) for layout in range(4) for method, attr in (("both", 1), ("a", layout == 3), ("b", 0))
+    ]
+    rows += [("both", 1, 0)]  # a second instance
+    verdicts = pd.DataFrame(rows, columns=["method", "layout_index", "attr"]).assign(seed=0)
+    interactions = pd.DataFrame({"method": ["both"], "layout_index": [2], "seed": [0], "outcome": ["none"]})
+    found = script["effect_counts"](script["right_pictures"](verdicts, interactions), "both", ("a", "b"))
+    assert found == (1, {"both": 0.5, "a": 0.25, "b": 0.0})
+
+
+def test_a_number_is_rounded_as_in_its_table() -> None:
+    table = pd.read_csv(ROOT / "reports" / "combined" / "joint.csv").set_index("method")
+    style = f"{table.loc['ip-adapter@combined', 'style']:.1f}"
+    assert f"IP-Adapter's style 80 ({style})" in RESULTS and f"| IP-Adapter | 3.2 | 38.5 | – | {style} |" in RESULTS
+    assert f"style from 76.7 to {style} %" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"79.3, {style} ([results]" in (ROOT / "amdm" / "mini" / "MODEL_CARD.md").read_text(encoding="utf-8")

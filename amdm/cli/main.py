@@ -85,7 +85,7 @@ def presets(
 
     loaded = load_profile(chosen_profile(profile)[0])
     shown = {name: one.describe() for name, one in loaded.several(tuple(loaded.methods), change or ()).items()}
-    typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(shown, indent=2))
 
 
 @app.command()

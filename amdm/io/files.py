@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,6 +54,16 @@ def decoded(content: bytes) -> str:
     """See :func:`read_text`. Raises ValueError for what is no such text."""
     utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and len(content) > 2  # a mark alone is none
     return content.decode("utf-16" if utf16 else "utf-8-sig")
+
+
+def lines_of(text: str) -> list[str]:
+    """Lines as a file has them, ended by LF, CR LF or CR; :meth:`str.splitlines` also cuts at U+2028 or a form feed.
+
+    >>> lines_of("a\\u2028b\\r\\nc\\n")
+    ['a\\u2028b', 'c']
+    """
+    lines = re.split(r"\r\n|\r|\n", text)
+    return lines[:-1] if not lines[-1] else lines
 
 
 def read_json(path: Path, most: int) -> Any:

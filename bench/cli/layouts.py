@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from amdm.errors import MOST_FAULTS, InputError, faults_of
+from amdm.errors import MOST_FAULTS, InputError, faults_of, printable
 from amdm.io.files import write_whole
 from amdm.output import JsonOption, tell, tell_aside
 from bench.cli.options import say_notes
@@ -56,7 +56,7 @@ def validate(layouts: SetArgument, as_json: JsonOption = False) -> None:
     for entry in found.entries:
         if entry.style is not None and not entry.style.is_file():
             typer.echo(f"warning: {InputError('is not there', file=entry.style, field=f'{entry.key}.style')}", err=True)
-    text = f"{found.name}: {len(found)} layouts, {found.instance_count} instances, hash {found.hash}"
+    text = f"{printable(found.name)}: {len(found)} layouts, {found.instance_count} instances, hash {found.hash}"
     tell(text, _about(found), as_json)
 
 
@@ -95,9 +95,9 @@ def convert(
 
 
 def _about(found: LayoutSet) -> dict[str, Any]:
-    """What a set is, for programs."""
+    """What a set is, for programs; notes: what was not read as it stands, and what is not judged."""
     numbers = {"layouts": len(found), "instances": found.instance_count, "levels": found.levels}
-    return {"name": found.name, **numbers, "hash": found.hash, "notes": found.notes}
+    return {"name": found.name, **numbers, "hash": found.hash, "notes": found.remarks}
 
 
 @contextmanager

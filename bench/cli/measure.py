@@ -45,17 +45,17 @@ def measure(
         count, say = worker_count(workers, plan.is_heavy), partial(tell_aside, as_json=as_json)
         folder, failures = run_benchmark(plan, out, reports, count, force, say=say)
     tell_result(folder, reports, as_json)
-    if tracker is not None:
-        _track(tracker, folder, reports / folder.resolve().name, as_json)
+    handed_over = tracker is None or _track(tracker, folder, reports / folder.resolve().name, as_json)
     if failures:
         first = first_failure(folder)
         hint = f"table1.md and {folder}/run.sqlite say more, and the same command tries them again"
         typer.echo(f"error: {failures} samples failed, the first with {InputError(first)}; {hint}", err=True)
+    if failures or not handed_over:
         raise typer.Exit(1)
 
 
-def _track(tracker: str, folder: Path, report: Path, as_json: bool) -> None:
-    """Hand the results over; where that fails, they are on disk all the same."""
+def _track(tracker: str, folder: Path, report: Path, as_json: bool) -> bool:
+    """Hand the results over; False where that fails, and says so: they are on disk all the same."""
     from bench.track.registry import track
     from bench.track.results import results_of
 
@@ -64,4 +64,5 @@ def _track(tracker: str, folder: Path, report: Path, as_json: bool) -> None:
     except Exception as error:  # of a server, say
         what = InputError(f"{tracker}: {type(error).__name__}: {error}")
         typer.echo(f"error: {what}; the run is whole, and the same command hands it over again", err=True)
-        raise typer.Exit(1) from None
+        return False
+    return True

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from amdm.errors import InputError
 from amdm.io.files import write_whole
 from amdm.output import JsonOption, tell
 from bench.cli.options import (
@@ -20,14 +21,14 @@ from bench.cli.options import (
     say_notes,
 )
 from bench.cli.plot import FigureOption
-from bench.cli.report import ColumnsOption
+from bench.cli.report import USUAL, ColumnsOption
 
 app = typer.Typer(no_args_is_help=True, help="The paper's Table 1, as published, and its figures 4 to 6, drawn here.")
 
 
 @app.command()
 def table1(
-    columns: ColumnsOption = "isr,miou,seconds",
+    columns: ColumnsOption = USUAL,
     out: Annotated[Path | None, typer.Option(help="write it here; default: print it")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -49,7 +50,9 @@ def figure(
     out: FigureOption,
     profile: ProfileOption = "auto",
     layouts: LayoutsOption = None,
-    keys: Annotated[str | None, typer.Option(help="of --layouts, with commas; default: three")] = None,
+    keys: Annotated[
+        str | None, typer.Option(help="of --layouts (mini: by default mini-combined), with commas; default: three")
+    ] = None,
     seed: Annotated[int, typer.Option(help="seed", min=0)] = 0,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
@@ -76,6 +79,8 @@ def figure(
     chosen = "paper" if random_weights and profile == "auto" else chosen_profile(profile)[0]
     loading = Loading.parse(chosen, weights_dir, device, dtype, random_weights)
     methods_of(number, chosen)
+    if keys is not None and layouts is None and chosen != "mini":
+        raise InputError("goes with --layouts: the figure's own layout has none", field="keys")
     if layouts is None and chosen == "mini":
         layouts = "mini-combined"
     if layouts is None:

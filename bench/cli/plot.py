@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,9 @@ from bench.cli.options import names
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from bench.report.plots.charts import Panel
+    from bench.report.plots.of_runs import Shown
 
 app = typer.Typer(
     no_args_is_help=True, help="Figures for papers: levels, sizes, trade-off, heatmap, hand-over, samples."
@@ -37,12 +41,9 @@ def levels(
 
     Example: amdm-bench plot levels runs/mini --out levels.pdf --metrics isr,place
     """
-    from bench.report.plots.canvas import check_target
-    from bench.report.plots.charts import draw_panels
-    from bench.report.plots.of_runs import Shown, levels
+    from bench.report.plots.of_runs import levels
 
-    check_target(out)
-    _write(draw_panels(levels(Shown.read(runs, _list(methods)), names(metrics))), out, as_json)
+    _panels(levels, runs, out, metrics, methods, as_json)
 
 
 @app.command()
@@ -57,12 +58,9 @@ def sizes(
 
     Example: amdm-bench plot sizes runs/mini --out sizes.pdf
     """
-    from bench.report.plots.canvas import check_target
-    from bench.report.plots.charts import draw_panels
-    from bench.report.plots.of_runs import Shown, sizes
+    from bench.report.plots.of_runs import sizes
 
-    check_target(out)
-    _write(draw_panels(sizes(Shown.read(runs, _list(methods)), names(metrics))), out, as_json)
+    _panels(sizes, runs, out, metrics, methods, as_json)
 
 
 @app.command()
@@ -141,6 +139,23 @@ def samples(
 
     check_target(out)
     _write(draw_samples(read_samples(Shown.read(runs, _list(methods)), _list(keys), seed)), out, as_json)
+
+
+def _panels(
+    panels: Callable[[Shown, Sequence[str]], list[Panel]],
+    runs: list[Path],
+    out: Path,
+    metrics: str,
+    methods: str | None,
+    as_json: bool,
+) -> None:
+    """Draw a panel a metric."""
+    from bench.report.plots.canvas import check_target
+    from bench.report.plots.charts import draw_panels
+    from bench.report.plots.of_runs import Shown
+
+    check_target(out)
+    _write(draw_panels(panels(Shown.read(runs, _list(methods)), names(metrics))), out, as_json)
 
 
 def _list(text: str | None) -> tuple[str, ...] | None:

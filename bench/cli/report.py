@@ -13,9 +13,12 @@ from amdm.io.files import write_whole
 from amdm.output import JsonOption, tell, tell_aside
 from bench.cli.options import DeviceOption, RandomWeightsOption, ReportsOption, names
 from bench.cli.runs import RunArgument
+from bench.report.columns import USUAL_COLUMNS
 
 ClipWeightsOption = Annotated[Path | None, typer.Option(help="safetensors in open_clip's form; default: of the judge")]
+MEASURES_NOTHING = "random weights: these numbers measure nothing, and are not written"
 BASELINE = Path("reports/baselines/mini.json")
+USUAL = ",".join(USUAL_COLUMNS)
 ColumnsOption = Annotated[
     str,
     typer.Option(
@@ -29,7 +32,7 @@ def table(
     runs: Annotated[list[Path], typer.Argument(help="run folders")],
     reports: ReportsOption = Path("reports"),
     published: Annotated[bool, typer.Option("--published", help="show published figures apart from the rows")] = False,
-    columns: ColumnsOption = "isr,miou,seconds",
+    columns: ColumnsOption = USUAL,
     as_json: JsonOption = False,
 ) -> None:
     """Write tables and picture grid of each run folder again; of several, or with --published, a combined table too.
@@ -37,13 +40,15 @@ def table(
     Tables are CSV, Markdown and LaTeX. Example: amdm-bench table runs/a runs/b --columns isr,place.Avg,evaluations
     """
     from bench.report.combined import write_combined
-    from bench.report.write import write_report
+    from bench.report.measured import Measured
+    from bench.report.write import write_measured
 
     chosen = names(columns)
-    folders = [reports / run.resolve().name for run in runs]
-    pages = [write_report(run, folder, columns=chosen) for run, folder in zip(runs, folders, strict=True)]
+    measured = [Measured.read(run) for run in runs]
+    folders = [reports / run.name for run in measured]
+    pages = [write_measured(run, folder, chosen) for run, folder in zip(measured, folders, strict=True)]
     combine = published or len(runs) > 1
-    page = write_combined(runs, reports, published, chosen) if combine else pages[0]
+    page = write_combined(measured, reports, published, chosen) if combine else pages[0]
     summaries = [json.loads((folder / "summary.json").read_text(encoding="utf-8")) for folder in folders]
     found = [{"report": folder, **one} for folder, one in zip(folders, summaries, strict=True)]
     tell(page, {"reports": found, "combined": reports / "combined.csv" if combine else None}, as_json)
@@ -92,7 +97,7 @@ def clip(
     folder.mkdir(parents=True, exist_ok=True)
     shown = clip_table(scores)
     if random_weights:
-        tell_aside("random weights: these numbers measure nothing, and are not written", as_json)
+        tell_aside(MEASURES_NOTHING, as_json)
     else:
         content = scores.to_csv(index=False, float_format="%.6f")
         write_whole(folder / f"clip{'_bgr' if bgr else ''}.csv", content.encode())
@@ -118,17 +123,19 @@ def kid(
 
     amdm-bench kid runs/NAME --clip --reference FOLDER_OF_PHOTOGRAPHS
     """
-    from bench.report.kid import kid_table, mini_features
+    from bench.report.kid import Features, kid_table, mini_features
     from bench.report.text import as_markdown
 
     if weights is not None and not clip:
         raise InputError("is read with --clip only", field="weights")
-    features = mini_features()
     if clip:
         from amdm.model_set import Loading
         from bench.report.clip import ClipScorer
 
-        features = ClipScorer(_clip_weights(weights, False), Loading.parse("mini", device=device).device).image_features
+        device = Loading.parse("mini", device=device).device
+        features: Features = ClipScorer(_clip_weights(weights, False), device).image_features
+    else:
+        features = mini_features()
     table = kid_table(run, features, reference)
     folder = reports / run.resolve().name
     folder.mkdir(parents=True, exist_ok=True)
@@ -159,7 +166,7 @@ def style(
     judge = load_judge("clip-style", path, Loading.parse("mini", device=device).device)
     found = retrieve_styles(run, judge)
     if random_weights:
-        tell_aside("random weights: these numbers measure nothing, and are not written", as_json)
+        tell_aside(MEASURES_NOTHING, as_json)
     else:
         folder = reports / run.resolve().name
         folder.mkdir(parents=True, exist_ok=True)

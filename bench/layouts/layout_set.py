@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -136,8 +136,10 @@ class Entry:
 
     @property
     def style_name(self) -> str:
-        """What the style picture's file says of it: ``styles/stripes-03.png`` → ``"stripes"``; "" without one."""
-        return "" if self.style is None else self.style.stem.rpartition("-")[0]
+        """What the style picture's file says of it: ``styles/stripes-03.png`` → ``"stripes"``; "" without a number, and
+        without a picture."""
+        name, _, number = ("" if self.style is None else self.style.stem).rpartition("-")
+        return name if number.isdecimal() else ""
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,7 @@ class LayoutSet:
         actions = [action for entry in self.entries for action in entry.unjudged_actions]
         styles = [one.style.name for one in self.entries if one.style is not None and not one.asks_style]
         kinds = (("interactions", actions), ("style pictures", styles))
-        return tuple(f"{len(own)} {kind} are asked for and not judged: {_some(own)}" for kind, own in kinds if own)
+        return tuple(f"{len(own)} {kind} are asked for and not judged: {_quoted(own)}" for kind, own in kinds if own)
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -266,13 +268,6 @@ def _told_apart(one: Interaction) -> bool:
     return one.action in MINI.actions and one.subject != one.object
 
 
-def _some(names: Sequence[str]) -> str:
-    """The first different ones, quoted."""
-    different = list(dict.fromkeys(names))
-    more = f" and {len(different) - 5} more" if len(different) > 5 else ""
-    return ", ".join(repr(name[:80]) for name in different[:5]) + more
-
-
 def content_hash(entries: Iterable[Entry]) -> str:
     """SHA-256 (hex) over captions, labels and boxes in order, as canonical JSON; keys and ids do not count.
 
@@ -293,11 +288,11 @@ def _content(entry: Entry) -> list[Any]:
     return [*plain, {**more, **style}] if more or style else plain
 
 
-def _quoted(texts: Iterable[str], known: Iterable[str]) -> str:
-    """The first different ones, with what each may be a misspelling of."""
+def _quoted(texts: Iterable[str], known: Collection[str] = ()) -> str:
+    """The first different ones, with which of the known words each may be a misspelling of."""
     distinct = list(dict.fromkeys(texts))
     shown = [
-        f"{one!r} (did you mean {near}?)" if (near := near_words(one, known)) else repr(one)
+        f"{one[:80]!r} (did you mean {near}?)" if (near := near_words(one, known)) else repr(one[:80])
         for one in distinct[:SHOWN_WORDS]
     ]
     return ", ".join(shown) + (f" and {len(distinct) - SHOWN_WORDS} more" if len(distinct) > SHOWN_WORDS else "")

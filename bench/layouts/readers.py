@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from amdm.errors import Faults, InputError
-from amdm.io.files import read_text, write_whole
+from amdm.io.files import lines_of, read_text, write_whole
 from amdm.io.yaml import load_plain, without_duplicates
 from amdm.layout import (
     FIELDS,
@@ -87,7 +87,7 @@ def read_migc(captions: Path, annotations: Path, name: str) -> LayoutSet:
         raise InputError(f"not YAML: {error}", file=annotations) from None
     if not isinstance(annotated, dict):
         raise InputError("must be one mapping, caption → boxes", file=annotations)
-    lines = read_text(captions, LARGEST_SET).splitlines()
+    lines = lines_of(read_text(captions, LARGEST_SET))
     for number, caption in enumerate(lines, 1):
         if caption not in annotated:
             raise InputError(f"no such caption in {annotations.name}", file=captions, field=f"line {number}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,10 +131,15 @@ def _conditions(layout_set: LayoutSet) -> list[str]:
     actions = Counter(one.action for entry in layout_set.entries for one in entry.layout.interactions)
     styles = Counter(entry.style_name or entry.style.name for entry in layout_set.entries if entry.style is not None)
     return [
-        f"{what}: " + ", ".join(f"{name} {count}" for name, count in counts.most_common())
+        _counted(what, dict(counts.most_common()))
         for what, counts in (("actions", actions), ("styles", styles))
         if counts
     ]
+
+
+def _counted(what: str, counts: Mapping[str, int]) -> str:
+    """One line, with names from files written out."""
+    return f"{what}: " + ", ".join(f"{printable(name)} {count}" for name, count in counts.items())
 
 
 _SHARES = {
@@ -145,22 +151,22 @@ _SHARES = {
 
 
 def describe(layout_set: LayoutSet) -> str:
-    """Markdown: counts, shares beside COCO-MIG's, sizes."""
-    found = layout_statistics(layout_set)
+    """Markdown, in which what a terminal would obey is written out: counts, shares beside COCO-MIG's, sizes."""
+    found, title = layout_statistics(layout_set), printable(layout_set.name)
     shares = pd.DataFrame(
         {
             "per cent of": list(_SHARES.values()),
-            layout_set.name: [100 * getattr(found, name) for name in _SHARES],
+            title: [100 * getattr(found, name) for name in _SHARES],
             "COCO-MIG": [100 * COCO_MIG_SHARES[name] for name in _SHARES],
         }
     )
     sizes = pd.DataFrame([found.side_quantiles, found.area_quantiles], columns=[f"{100 * q:g} %" for q in QUANTILES])
     sizes.insert(0, "quantile", ["side", "area"])
     lines = [
-        f"{layout_set.name}: {found.entries} layouts, {found.instances} instances, hash {layout_set.hash}",
-        "levels: " + ", ".join(f"L{level} {count}" for level, count in found.levels.items()),
-        "colours: " + ", ".join(f"{name or 'none named'} {count}" for name, count in found.colours.items()),
-        "categories: " + ", ".join(f"{name} {count}" for name, count in found.categories.items()),
+        f"{title}: {found.entries} layouts, {found.instances} instances, hash {layout_set.hash}",
+        _counted("levels", {f"L{level}": count for level, count in found.levels.items()}),
+        _counted("colours", {colour or "none named": count for colour, count in found.colours.items()}),
+        _counted("categories", found.categories),
         *_conditions(layout_set),
         str(shares.to_markdown(index=False, floatfmt=".0f")),
         str(sizes.to_markdown(index=False, floatfmt=".3f")),

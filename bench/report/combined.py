@@ -10,9 +10,9 @@ import pandas as pd
 
 from amdm.errors import InputError, printable
 from amdm.io.files import write_whole
+from bench.report.columns import USUAL_COLUMNS
 from bench.report.html import figures
 from bench.report.latex import (
-    USUAL_COLUMNS,
     Block,
     Row,
     columns_of,
@@ -23,7 +23,7 @@ from bench.report.latex import (
 )
 from bench.report.measured import Measured
 from bench.report.published import AS_STATED, published, published_blocks
-from bench.report.tables import table1
+from bench.report.tables import TableInfo, remarks_markdown, table1
 from bench.report.text import as_markdown
 
 
@@ -42,7 +42,7 @@ def combined_table(runs: Sequence[Measured]) -> pd.DataFrame:
         world = "mini world" if "(mini world)" in info.title else ""
         about = {
             "run": f"{run.name} (--force)" if info.forced else run.name,
-            "layouts": f"{info.layouts} {info.layout_hash[:12]}",
+            "layouts": _layouts(info),
             "judge": info.judge,
             "world": world,
         }
@@ -52,14 +52,23 @@ def combined_table(runs: Sequence[Measured]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+def _layouts(info: TableInfo) -> str:
+    return f"{info.layouts} {info.layout_hash[:12]}"
+
+
 NOT_COMPARABLE = "Per cent. Rows of different sections are not comparable: other layouts or another judge."
 
 
-def combined_markdown(table: pd.DataFrame, with_published: bool) -> str:
-    """One section for each pair of layout set and judge; published figures apart."""
+def combined_markdown(table: pd.DataFrame, runs: Sequence[Measured], with_published: bool) -> str:
+    """One section for each pair of layout set and judge; published figures apart.
+
+    table: of :func:`combined_table`, of these runs.
+    """
     parts = ["# Runs side by side", NOT_COMPARABLE]
     for (layouts, judge, world), rows in table.groupby(["layouts", "judge", "world"], sort=False):
         parts.append(f"## {layouts}, judge {judge}{f' ({world})' if world else ''}")
+        own = [one for run in runs if _layouts(run.info) == layouts for one in run.info.remarks]
+        parts += [remarks_markdown(dict.fromkeys(own))] if own else []
         parts.append(as_markdown(rows.drop(columns=["layouts", "judge", "world"])))
     if with_published:
         parts += ["# Published figures", AS_STATED]
@@ -91,21 +100,20 @@ def combined_latex(runs: Sequence[Measured], with_published: bool, columns: Sequ
 
 
 def write_combined(
-    runs: Sequence[Path], folder: Path, with_published: bool, columns: Sequence[str] = USUAL_COLUMNS
+    runs: Sequence[Measured], folder: Path, with_published: bool, columns: Sequence[str] = USUAL_COLUMNS
 ) -> str:
     """``combined.csv``, ``combined.md`` and ``combined.tex`` in ``folder``; returns the Markdown.
 
     columns: of ``combined.tex`` (:func:`bench.report.latex.columns_of`).
 
     Raises:
-        InputError: two runs of one name, or a run without verdicts.
+        InputError: two runs of one name.
     """
-    measured = [Measured.read(run) for run in runs]
-    table = combined_table(measured)
-    page = combined_markdown(table, with_published)
+    table = combined_table(runs)
+    page = combined_markdown(table, runs, with_published)
     files = {
         "combined.csv": table.to_csv(index=False, float_format="%.4f"),
-        "combined.tex": combined_latex(measured, with_published, columns),
+        "combined.tex": combined_latex(runs, with_published, columns),
         "combined.md": page,
     }
     if with_published:

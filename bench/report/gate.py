@@ -117,7 +117,8 @@ def check_regression(run: Path, path: Path, tolerance: dict[str, float] | None =
     """Compare a run with the baseline on the same instances.
 
     Raises:
-        InputError: other layouts or another judge, or instances of the baseline that the run lacks.
+        InputError: other layouts or another judge, or instances of the baseline that the run lacks; a picture without
+            verdicts on what its layout asks for.
     """
     limit = tolerance or TOLERANCE
     settings, baseline = RunInfo.read(run).settings, _read(path)
@@ -132,7 +133,7 @@ def check_regression(run: Path, path: Path, tolerance: dict[str, float] | None =
         held = f"{before['layout_index'].nunique()} layouts and {before['method'].nunique()} methods"
         what = f"lacks {len(before) - len(now)} instances of the baseline, which has {held}; `make regress` runs them"
         raise InputError(what, file=run, field="verdicts")
-    old = _levels(_with_columns(before, now), from_json(baseline, path))
+    old = _levels(_with_columns(before, now), from_json(baseline, path, run))
     new = _levels(now, of_samples(conditions_of_run(run), before))
     checks = []
     for (method, level, metric), before_value in old.items():

@@ -20,7 +20,7 @@ from bench.cocomig.metrics import AVERAGE, METRICS, paired
 from bench.layouts.named import load_layouts
 from bench.report.files import write_csv, write_parquet
 from bench.report.measured import Measured
-from bench.report.tables import NAN, TableInfo, unjudged_markdown
+from bench.report.tables import NAN, TableInfo, beside_verdicts
 from bench.report.text import as_markdown, bounds_text, interval_text
 
 SHOWN = ("place", "colour_given_place", "action_given_place", "style", "joint_interaction", "joint_picture")
@@ -164,7 +164,7 @@ def joint_markdown(table: pd.DataFrame, outcomes: pd.DataFrame, differences: pd.
         "and the style right. Intervals: 95 %, over layouts. evaluations: guided calls of all models, a picture."
     )
     title = f"# What is right together: {info.layouts}"
-    parts = [one for one in (title, about, unjudged_markdown(info), as_markdown(with_intervals(table))) if one]
+    parts = [one for one in (title, about, beside_verdicts(info), as_markdown(with_intervals(table))) if one]
     if not differences.empty:
         parts += [
             "## Against the best single model, and between semantics",

@@ -20,8 +20,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from amdm.errors import InputError
+from amdm.io.images import FORMATS
 from amdm.mini.scene_stream import combined_scene, training_scene
 from amdm.process_state import undisturbed
+from bench.generators.folder import PICTURE_SUFFIXES
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.vocabulary import MINI
 from bench.plan import Plan
@@ -36,7 +38,6 @@ FEWEST = 10
 """Pictures without which there is no distance."""
 REFERENCES = 400
 BATCH = 64
-FORMATS = ("PNG", "JPEG", "WEBP")
 
 
 def mini_features() -> Features:
@@ -129,6 +130,5 @@ def renderings(layout_set: LayoutSet) -> Iterator[np.ndarray]:
 def _folder(path: Path) -> Iterable[np.ndarray]:
     if not path.is_dir():
         raise InputError("is no folder", file=path, field="reference")
-    endings = {".png", ".jpg", ".jpeg", ".webp"}
-    found = sorted(one for one in path.rglob("*") if one.suffix.lower() in endings)
+    found = sorted(one for one in path.rglob("*") if one.suffix.lower() in PICTURE_SUFFIXES)
     return (read_image(one, FORMATS) for one in found)

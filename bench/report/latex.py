@@ -18,8 +18,6 @@ from bench.report.joint import evaluations_of
 from bench.report.names import display_name
 from bench.report.tables import NAN, TableInfo
 
-USUAL_COLUMNS = ("isr", "miou", "seconds")
-"""Those of the paper's Table 1."""
 COSTS = {
     "seconds": ("Time", "s", ".2f"),
     "evaluations": ("Calls", "per image", ".1f"),
@@ -117,7 +115,7 @@ def missing_notes(results: pd.DataFrame, info: TableInfo) -> list[str]:
         if row["n"] < row["expected"]
     ]
     forced = [f"The run went on under other settings (--force): {change}" for change in info.forced]
-    return [*lacking, *(f"{note}." for note in info.notes), *forced]
+    return [*lacking, *(f"{note}." for note in info.remarks), *forced]
 
 
 def latex_table(columns: Sequence[Column], blocks: Sequence[Block], notes: Sequence[str] = ()) -> str:
@@ -138,7 +136,7 @@ def latex_table(columns: Sequence[Column], blocks: Sequence[Block], notes: Seque
             if before is not None and before.ranked and not row.ranked:
                 lines.append("\\addlinespace")
             cells = [_cell(column, row, best[column] is row) for column in columns]
-            lines.append(f"{' & '.join([escaped(row.name), *cells])} \\\\")
+            lines.append(f"{' & '.join([_beginning(row.name), *cells])} \\\\")
     lines += ["\\bottomrule", "\\end{tabular}"]
     lines += [
         f"\\par\\smallskip{{\\footnotesize {escaped(note)}\\par}}" for note in notes
@@ -155,6 +153,12 @@ def _head(groups: Sequence[tuple[str, int]], columns: Sequence[Column]) -> list[
         at += count
     lower = ["Method", *(escaped(COSTS[one.what][1]) if one.what in COSTS else _level(one.level) for one in columns)]
     return [f"{' & '.join(upper)} \\\\", " ".join(rules), f"{' & '.join(lower)} \\\\"]
+
+
+def _beginning(name: str) -> str:
+    """The first cell of a line; behind ``\\\\``, LaTeX would take a bracket or an asterisk for an option of it."""
+    text = escaped(name)
+    return f"{{}}{text}" if text.startswith(("[", "*")) else text
 
 
 def _group_title(what: str) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from bench.cocomig.metrics import METRICS, Estimate
-from bench.report.latex import USUAL_COLUMNS, Block, Column, Row, columns_of, latex_table
+from bench.report.columns import USUAL_COLUMNS
+from bench.report.latex import Block, Column, Row, columns_of, latex_table
 from bench.report.tables import BY_LEVEL, NAN
 
 LEVELS = ("L2", "L3", "L4", "L5", "L6", "Avg")

@@ -24,7 +24,7 @@ def run_diff(first: Path, second: Path) -> dict[str, Any]:
     Runs may differ in anything; where they hold the same layouts, :func:`bench.report.compare.compare_runs` pairs them.
 
     Raises:
-        InputError: one is no run.
+        InputError: one is no run; of one with verdicts on interactions or styles, the layouts are not there.
     """
     settings = [dict(_leaves(RunInfo.read(run).settings.by_name())) for run in (first, second)]
     metrics = [_averages(run) for run in (first, second)]

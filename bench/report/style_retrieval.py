@@ -20,7 +20,9 @@ from bench.run.read import read_table
 def retrieve_styles(run: Path, judge: ClipStyleJudge) -> pd.DataFrame:
     """Of every picture of a run: method, layout_index, seed, asked, found, success, margin; ``attrs["styles"]``: of K.
 
-    Each reference picture of the layouts is read and encoded once. The pictures of one method are judged together.
+    A style picture whose file names no style (:attr:`bench.layouts.layout_set.Entry.style_name`) is one of its own,
+    by its name. Each reference picture of the layouts is read and encoded once. The pictures of one method are judged
+    together.
 
     Raises:
         InputError: the layouts name no style pictures, or no picture is there.
@@ -28,12 +30,12 @@ def retrieve_styles(run: Path, judge: ClipStyleJudge) -> pd.DataFrame:
     info = RunInfo.read(run)
     layout_set = Plan.resolve(info.job).layout_set
     check_layouts(layout_set, info.settings, run)
-    asked = {entry.index: _style(entry.style) for entry in layout_set.entries if entry.style is not None}
-    paths = list(dict.fromkeys(entry.style for entry in layout_set.entries if entry.style is not None))
-    if not paths:
+    named = {entry.style: entry.style_name or entry.style.stem for entry in layout_set.entries if entry.style}
+    asked = {entry.index: named[entry.style] for entry in layout_set.entries if entry.style}
+    if not named:
         raise InputError(f"the layouts {layout_set.name} name no style pictures", file=run, field="style")
-    references = judge.features([np.asarray(load_style(path)) for path in paths])
-    styles = [_style(path) for path in paths]
+    references = judge.features([np.asarray(load_style(path)) for path in named])
+    styles = list(named.values())
     samples = read_table(run, "samples")
     samples = samples[(samples.status == "ok") & samples.layout_index.isin(list(asked))]
     tables = []
@@ -61,9 +63,3 @@ def retrieval_table(found: pd.DataFrame) -> pd.DataFrame:
         row = {"method": method, "style": value, "low": 100 * low, "high": 100 * high, "chance": 100 / styles}
         rows.append(row | {"n": len(own)})
     return pd.DataFrame(rows)
-
-
-def _style(path: Path) -> str:
-    """``styles/stripes-03.png`` → ``"stripes"``; a file of another form is a style of its own, by its name."""
-    stem, _, number = path.stem.rpartition("-")
-    return stem if stem and number.isdigit() else path.stem

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -45,6 +45,11 @@ class TableInfo:
     forced: tuple[str, ...] = ()
     unjudged: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What tables do not say of the layouts: what is not judged, and what verdicts cannot say."""
+        return (*self.unjudged, *self.notes)
 
     @property
     def measured_on(self) -> str:
@@ -177,14 +182,14 @@ def _forced(info: TableInfo) -> str:
     return f"**The run went on under other settings (`--force`); what it held was made under the old ones:**\n\n{lines}"
 
 
-def unjudged_markdown(info: TableInfo) -> str:
-    """What the layouts ask for and the tables say nothing of."""
-    return "\n".join(f"- **{line}**" for line in info.unjudged)
+def remarks_markdown(remarks: Iterable[str]) -> str:
+    """Those of :attr:`TableInfo.remarks`, as a list before a table."""
+    return "\n".join(f"- **{line}**" for line in remarks)
 
 
 def beside_verdicts(info: TableInfo) -> str:
     """What the layouts ask for and the tables say nothing of, and what the verdicts cannot say."""
-    return "\n\n".join(one for one in (unjudged_markdown(info), "\n".join(f"- **{n}.**" for n in info.notes)) if one)
+    return remarks_markdown(info.remarks)
 
 
 def _missing(results: pd.DataFrame, samples: pd.DataFrame) -> str:

@@ -16,12 +16,13 @@ from bench.cocomig.metrics import breakdown, over_seeds
 from bench.conditions import unread
 from bench.plan import Plan
 from bench.pull_back import pull_back_table
+from bench.report.columns import USUAL_COLUMNS
 from bench.report.contrasts import contrasts, contrasts_markdown, differences, differences_markdown
 from bench.report.grid import balanced, picture_grid
 from bench.report.html import figures
 from bench.report.html.page import write_page
 from bench.report.joint import Rows, write_joint
-from bench.report.latex import USUAL_COLUMNS, Block, columns_of, cost_table, latex_table, measured_rows, missing_notes
+from bench.report.latex import Block, columns_of, cost_table, latex_table, measured_rows, missing_notes
 from bench.report.measured import Measured
 from bench.report.tables import _fractions, _markdown, _pulled, _seeds, summary, table1
 from bench.run.images import read_image, stored_file
@@ -36,7 +37,11 @@ def write_report(folder: Path, report: Path, plan: Plan | None = None, columns: 
     Raises:
         InputError: nothing is judged yet, or the layouts are not those of this installation.
     """
-    run = Measured.read(folder, plan)
+    return write_measured(Measured.read(folder, plan), report, columns)
+
+
+def write_measured(run: Measured, report: Path, columns: Sequence[str] = USUAL_COLUMNS) -> str:
+    """As :func:`write_report`, of records that were read."""
     page = write_tables(report, run, columns)
     if not run.conditions.empty:
         settings = run.settings.method_settings

@@ -26,8 +26,10 @@ from bench.detectors.detector import DetectorOptions
 from bench.generate import generate
 from bench.layouts.named import load_layouts
 from bench.plan import Plan
+from bench.report.combined import write_combined
 from bench.report.compare import compare_runs
 from bench.report.gate import check_regression, make_baseline
+from bench.report.measured import Measured
 from bench.report.write import write_pages, write_report
 from bench.run.info import RunInfo
 from bench.run.merge import merge_runs
@@ -318,5 +320,9 @@ def test_what_is_not_judged_is_said_where_the_set_is_read_and_in_its_tables(
     report = folder.parent / "reports" / folder.name
     for name in ("table1.md", "joint.md"):
         assert all(f"- **{line}**" in (report / name).read_text() for line in said)
+    write_combined([Measured.read(folder)], tmp_path / "all", False)
+    assert all(f"- **{line}**" in (tmp_path / "all" / "combined.md").read_text() for line in said)
+    for table in (report / "table1.tex", tmp_path / "all" / "combined.tex"):
+        assert all(f"{line}." in table.read_text() for line in said)
     page = (report / "report.html").read_text()
     assert "Not judged" in page and "photo &lt;b&gt;.png" in page and "photo <b>" not in page

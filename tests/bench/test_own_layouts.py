@@ -14,6 +14,7 @@ from bench.cocomig.metrics import breakdown, metric_table
 from bench.layouts.named import load_layouts
 from bench.plan import Plan
 from bench.report.combined import write_combined
+from bench.report.measured import Measured
 from bench.run.read import read_table
 from bench.run.verify import verify_run
 from bench.spec import Job
@@ -68,10 +69,12 @@ def test_what_names_no_colour_counts_by_its_place_and_every_table_says_so(
     note = "14 of 17 instances name no colour that can be judged, and count by their place alone"
     report = tmp_path / "reports" / "run"
     assert f"**{note}" in (report / "table1.md").read_text() and note in (report / "table1.tex").read_text()
-    assert note in (report / "report.html").read_text()
+    page = (report / "report.html").read_text()
+    assert note in page.split("What the verdicts are of")[1] and "<strong>Missing" not in page
     assert json.loads((report / "summary.json").read_text())["notes"][0].startswith(note)
-    write_combined([folder], tmp_path / "all", False)
+    write_combined([Measured.read(folder)], tmp_path / "all", False)
     assert note in (tmp_path / "all" / "combined.tex").read_text()
+    assert f"- **{note}" in (tmp_path / "all" / "combined.md").read_text()
     assert "ISR L12" in (report / "table1.csv").read_text() and "ceiling" not in set(verdicts.method)
 
 

@@ -18,6 +18,8 @@ NAMES: dict[str, tuple[str, str, str, str]] = {
     "cxcywh": ("cx", "cy", "w", "h"),
 }
 """The four numbers of a box: two corners; a corner and the sides; the centre and the sides."""
+SMALLEST = 1 - 1e-9
+"""Pixels that a side must have (but for rounding): with less, boxes are fractions that are called pixels."""
 WITHIN = {"pixel": 1.0, "relative": 1e-3}
 """A box that reaches outside its picture by no more is rounding, and is clipped."""
 CLIPPED = "reached outside the picture by rounding, clipped"
@@ -48,7 +50,7 @@ class BoxForm:
             counts: of what was clipped; added to.
 
         Raises:
-            InputError: not four finite numbers; no size; a box that is empty or outside.
+            InputError: not four finite numbers; no size; a box that is empty or outside, or has a side under a pixel.
         """
         numbers = _finite(values, NAMES[self.corners])
         if self.units == "pixel" and size is None:
@@ -57,6 +59,9 @@ class BoxForm:
         x1, y1, x2, y2 = self._xyxy(*numbers)
         if x2 <= x1 or y2 <= y1:
             raise InputError(f"{_shown(numbers)} as {self.corners} is empty", field="bbox")
+        if self.units == "pixel" and min(x2 - x1, y2 - y1) < SMALLEST:
+            what = f"{_shown(numbers)} as {self.corners} has a side under a pixel; fractions are units relative"
+            raise InputError(what, field="bbox")
         slack = WITHIN[self.units]
         if x1 < -slack or y1 < -slack or x2 > width + slack or y2 > height + slack:
             of = f"{width:g}×{height:g} pixels" if self.units == "pixel" else "sides 1"

@@ -30,9 +30,9 @@ def read_coco(instances: Path, captions: Path | None, counts: Counter[str]) -> d
         with faults.at():
             segment = segment_of(own, picture_size(image_id, objects), objects.cats, segments)
             sentences = [] if texts is None else texts.imgToAnns.get(image_id, [])
-            counts["captions made of the labels"] += not sentences
             caption = sentences[0]["caption"] if sentences else None
             keep(records, str(image_id), record(segment, caption, str(image_id)), counts)
+            counts["captions made of the labels"] += caption is None and str(image_id) in records
     try:
         faults.check()
     except InputError as error:

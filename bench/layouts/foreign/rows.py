@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
+from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from amdm.errors import Faults, InputError
-from amdm.io.files import read_text
+from amdm.io.files import lines_of, read_text
 from amdm.io.yaml import without_duplicates
 from amdm.layout import FIELDS, check_fields
 from bench.layouts.foreign.boxes import NAMES, BoxForm, number, pixel_size
@@ -30,7 +31,7 @@ def read_jsonl(path: Path, form: BoxForm, counts: Counter[str]) -> dict[str, Rec
         InputError: naming every line and field that is wrong.
     """
     faults, records = Faults(), dict[str, Record]()
-    for line, text in enumerate(read_text(path, LARGEST_ROWS).splitlines(), 1):
+    for line, text in enumerate(lines_of(read_text(path, LARGEST_ROWS)), 1):
         if not text.strip():
             continue
         with faults.at(f"line {line}"):
@@ -89,27 +90,27 @@ def _part(item: Any, role: str) -> Any:
 
 def read_csv(path: Path, form: BoxForm, counts: Counter[str]) -> dict[str, Record]:
     """A box a row: ``key``, ``label``, four numbers named by ``form`` (:data:`bench.layouts.foreign.boxes.NAMES`), and
-    perhaps ``caption``, ``image_id``, ``width`` and ``height``; rows of one key are one layout.
+    perhaps ``caption``, ``image_id``, ``width`` and ``height``; rows of one key are one layout, of which only the first
+    need have a caption and an image_id.
 
     Raises:
         InputError: naming every line and column that is wrong.
     """
-    names = NAMES[form.corners]
     rows = csv.DictReader(StringIO(read_text(path, LARGEST_ROWS), newline=""), strict=True)
-    faults, records = Faults(), dict[str, Record]()
+    faults, found = Faults(), _Rows(form, counts)
     try:
         header = list(rows.fieldnames or ())
-        _check_header(header, names, form, path)
+        _check_header(header, NAMES[form.corners], form, path)
         for row in rows:
             with faults.at(f"line {rows.line_num}"):
-                _add(records, row, names, form, counts)
+                found.add(row)
     except csv.Error as error:
         raise InputError(f"is no CSV: {error}", file=path, field=f"line {rows.line_num}") from None
-    for one in records.values():
+    for one in found.records.values():
         if one["caption"] is None:
             one["caption"] = made_caption([item["label"] for item in one["segment"]])
             counts["captions made of the labels"] += 1
-    return _checked(faults, records, path)
+    return _checked(faults, found.records, path)
 
 
 def _check_header(header: list[str], names: tuple[str, ...], form: BoxForm, path: Path) -> None:
@@ -128,29 +129,47 @@ def _check_header(header: list[str], names: tuple[str, ...], form: BoxForm, path
     faults.check()
 
 
-def _add(
-    records: dict[str, Record], row: dict[Any, Any], names: tuple[str, ...], form: BoxForm, counts: Counter[str]
-) -> None:
-    """One row's box, to the layout of its key."""
-    if None in row or None in row.values():
-        raise InputError("has more or fewer cells than the header")
-    faults, size, box, caption = Faults(), None, [0.0, 0.0, 1.0, 1.0], row.get("caption") or None
-    if form.units == "pixel":
+@dataclass
+class _Rows:
+    """Rows of a CSV, gathered to layouts. first: of each key, what its first row says of the picture."""
+
+    form: BoxForm
+    counts: Counter[str]
+    records: dict[str, Record] = field(default_factory=dict)
+    first: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def add(self, row: dict[Any, Any]) -> None:
+        """One row's box, to the layout of its key. Raises InputError naming its columns."""
+        if None in row or None in row.values():
+            raise InputError("has more or fewer cells than the header")
+        faults, size, box = Faults(), None, [0.0, 0.0, 1.0, 1.0]
+        if self.form.units == "pixel":
+            with faults.at():
+                size = pixel_size(*(number(row[name], name) for name in ("width", "height")))
+        for name in ("key", "label"):
+            with faults.at(name):
+                if not row[name].strip():
+                    raise InputError("is empty")
+        faults.check()
         with faults.at():
-            size = pixel_size(*(number(row[name], name) for name in ("width", "height")))
-    for name in ("key", "label"):
-        with faults.at(name):
-            if not row[name].strip():
-                raise InputError("is empty")
-    faults.check()
-    with faults.at():
-        box = form.unit_box([number(row[name], name) for name in names], size, counts)
-    one = records.setdefault(row["key"], record([], caption or "", row.get("image_id", "")) | {"caption": caption})
-    with faults.at("caption"):
-        if caption not in (None, one["caption"]):
-            raise InputError(f"is not that of the first row of {row['key'][:40]!r}")
-    faults.check()
-    one["segment"].append({"label": row["label"], "bbox": box})
+            values = [number(row[name], name) for name in NAMES[self.form.corners]]
+            box = self.form.unit_box(values, size, self.counts)
+        with faults.at():
+            self._check_picture(row, size)
+        faults.check()
+        own = record([], row.get("caption", ""), row.get("image_id", "")) | {"caption": row.get("caption") or None}
+        self.records.setdefault(row["key"], own)["segment"].append({"label": row["label"], "bbox": box})
+
+    def _check_picture(self, row: dict[str, str], size: tuple[float, float] | None) -> None:
+        """Raise InputError for each column in which a row differs from the first of its key."""
+        width, height = size or (row.get("width", ""), row.get("height", ""))
+        told = {**{name: row.get(name, "") for name in ("caption", "image_id")}, "width": width, "height": height}
+        faults, first = Faults(), self.first.setdefault(row["key"], told)
+        for name, value in told.items():
+            with faults.at(name):
+                if value not in ("", first[name]):
+                    raise InputError(f"is not that of the first row of {row['key'][:40]!r}")
+        faults.check()
 
 
 def _checked(faults: Faults, records: dict[str, Record], path: Path) -> dict[str, Record]:

@@ -26,8 +26,8 @@ def read_voc(source: Path, counts: Counter[str]) -> dict[str, Record]:
     1, which is a pixel's difference.
 
     Raises:
-        InputError: no such files; each object that is none, by file and line; a document with a DTD, whose entities
-            are not read.
+        InputError: no such files; each object that is none, by file and line; an element that is read and stands twice;
+            a document with a DTD, whose entities are not read.
     """
     paths = sorted(source.glob("*.xml")) if source.is_dir() else [source]
     faults, records = Faults(), dict[str, Record]()
@@ -45,23 +45,50 @@ def read_voc(source: Path, counts: Counter[str]) -> dict[str, Record]:
     return records
 
 
+_Texts = dict[tuple[str, ...], list[str]]
+"""Path of an element within its object → the pieces of its text."""
+SIZE = frozenset({("width",), ("height",)})
+OBJECT = frozenset({("name",), *(("bndbox", side) for side in SIDES)})
+"""Of ``size`` and ``object``, the elements that are read; each may stand once."""
+
+
 @dataclass
 class _Object:
-    """Texts of an ``object`` by place, and the line that it begins in."""
+    """What is read of an ``object``, and the line that it begins in."""
 
     line: int
-    texts: dict[str, str] = field(default_factory=dict)
+    texts: _Texts = field(default_factory=dict)
 
 
 @dataclass
 class _Document:
-    size: dict[str, str] = field(default_factory=dict)
+    size: _Texts = field(default_factory=dict)
     objects: list[_Object] = field(default_factory=list)
+
+    def pieces(self, path: list[str], line: int) -> list[str] | None:
+        """Where the text of an element that begins goes; None: it is not read. Raises InputError for a second one."""
+        if path == ["annotation", "object"]:
+            self.objects.append(_Object(line))
+        place = tuple(path[2:])
+        if path[:2] == ["annotation", "size"] and place in SIZE:
+            into = self.size
+        elif path[:2] == ["annotation", "object"] and place in OBJECT:
+            into = self.objects[-1].texts
+        else:
+            return None
+        if place in into:
+            raise InputError("stands twice", field=f"line {line}.{'.'.join(path[1:])}")
+        return into.setdefault(place, [])
+
+
+def _text(texts: _Texts, *place: str) -> str:
+    return "".join(texts.get(place, ())).strip()
 
 
 def _parse(content: bytes) -> _Document:
     """What is read of a document, and no more: nothing is resolved, expanded or fetched."""
     document, path, parser = _Document(), list[str](), expat.ParserCreate()
+    into: list[list[str] | None] = []  # of each element on the path
 
     def refuse(*_: object) -> NoReturn:
         raise InputError("has a document type, whose entities are not read", field=f"line {parser.CurrentLineNumber}")
@@ -70,22 +97,18 @@ def _parse(content: bytes) -> _Document:
         path.append(name)
         if len(path) > DEEPEST:
             raise InputError(f"is nested deeper than {DEEPEST}", field=f"line {parser.CurrentLineNumber}")
-        if path == ["annotation", "object"]:
-            document.objects.append(_Object(parser.CurrentLineNumber))
+        into.append(document.pieces(path, parser.CurrentLineNumber))
 
     def text(piece: str) -> None:
-        if path[:2] == ["annotation", "size"]:
-            into = document.size
-        elif path[:2] == ["annotation", "object"]:
-            into = document.objects[-1].texts
-        else:
-            return
-        place = ".".join(path[2:])
-        into[place] = into.get(place, "") + piece
+        if into and into[-1] is not None:
+            into[-1].append(piece)
+
+    def end(_: str) -> None:
+        path.pop()
+        into.pop()
 
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
-    parser.StartElementHandler, parser.CharacterDataHandler = start, text
-    parser.EndElementHandler = lambda _: path.pop()
+    parser.StartElementHandler, parser.CharacterDataHandler, parser.EndElementHandler = start, text, end
     try:
         parser.Parse(content, True)
     except InputError:
@@ -98,14 +121,14 @@ def _parse(content: bytes) -> _Document:
 def _segment(document: _Document, counts: Counter[str]) -> list[dict[str, object]]:
     faults, segment, size = Faults(), list[dict[str, object]](), None
     with faults.at("size"):
-        width, height = (number(document.size.get(name, "").strip(), name) for name in ("width", "height"))
+        width, height = (number(_text(document.size, name), name) for name in ("width", "height"))
         size = pixel_size(width, height)
     for one in document.objects:
         with faults.at(f"line {one.line}"):
-            name = one.texts.get("name", "").strip()
+            name = _text(one.texts, "name")
             if not name:
                 raise InputError("is missing", field="name")
-            values = [number(one.texts.get(f"bndbox.{side}", "").strip(), f"bndbox.{side}") for side in SIDES]
+            values = [number(_text(one.texts, "bndbox", side), f"bndbox.{side}") for side in SIDES]
             if size is not None:
                 segment.append({"label": name, "bbox": FORM.unit_box(values, size, counts)})
     faults.check()

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from amdm.errors import Faults, InputError, instead
-from amdm.io.files import read_text
+from amdm.io.files import lines_of, read_text
 from amdm.io.yaml import load_plain
 from bench.layouts.foreign.boxes import BoxForm, number
 from bench.layouts.foreign.records import Record, keep, record
@@ -49,10 +49,15 @@ def read_yolo(folder: Path, names: Path | None, counts: Counter[str]) -> dict[st
 
 
 def read_names(path: Path) -> dict[int, str]:
-    """Class number → name. Raises InputError for a file of another form."""
+    """Class number → name. Raises InputError for a file of another form, and for an empty line between names, which
+    would leave the numbers after it in doubt."""
     text = read_text(path, LARGEST_NAMES)
     if path.suffix not in (".yaml", ".yml"):
-        return dict(enumerate(line.strip() for line in text.splitlines() if line.strip()))
+        lines = [line.strip() for line in lines_of(text.rstrip())]
+        if "" in lines:
+            what = "is empty, and a class is numbered by its line; YAML (names) has numbers of its own"
+            raise InputError(what, file=path, field=f"line {lines.index('') + 1}")
+        return dict(enumerate(lines))
     try:
         content = load_plain(text)
     except InputError as error:
@@ -73,7 +78,7 @@ def read_names(path: Path) -> dict[int, str]:
 
 def _segment(text: str, classes: dict[int, str], counts: Counter[str]) -> list[dict[str, object]]:
     faults, segment = Faults(), list[dict[str, object]]()
-    for line, content in enumerate(text.splitlines(), 1):
+    for line, content in enumerate(lines_of(text), 1):
         words = content.split()
         if not words:
             continue

@@ -69,6 +69,8 @@ def _content(shown: Together, pictures: Pictures, single_file: bool) -> dict[str
         "table": _table(shown, metrics, costs),
         "wide": _every_metric(shown, metrics),
         "missing": _missing(shown, costs),
+        "unjudged": list(dict.fromkeys(line for run in shown.runs for line in run.info.unjudged)),
+        "notes": list(dict.fromkeys(line for run in shown.runs for line in run.info.notes)),
         "published": _published(shown),
         "as_stated": AS_STATED,
         "levels": figures.by_level(metrics, shown.methods),
@@ -129,7 +131,7 @@ def _number(value: float | None, form: str) -> str:
 
 
 def _missing(shown: Together, costs: list[dict[Hashable, Any]]) -> list[str]:
-    """What is not judged, methods that lack pictures, and the first samples that failed."""
+    """Methods that lack pictures, and the first samples that failed."""
     lines = [
         f"{row['method']}: {row['n']} of {row['expected']} pictures were judged; the others are in no figure"
         for row in costs
@@ -141,8 +143,7 @@ def _missing(shown: Together, costs: list[dict[Hashable, Any]]) -> list[str]:
         lines.append(f"{row['method']}, layout {row['layout_index']}, seed {row['seed']} failed: {why}")
     if len(failed) > SHOWN_FAILURES:
         lines.append(f"and {len(failed) - SHOWN_FAILURES} more")
-    notes = dict.fromkeys(note for run in shown.runs for note in run.info.notes)
-    return [printable(line) for line in (*notes, *lines)]
+    return [printable(line) for line in lines]
 
 
 def _published(shown: Together) -> dict[str, Any]:

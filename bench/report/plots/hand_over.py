@@ -54,11 +54,15 @@ def _read(path: Path) -> pd.DataFrame:
             raise InputError("is missing: this is no table of `amdm-bench hand-over`", file=path, field=name)
     if not shares or table.empty:
         raise InputError("holds no measured property", file=path)
-    faults = Faults()
+    faults, seen = Faults(), set[tuple[str, str, int]]()
     for number, row in enumerate(table.to_dict("records"), 2):
         with faults.at(f"line {number}.k"):
             if not (row["k"].isascii() and row["k"].isdigit() and len(row["k"]) < 6):
                 raise InputError(f"{row['k'][:40]!r} is not a number of steps", file=path)
+            place = row["auxiliary"], row["target"], int(row["k"])
+            if place in seen:
+                raise InputError(f"{place[2]} stands twice for this auxiliary and target", file=path)
+            seen.add(place)
         for name in shares:
             with faults.at(f"line {number}.{name}"):
                 _check_share(row[name], path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
@@ -104,9 +104,9 @@ def tradeoff(runs: Shown, x: str | None = None, y: str | None = None) -> tuple[l
         y = next((name for name in JUDGED if name in table), "isr")
     if x is None:
         x = "evaluations" if any(not isnan(costs[name]["evaluations"]) for name in costs) else "seconds"
-    for name in (x, y):
+    for field, name in (("x", x), ("y", y)):
         if name not in COSTS:
-            _known([name], table)
+            _known([name], table, field, COSTS)
 
     def quantity(method: str, name: str) -> Estimate:
         if name in COSTS:
@@ -128,10 +128,12 @@ def _plain(size: str) -> str:
     return size.removesuffix(" %")
 
 
-def _known(metrics: Sequence[str], table: pd.DataFrame) -> Sequence[str]:
-    """The names, if the table has a column of each."""
+def _known(
+    metrics: Sequence[str], table: pd.DataFrame, field: str = "metrics", others: Iterable[str] = ()
+) -> Sequence[str]:
+    """The names, if the table has a column of each. others: what else ``field`` may name."""
     there = [name for name in METRICS if name in table]
     for name in metrics:
         if name not in there:
-            raise unknown("metric of these runs", name, there, field="metrics")
+            raise unknown("metric of these runs", name, [*there, *others], field=field)
     return metrics

@@ -112,6 +112,19 @@ def test_faults_of_a_layout_file_are_a_document_too(call: Call, tmp_path: Path) 
     assert (good["layouts"], good["levels"], good["statistics"]["overlapping"]) == (1, [2], 0)
 
 
+def test_documents_say_what_is_not_judged_and_nothing_that_a_terminal_obeys(call: Call, tmp_path: Path) -> None:
+    path = layout_file(tmp_path / "own.json")
+    content = json.loads(path.read_text())
+    one, two = content["0"]["segment"][:2]
+    content["0"]["interactions"] = [{"subject": one, "action": "eats\u202e", "object": two}]
+    content["0"]["caption"] = "c\x9b31m"
+    path.write_text(json.dumps(content))
+    for command in ("validate", "show"):
+        answer = call("layouts", command, path, "--json")
+        assert answer.out.isascii()
+        assert document(answer)["notes"] == ["1 interactions are asked for and not judged: 'eats\\u202e'"]
+
+
 def test_doctor_and_refusals(call: Call) -> None:
     assert "python" in document(call("doctor", "--json"))
     refused = call("migc", "--profile", "mini", "--methods", "mgic", "--json")

@@ -27,6 +27,11 @@ def test_bad_requests_are_one_line_and_write_nothing(call: Call, run_fake_job: J
         (("levels", run, "--out", "a.jpg"), "a.jpg: out: unknown form of a figure '.jpg'"),
         (("levels", run, "--out", "a.png", "--metrics", "irs"), "did you mean isr?"),
         (("samples", run, "--out", "a.png", "--keys", "3,x"), "keys: unknown key of these layouts 'x'"),
+        (
+            ("tradeoff", run, "--out", "a.png", "--x", "evals"),
+            "x: unknown metric of these runs 'evals'; did you mean eval",
+        ),
+        (("tradeoff", run, "--out", "a.png", "--y", "irs"), "y: unknown metric of these runs 'irs'; did you mean isr?"),
         (("handover", run / "run.json", "--out", "a.png"), "run.json: is no CSV"),
         (("levels", run / "absent", "--out", "a.png"), "run.json"),
     ):
@@ -54,4 +59,6 @@ def test_the_papers_figures_are_one_command_each(call: Call) -> None:
     assert answer.status == 0 and answer.out == "wrote f.png (mini profile)\n"
     width, height = Image.open("f.png").size
     assert height > 3 * width  # one layout, three methods and the empty layout
+    keys = ("--keys", "3", "--profile", "paper", "--random-weights", "--out", "g.png")
+    assert "keys: goes with --layouts" in call("paper", "figure", "4", *keys).error
     assert "number: unknown qualitative figure" in call("paper", "figure", "3", "--out", "g.png").error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +60,16 @@ def test_what_cannot_be_judged_is_said() -> None:
         "'bleu ring', 'dragon', 'circel' (did you mean circle?)",
     )
     assert not LayoutSet("own", entries, OWN).renderable
+
+
+@pytest.mark.parametrize(
+    ("name", "style"),
+    [("stripes-03.png", "stripes"), ("my-photo-1.jpg", "my-photo"), ("my-photo.jpg", ""), ("a.png", "")],
+)
+def test_a_style_is_named_by_its_pictures_file(name: str, style: str) -> None:
+    layout = Layout("c", (Instance("a red ring", (0.0, 0.0, 0.5, 0.5)),))
+    entry = Entry(0, "0", "", layout, Path("styles", name))
+    assert entry.style_name == style and entry.asks_style == (style == "stripes")
 
 
 def test_one_to_twelve_instances() -> None:

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from amdm.errors import InputError
-from amdm.layout import Instance, Layout
+from amdm.layout import Instance, Interaction, Layout
 from bench.layouts.layout_set import Entry, LayoutSet
 from bench.layouts.named import load_layouts
 from bench.layouts.readers import read_json
-from bench.layouts.statistics import COCO_MIG_SHARES, contact_sheet, largest_overlaps, layout_statistics
-from bench.layouts.vocabulary import MINI
+from bench.layouts.statistics import COCO_MIG_SHARES, contact_sheet, describe, largest_overlaps, layout_statistics
+from bench.layouts.vocabulary import MINI, OWN
 
 
 def entry(index: int, *objects: tuple[str, tuple[float, float, float, float]]) -> Entry:
@@ -42,6 +42,16 @@ def test_hand_counted() -> None:
     assert stats.categories == {"ring": 3, "arch": 1, "cross": 1}
     assert (stats.overlapping, stats.overlapping_half, stats.repeating, stats.small) == (0.8, 0.4, 0.5, 0.2)
     assert stats.side_quantiles[2] == 0.5 and stats.area_quantiles[2] == 0.25
+
+
+def test_what_a_terminal_would_obey_is_written_out() -> None:
+    escape, around = "\x1b[31m", "\u202e"
+    one = Instance(f"a red {escape}ring", (0.0, 0.0, 0.5, 0.5))
+    layout = Layout("a photo", (one,), interactions=(Interaction(one, f"eats{escape}", one),))
+    strange = LayoutSet(f"set{around}", (Entry(0, "0", "", layout, Path(f"{around}photo.png")),), OWN)
+    shown = describe(strange)
+    assert escape not in shown and around not in shown
+    assert all(text in shown for text in ("\\x1b[31mring 1", "eats\\x1b[31m 1", "\\u202ephoto.png 1", "set\\u202e: 1"))
 
 
 def test_largest_overlaps() -> None:

@@ -12,12 +12,15 @@ from bench.report.combined import combined_markdown, combined_table, published, 
 from bench.report.measured import Measured
 from bench.report.text import as_markdown
 from bench.report.write import write_report
+from tests.bench.cli.test_main import Call, call
 from tests.bench.conftest import JobRunner
+
+__all__ = ["call"]
 
 
 def test_runs_of_different_layouts_stand_in_different_sections(run_fake_job: JobRunner, tmp_path: Path) -> None:
     runs = [run_fake_job("a"), run_fake_job("b"), run_fake_job("hard", layouts="mini-hard", limit=5)]
-    text = write_combined(runs, tmp_path / "reports", with_published=False)
+    text = write_combined([Measured.read(run) for run in runs], tmp_path / "reports", with_published=False)
     table = pd.read_csv(tmp_path / "reports" / "combined.csv")
     assert table.run.unique().tolist() == ["a", "b", "hard"]
     assert text.count("\n## ") == 2 and text.count("(mini world)") == 2 and "not comparable" in text
@@ -28,8 +31,21 @@ def test_runs_of_different_layouts_stand_in_different_sections(run_fake_job: Job
         combined_table([Measured.read(runs[0])] * 2)
 
 
+def test_tables_of_several_runs_read_each_once(
+    call: Call, run_fake_job: JobRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, whole, read = [run_fake_job("a"), run_fake_job("b")], Measured.read, list[Path]()
+    monkeypatch.setattr(Measured, "read", lambda run, *more: (read.append(run), whole(run, *more))[1])
+    answer = call("table", *runs, "--reports", "out")
+    assert answer.status == 0 and read == runs
+    assert (
+        Path("out/a/table1.md").is_file() and Path("out/b/report.html").is_file() and Path("out/combined.md").is_file()
+    )
+
+
 def test_published_figures_stand_apart_with_their_sources(run_fake_job: JobRunner) -> None:
-    text = combined_markdown(combined_table([Measured.read(run_fake_job("a"))]), with_published=True)
+    runs = [Measured.read(run_fake_job("a"))]
+    text = combined_markdown(combined_table(runs), runs, with_published=True)
     measured, stated = text.split("# Published figures")
     assert "57.18" in stated and "arXiv:2410.01262" in stated and "57.18" not in measured
     assert stated.index("coco-mig-amdm") < stated.index("coco-mig-migc")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from amdm.errors import InputError
 from bench.report.gate import TOLERANCE, check_regression, make_baseline, read_tolerance
+from bench.report.run_diff import run_diff
 from bench.run.info import RunInfo
 from bench.run.read import read_table
 from tests.bench.conftest import JobRunner
@@ -225,6 +227,39 @@ def test_a_run_without_actions_and_styles_falls_to_nothing(run_fake_job: JobRunn
 def test_a_larger_run_is_compared_on_the_baselines_samples(run_fake_job: JobRunner, combined: Path) -> None:
     result = check_regression(run_fake_job("more", **COMBINED, limit=35), combined)
     assert result.failures == []
+
+
+MIXED = ("interactdiffusion",)
+
+
+def mixed_set(path: Path) -> Path:
+    """Layouts of mini-combined without styles, every second without interactions either."""
+    records = json.loads(files("bench.layouts").joinpath("sets", "mini-combined.json").read_text())
+    for k, one in enumerate(list(records.values())):
+        one.pop("style")
+        if k % 2:
+            one.pop("interactions")
+    path.write_text(json.dumps(dict(list(records.items())[:10])))
+    return path
+
+
+def test_layouts_that_ask_for_nothing_may_stand_beside_others(run_fake_job: JobRunner, tmp_path: Path) -> None:
+    layouts = str(mixed_set(tmp_path / "mixed.json"))
+    before, now = (run_fake_job(name, layouts=layouts, methods=MIXED) for name in ("before", "now"))
+    make_baseline(before, tmp_path / "baseline.json", "first measurement")
+    result = check_regression(now, tmp_path / "baseline.json")
+    assert result.failures == [] and "| interactdiffusion | Avg | joint_picture |" in result.report
+    assert all(row["less"] == 0 for row in run_diff(before, now)["metrics"])
+
+
+def test_a_run_that_lacks_a_layouts_conditions_of_every_method_is_refused(
+    run_fake_job: JobRunner, combined: Path
+) -> None:
+    run = run_fake_job("combined-now", **COMBINED)
+    with sqlite3.connect(run / "run.sqlite") as database:
+        database.execute("DELETE FROM styles WHERE layout_index = 0")
+    with pytest.raises(InputError, match=r"^styles: 3 pictures lack verdicts \(first .*, layout 0, seed 0\)"):
+        check_regression(run, combined)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,10 @@ from bench.report.kid_features import from_texts, kid_of_features
 from bench.run.images import read_image
 from bench.studies.trials import StudyRun, run_trials
 from scripts.kid_severity import severities
+from tests.bench.cli.test_main import Call, call
 from tests.bench.conftest import JobRunner
+
+__all__ = ["call"]
 
 
 def unbiased_mmd2(x: np.ndarray, y: np.ndarray) -> float:
@@ -104,6 +107,8 @@ def test_a_folder_is_a_reference(run_fake_job: JobRunner, tmp_path: Path) -> Non
         kid_table(run, mini_features(), folder)
     for k, path in enumerate(sorted((run / "images" / "ceiling").rglob("*.png"))):
         Image.open(path).save(folder / f"{k}.png")
+    Image.open(folder / "0.png").save(folder / "0.bmp")  # of any form that folders of pictures may have
+    (folder / "0.png").unlink()
     table = kid_table(run, mini_features(), folder).set_index("method")
     assert table.loc["ceiling", "references"] == 25 and table.loc["ceiling", "kid"] < 0  # the same pictures
     asked = ["kid", str(run), "--reference", str(folder), "--reports", str(tmp_path / "reports"), "--json"]
@@ -111,6 +116,14 @@ def test_a_folder_is_a_reference(run_fake_job: JobRunner, tmp_path: Path) -> Non
     assert {one["method"]: one["kid"] for one in rows} == pytest.approx(table.kid.to_dict())
     with pytest.raises(InputError, match="is no folder"):
         kid_table(run, mini_features(), tmp_path / "absent")
+
+
+def test_the_mini_tower_is_not_loaded_for_clips_features(
+    call: Call, run_fake_job: JobRunner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("bench.report.kid.mini_features", lambda: pytest.fail("loaded"))
+    answer = call("kid", run_fake_job("few", limit=5), "--clip", "--weights", tmp_path / "absent")
+    assert answer.status == 2 and "absent: is not a safetensors file" in answer.err
 
 
 def test_too_few_pictures_are_one_line(run_fake_job: JobRunner) -> None:

@@ -11,6 +11,7 @@ from amdm.errors import InputError
 from bench.cocomig.metrics import Estimate, metric_table
 from bench.report.combined import write_combined
 from bench.report.latex import Block, Column, Row, columns_of, escaped, latex_table
+from bench.report.measured import Measured
 from bench.report.published import paper_table1
 from bench.report.write import write_report
 from bench.run.read import read_table
@@ -96,6 +97,12 @@ def test_texts_cannot_break_out() -> None:
     assert escaped("a\nb") == "a b"
 
 
+@pytest.mark.parametrize("name", ["[2ex]", "*"])
+def test_names_are_no_options_of_the_line_end_before_them(name: str) -> None:
+    shown = latex_table([ISR], [Block("", rows(("a", Estimate(1.0, NAN, NAN)), (name, Estimate(2.0, NAN, NAN))))])
+    assert f"\\\\\n{{}}{name} & 2.00" in shown
+
+
 def test_a_runs_table_has_the_metrics_numbers_and_the_methods_names(run_fake_job: JobRunner, tmp_path: Path) -> None:
     folder = run_fake_job()
     write_report(folder, tmp_path / "out", columns=("isr", "place.Avg", "evaluations", "n"))
@@ -123,7 +130,7 @@ def test_what_is_missing_or_was_forced_is_said_below(run_fake_job: JobRunner, tm
 
 def test_several_runs_are_one_table_with_published_figures_apart(run_fake_job: JobRunner, tmp_path: Path) -> None:
     runs = [run_fake_job("a"), run_fake_job("b", layouts="mini-hard")]
-    write_combined(runs, tmp_path / "out", True, ("isr.Avg",))
+    write_combined([Measured.read(run) for run in runs], tmp_path / "out", True, ("isr.Avg",))
     table = (tmp_path / "out" / "combined.tex").read_text()
     headings = [line for line in table.splitlines() if "\\textit" in line]
     assert "mini (" in headings[0] and "mini-hard (" in headings[1] and "AMDM paper" in headings[2]

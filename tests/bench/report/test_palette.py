@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations
 from pathlib import Path
 
@@ -33,6 +34,17 @@ def test_colours_are_told_apart(colours: tuple[str, ...], deficiency: np.ndarray
         pair: np.linalg.norm(seen(pair[0], deficiency) - seen(pair[1], deficiency)) for pair in combinations(colours, 2)
     }
     assert min(distances.values()) > 8, min(distances, key=distances.__getitem__)
+
+
+def test_the_studio_has_the_same() -> None:
+    """It cannot import them: amdm knows nothing of bench."""
+    css = (STATIC.parents[3] / "amdm" / "studio" / "static" / "studio.css").read_text()
+    light, dark = css.split(".dark ", 1)
+    for block, colours in ((light, METHODS), (dark, METHODS_ON_DARK)):
+        assert tuple(re.findall(r"--s\d: (#\w{6});", block)) == colours
+    assert {name: re.findall(rf"--{name}: (#\w{{6}});", css) for name in VERDICTS} == {
+        name: [colour] for name, colour in VERDICTS.items()
+    }
 
 
 def test_the_page_takes_its_colours_from_here() -> None:

@@ -13,6 +13,7 @@ from amdm.errors import InputError
 from bench.cocomig.metrics import metric_table
 from bench.report.combined import write_combined
 from bench.report.compare import compare_runs
+from bench.report.measured import Measured
 from bench.report.write import write_report
 from bench.run.read import read_table
 from tests.bench.conftest import JobRunner
@@ -73,7 +74,7 @@ def test_a_forced_run_says_so_in_every_table(run_fake_job: JobRunner, tmp_path: 
     assert "(`--force`)" in page and '- layouts: was "mini", now "mini-hard"' in page
     assert json.loads((tmp_path / "again" / "summary.json").read_text())["forced"]
     assert "mini-hard" in (tmp_path / "again" / "table1.tex").read_text()
-    assert "run (--force)" in write_combined([folder], tmp_path / "combined", False)
+    assert "run (--force)" in write_combined([Measured.read(folder)], tmp_path / "combined", False)
     change_info(folder, forced=[{"field": 1}])
     with pytest.raises(InputError, match=r"progress\.forced\.0\.field"):
         write_report(folder, tmp_path / "again")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ from bench.track.registry import TRACKERS, check_tracker, track
 from bench.track.results import MOST_PICTURES, results_of
 from tests.bench.cli.test_main import SMALL, Call, call  # noqa: F401
 from tests.bench.conftest import JobRunner
+from tests.bench.fakes import paint
 
 
 @pytest.fixture
@@ -64,6 +67,27 @@ def test_a_tracker_that_fails_loses_nothing(
     answer = call("migc", *SMALL, "--methods", "migc", "--out", "run", "--track", "wandb")
     assert answer.status == 1 and "error: wandb: ConnectionError: no\\nserver; the run is whole" in answer.err
     assert "# Table 1" in answer.out and Path("run/run.json").is_file()
+
+
+def test_a_tracker_that_fails_does_not_hide_samples_that_failed(
+    call: Call,  # noqa: F811
+    fake_networks: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def torn(method: str, layouts: Any, keys: Any, **_: Any) -> SimpleNamespace:
+        found = paint(method, layouts, keys)
+        return SimpleNamespace(**{**vars(found), "finite": [False, *found.finite[1:]]})
+
+    def refuse(*_: object) -> str:
+        raise ConnectionError("no server")
+
+    monkeypatch.setattr("bench.generators.presets.make_generator", lambda job: torn)
+    monkeypatch.setattr("bench.track.registry.check_tracker", lambda name: None)
+    monkeypatch.setattr("bench.track.registry.track", refuse)
+    answer = call("migc", *SMALL, "--methods", "migc", "--out", "run", "--track", "wandb")
+    assert (
+        answer.status == 1 and "ConnectionError: no server" in answer.err and " samples failed, the first" in answer.err
+    )
 
 
 def test_tensorboard_has_event_files(made: tuple[Path, Path]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
 
 from amdm.errors import InputError, faults_of
 from bench.layouts.foreign.convert import convert
+from bench.layouts.foreign.voc import _parse
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.readers import read_json, write_json
 
@@ -70,6 +72,7 @@ def test_pictures_with_too_many_boxes_are_left_out_and_counted(tmp_path: Path) -
     crowd = [{**ONE, "id": k, "image_id": 2} for k in range(10, 23)]
     found = convert(put(tmp_path / "a.json", coco(ONE, *crowd)), "coco")
     assert list(boxes(found)) == ["1"] and "1 pictures with more than 12 boxes, left out" in found.notes
+    assert "1 captions made of the labels" in found.notes
 
 
 def test_every_fault_of_coco_is_named(tmp_path: Path) -> None:
@@ -114,6 +117,15 @@ def test_every_fault_of_yolo_is_named_by_file_and_line(tmp_path: Path) -> None:
     assert "names: is not there; it names the classes" in faults(folder, "yolo")[0]
 
 
+def test_names_of_classes_are_numbered_by_their_lines(tmp_path: Path) -> None:
+    folder = tmp_path / "labels"
+    put(folder / "one.txt", "1 0.3 0.4 0.4 0.4\n")
+    names = put(folder / "classes.txt", "cat\r\nred\u2028dog\r\n\r\n")
+    assert boxes(convert(folder, "yolo")) == {"one": [("red\u2028dog", BOX)]}
+    names.write_text("cat\n\ndog\n")
+    assert faults(folder, "yolo")[0].startswith(f"{names}: line 2: is empty, and a class is numbered by its line")
+
+
 VOC = """<annotation><filename>x.jpg</filename>
 <size><width>200</width><height>100</height><depth>3</depth></size>
 <object><name>dragon</name>
@@ -144,11 +156,36 @@ def test_voc_has_a_document_a_picture(tmp_path: Path) -> None:
         ),
         (VOC.replace("<width>200", "<width>0"), "size.width: '0.0' is not a number of pixels"),
         ("<html/>", "size.width: '' is not a number"),
+        (VOC.replace("</name>", "</name><name>ring</name>", 1), "line 3.object.name: stands twice"),
+        (VOC.replace("<xmax>", "<xmax>4</xmax><xmax>"), "line 5.object.bndbox.xmax: stands twice"),
+        (VOC.replace("</depth>", "</depth><width>9</width>"), "line 2.size.width: stands twice"),
     ],
 )
 def test_bad_documents(tmp_path: Path, content: str, message: str) -> None:
     path = put(tmp_path / "bad.xml", content)
     assert faults(path, "voc")[0].startswith(f"{path}: {message}")
+
+
+def test_the_work_of_reading_a_document_grows_with_its_size() -> None:
+    def seconds(count: int) -> float:
+        document = f"<annotation><object><name>{'a&amp;' * count}</name></object></annotation>".encode()
+        times = []
+        for _ in range(3):
+            start = process_time()
+            _parse(document)
+            times.append(process_time() - start)
+        return min(times)
+
+    # 16 times the pieces: 16 times the work, and 256 times where each is joined to all before it.
+    assert seconds(160_000) < 64 * seconds(10_000)
+
+
+def test_json_lines_end_at_line_feeds_alone(tmp_path: Path) -> None:
+    line = {"caption": "a\u2028b", "segment": [{"label": "dragon", "bbox": [0, 0, 1, 1]}]}
+    path = put(tmp_path / "a.jsonl", json.dumps(line, ensure_ascii=False) + "\r\n{\r\n")
+    assert faults(path, "jsonl", "xyxy", "relative")[0].startswith(f"{path}: line 2: not JSON")
+    path.write_text(json.dumps(line, ensure_ascii=False))
+    assert convert(path, "jsonl", "xyxy", "relative").entries[0].layout.caption == "a\u2028b"
 
 
 def test_json_lines_have_the_named_form(tmp_path: Path) -> None:
@@ -223,6 +260,31 @@ def test_every_fault_of_a_csv_is_named(tmp_path: Path) -> None:
         f"{tmp_path / 'b.csv'}: y2: is missing: columns are key, label, x1, y1, x2, y2",
         f"{tmp_path / 'b.csv'}: colour: is an unknown column",
     ]
+
+
+def test_rows_of_one_key_say_the_same_of_their_picture(tmp_path: Path) -> None:
+    rows = (
+        "key,label,x1,y1,x2,y2,width,height,image_id,caption",
+        "k,dragon,20,20,100,60,200,100,7,mine",
+        "k,dragon,20,20,100,60,200.0,100,,",
+        "k,dragon,20,20,100,60,400,200,8,yours",
+    )
+    path = put(tmp_path / "a.csv", "\n".join(rows))
+    assert faults(path, "csv", "xyxy", "pixel") == [
+        f"{path}: line 4.{name}: is not that of the first row of 'k'"
+        for name in ("caption", "image_id", "width", "height")
+    ]
+    put(path, "\n".join(rows[:-1]))
+    assert boxes(convert(path, "csv", "xyxy", "pixel")) == {"k": [("dragon", BOX)] * 2}
+
+
+def test_fractions_that_are_called_pixels_are_refused(tmp_path: Path) -> None:
+    header, row = "key,label,x1,y1,x2,y2,width,height\n", "0,dragon,0.1,0.2,0.5,0.6,200,100\n"
+    path = put(tmp_path / "a.csv", header + row)
+    what = "[0.1, 0.2, 0.5, 0.6] as xyxy has a side under a pixel; fractions are units relative"
+    assert faults(path, "csv", "xyxy", "pixel") == [f"{path}: line 2.bbox: {what}"]
+    put(path, header + "0,dragon,0.1,0.2,1.1,1.2,200,100\n")
+    assert len(convert(path, "csv", "xyxy", "pixel")) == 1
 
 
 def test_no_more_than_twenty_faults(tmp_path: Path) -> None:

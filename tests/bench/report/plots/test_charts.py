@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from matplotlib.figure import Figure
 from amdm.errors import InputError
 from bench.cocomig.metrics import Estimate, metric_table
 from bench.report import palette
+from bench.report.html.figures import SIZE_EDGES
 from bench.report.measured import Measured
 from bench.report.plots.canvas import check_target, method_look, paper_style, save
 from bench.report.plots.charts import Curve, Panel, Spot, draw_panels, draw_spots
@@ -97,7 +99,11 @@ def test_levels_are_those_of_the_metric_table(run_measured: Callable[..., Measur
 def test_sizes_have_the_success_of_their_instances(run_measured: Callable[..., Measured]) -> None:
     run = run_measured()
     (panel,) = sizes(Shown.of([run]), ["isr"])
-    assert panel.places[0] == "2–5" or "–" in panel.places[0]
+    area = run.verdicts.box_area
+    there = [(low, high) for low, high in pairwise(SIZE_EDGES) if ((area >= low) & (area < high)).any()]
+    assert len(there) > 2
+    assert panel.places == tuple(f"{100 * low:g}–{100 * high:g}" for low, high in there)
+    assert all(tuple(curve.values) == panel.places for curve in panel.curves)
     own = run.verdicts[(run.verdicts.method == "migc") & run.verdicts.box_area.between(0.1, 0.2, inclusive="left")]
     assert panel.curves[1].values["10–20"].value == pytest.approx((own.success * own.attr).mean())
     with pytest.raises(InputError, match="unknown metric of these runs 'image_success'"):

@@ -38,6 +38,7 @@ def test_every_fault_is_named_by_line_and_column(tmp_path: Path) -> None:
         ROWS[0].replace(",10,", ",x,"),
         ROWS[1].replace("0.5", "1.5"),
         ROWS[2].replace("0.75", "nan"),
+        ROWS[2].replace(",0,", ",00,"),
     )
     with pytest.raises(InputError) as caught:
         hand_over_panels(path)
@@ -45,6 +46,7 @@ def test_every_fault_is_named_by_line_and_column(tmp_path: Path) -> None:
         f"{path}: line 2.k: 'x' is not a number of steps",
         f"{path}: line 3.place: '1.5' is not a share between 0 and 1",
         f"{path}: line 4.style: 'nan' is not a share between 0 and 1",
+        f"{path}: line 5.k: 0 stands twice for this auxiliary and target",
     ]
 
 

@@ -12,7 +12,7 @@ from amdm.errors import InputError
 from bench.layouts.named import load_layouts
 from bench.report.measured import Measured
 from bench.report.plots.of_runs import Shown
-from bench.report.plots.samples import LINE, Samples, draw_samples, label_place, read_samples
+from bench.report.plots.samples import LETTER, LINE, Samples, draw_samples, label_place, read_samples
 from bench.run.images import read_image
 from tests.bench.fakes import small_set
 
@@ -70,8 +70,31 @@ def test_labels_do_not_lie_on_each_other_nor_outside() -> None:
     for entry in small_set(100).entries:
         taken: list[tuple[float, float, float, float]] = []
         for one in entry.layout.instances:
-            label_place(one.box, len(one.phrase), taken)
-        for k, (x1, y1, x2, y2) in enumerate(taken):
-            assert x1 >= 0 and y1 >= 0 and x2 <= 1.01 and y2 <= 1 and y2 - y1 == pytest.approx(LINE)
-            for a1, b1, a2, b2 in taken[:k]:
-                assert x2 <= a1 or a2 <= x1 or y2 <= b1 + 1e-9 or b2 <= y1 + 1e-9
+            place = label_place(one.box, len(one.phrase), taken)
+            x1, y1, x2, y2 = taken[-1]
+            assert (x1, y1) == place and 0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1
+            assert x2 - x1 >= LETTER * len(one.phrase) and y2 - y1 == pytest.approx(LINE)
+        assert not overlapping(taken)
+
+
+def test_labels_as_they_are_drawn_are_apart_and_on_the_picture() -> None:
+    """Their letters and lines are as large as their places are reckoned."""
+    for entry in [one for one in small_set(100).entries if one.level == 6][:5]:
+        figure = draw_samples(Samples((entry,), {}))
+        figure.canvas.draw()
+        ax = figure.axes[0]
+        drawn = [text.get_window_extent().transformed(ax.transAxes.inverted()) for text in ax.texts]
+        assert len(drawn) == 6
+        boxes = [(one.x0, 1 - one.y1, one.x1, 1 - one.y0) for one in drawn]
+        assert min(min(box) for box in boxes) >= 0 and max(max(box) for box in boxes) <= 1.01  # the margin that is left
+        assert not overlapping(boxes)
+
+
+def overlapping(boxes: list[tuple[float, float, float, float]]) -> list[int]:
+    """Those (xyxy) that share an area with another."""
+    return [
+        k
+        for k, (x1, y1, x2, y2) in enumerate(boxes)
+        for a1, b1, a2, b2 in boxes[:k]
+        if min(x2, a2) - max(x1, a1) > 1e-9 and min(y2, b2) - max(y1, b1) > 1e-9
+    ]
