@@ -137,9 +137,9 @@ def _job_command(
         force: ForceOption = False,
         as_json: JsonOption = False,
     ) -> None:
+        chosen_engine = engine_of(engine, address, workers)
         from bench.jobs import preset_job
 
-        chosen_engine = engine_of(engine, address, workers)
         use_weights_dir(weights_dir)
         chosen = _chosen(profile, as_json)
         job = preset_job(
@@ -239,9 +239,9 @@ def run(
 
     amdm-bench run --generator my_model.py:Model --generator-arg ckpt=last.safetensors --device cuda
     """
+    chosen_engine = engine_of(engine, address, workers)
     from bench.jobs import function_job
 
-    chosen_engine = engine_of(engine, address, workers)
     count = 1 if workers is None else workers
     job = function_job(
         generator,

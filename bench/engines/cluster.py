@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Generator, Iterator
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass
@@ -18,12 +19,15 @@ from bench.workers import interrupt_deferred
 LOCAL = "local"
 LOOK_SECONDS = 2.0
 """How often the size of the cluster is looked at while no answer comes."""
+ANSWER_SECONDS = 10
+"""How long a head may take to answer."""
 SMALL = 0.25
 """Of a GPU, what an actor with networks of the mini world takes."""
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Ray's own way to have every process listen on 127.0.0.1 alone; read when Ray is imported."""
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-"""Nothing is reported to Ray's makers; no warning of what a later version will do."""
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_NUM_REDIS_GET_RETRIES": "1"}
+"""Nothing is reported to Ray's makers; no warning of what a later version will do; a head that is none is given up at
+once."""
 
 Kind = Literal["CPU", "GPU"]
 
@@ -36,7 +40,7 @@ class RayEngine:
     alone. workers: actors in all, at most; None takes as many as the cluster has room for, at any time.
 
     Raises:
-        InputError: Ray is not installed.
+        InputError: Ray is not installed, or nothing answers at the address.
     """
 
     address: str | None = None
@@ -45,19 +49,25 @@ class RayEngine:
     def __post_init__(self) -> None:
         if find_spec("ray") is None:
             raise InputError("ray is not installed: pip install 'amdm[ray]'", field="engine")
+        _check_answers(self.place)
+
+    @property
+    def place(self) -> str:
+        """The address, or :data:`LOCAL`."""
+        return self.address or os.environ.get("RAY_ADDRESS") or LOCAL
 
     @contextmanager
     def connected(self, device: str) -> Iterator[Cluster]:
         """Inside, this process is the cluster's driver. device: of the job.
 
         Raises:
-            InputError: nothing answers at the address, or no Ray of this version; a device by its number, which is
-                Ray's to choose.
+            InputError: it is no cluster of this version of Ray and Python; a device by its number, which is Ray's to
+                choose.
         """
         if device.startswith("cuda:"):
             raise InputError(f"{device!r}: Ray chooses the GPU of each worker; say cuda", field="device")
-        address = self.address or os.environ.get("RAY_ADDRESS") or LOCAL
-        os.environ.update(QUIET | (LOOPBACK if address == LOCAL else {}))
+        address = self.place
+        os.environ.update(QUIET | (LOOPBACK if address == LOCAL else {"RAY_BACKEND_LOG_LEVEL": "fatal"}))
         import ray
 
         workspace, root = Path.cwd(), Path(__file__).resolve().parents[2]
@@ -74,6 +84,7 @@ class RayEngine:
                 )
         except Exception as error:  # Ray has no type of its own for them
             raise InputError(f"no Ray cluster at {address!r}: {_first_line(error)}", field="address") from None
+        ray._private.worker._worker_logs_enabled = False  # pages about lost workers on stdout; we tell them in a line
         try:
             yield Cluster(workspace, device, self.workers)
         finally:
@@ -168,6 +179,20 @@ def _answers(pools: tuple[Pool, Pool]) -> Iterator[tuple[Pool, Answer | Lost]]:
         found = owner[reference].take(reference)
         if found is not None:
             yield owner[reference], found
+
+
+def _check_answers(address: str) -> None:
+    """Raise InputError where nothing listens: Ray itself would try for minutes, and tell each time."""
+    if address.startswith("ray://"):
+        what = f"{address!r}: run the command on a machine of the cluster, with host:port or auto"
+        raise InputError(what, field="address")
+    host, sign, port = address.rpartition(":")
+    if not (sign and port.isascii() and port.isdigit()):
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"nothing answers at {address!r}: {error}", field="address") from None
 
 
 def _cores() -> int:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from bench.workers import Factory, WorkerLostError
 
 ATTEMPTS = 3
-"""How often a task is begun, and how often an actor may die before it has made its worker."""
+"""How often a task is begun, and how often Ray starts an actor; then another takes its place."""
 
 
 class Answer(NamedTuple):
@@ -80,7 +80,7 @@ class Pool:
     options: dict[str, float]
     size: int = 0
     waiting: deque[tuple[Any, int]] = field(default_factory=deque)
-    starting: dict[Any, Any] = field(default_factory=dict)
+    starting: dict[Any, tuple[Any, bool]] = field(default_factory=dict)
     running: dict[Any, tuple[Any, Any, int]] = field(default_factory=dict)
     idle: list[Any] = field(default_factory=list)
 
@@ -106,9 +106,9 @@ class Pool:
     def fit(self, launch: Callable[[Pool], Any]) -> None:
         """Start actors or end them, if idle, until there are ``size``; give every idle one a task."""
         while self.actors < self.size:
-            self._begin(launch(self))
+            self._begin(launch(self), new=True)
         while self.actors > self.size and (self.idle or self.starting):
-            _end(self.idle.pop() if self.idle else self.starting.pop(next(reversed(self.starting))))
+            _end(self.idle.pop() if self.idle else self.starting.pop(next(reversed(self.starting)))[0])
         while self.idle and self.waiting:
             actor, (task, number) = self.idle.pop(), self.waiting.popleft()
             self.running[actor.work.remote(task)] = actor, task, number
@@ -117,7 +117,7 @@ class Pool:
         """What came of a task; None where an actor has started, or was started again.
 
         Raises:
-            WorkerLostError: an actor died :data:`ATTEMPTS` times before it had made its worker.
+            WorkerLostError: a new actor died :data:`ATTEMPTS` times before it had made its worker.
             Exception: what a worker raised.
         """
         import ray
@@ -129,7 +129,7 @@ class Pool:
         try:
             result = ray.get(reference)
         except ray.exceptions.RayError:  # the actor died, or the node that held its answer
-            self._begin(actor)
+            self._begin(actor, new=False)
             if number < ATTEMPTS:
                 self.waiting.append((task, number + 1))
             return Lost(task, number)
@@ -138,24 +138,27 @@ class Pool:
 
     def close(self) -> None:
         """End every actor, whatever it does."""
-        for actor in [*self.starting.values(), *self.idle, *(one for one, _, _ in self.running.values())]:
+        for actor, *_ in [*self.starting.values(), *self.running.values()]:
+            _end(actor)
+        for actor in self.idle:
             _end(actor)
 
-    def _begin(self, actor: Any) -> None:
-        start = actor.start.options(max_task_retries=ATTEMPTS - 1)
-        self.starting[start.remote(self.factory, self.arguments)] = actor
+    def _begin(self, actor: Any, new: bool) -> None:
+        start = actor.start.options(max_task_retries=-1)  # Ray counts each look at an actor that it restarts
+        self.starting[start.remote(self.factory, self.arguments)] = actor, new
 
     def _started(self, reference: Any) -> None:
         import ray
 
-        actor = self.starting.pop(reference)
+        actor, new = self.starting.pop(reference)
         try:
             result = ray.get(reference)
         except ray.exceptions.RayError as error:
             _end(actor)
-            raise WorkerLostError(
-                f"a worker died {ATTEMPTS} times while it started ({type(error).__name__})"
-            ) from error
+            if new:
+                what = f"a worker died {ATTEMPTS} times while it started ({type(error).__name__})"
+                raise WorkerLostError(what) from error
+            return
         _value(result)
         self.idle.append(actor)
 
@@ -176,5 +179,5 @@ def launcher(folder: Path) -> Callable[[Pool], Any]:
     """Starts actors that work in ``folder``, which every node must see."""
     import ray
 
-    kind = ray.remote(max_restarts=-1)(Actor)
+    kind = ray.remote(max_restarts=ATTEMPTS - 1)(Actor)
     return lambda pool: kind.options(**pool.options).remote(str(folder))

@@ -29,15 +29,17 @@ class Load(NamedTuple):
 def pool_sizes(room: float, drawing: Load, judging: Load) -> tuple[int, int]:
     """The size that each pool should have where ``room`` is for both, in the unit of their shares.
 
-    Drawing has all the room but for one judge, and another for each :data:`BACKLOG` batches that wait. When nothing is
-    left to draw, judges have all the room. Where there is not room for one of each, they work one after the other.
+    Drawing has all the room but for one judge, and another for each :data:`BACKLOG` batches that wait. What waits to be
+    judged has all the room that the last batches to be drawn leave. Where there is not room for one of each, they work one after the other.
     Actors for which there is no room wait for it, so that a cluster that can grow is asked to: at least one.
 
     >>> pool_sizes(8, Load(1, 100, 8, 8), Load(1, 0, 0, 0)), pool_sizes(8, Load(1, 0, 0, 7), Load(1, 20, 1, 1))
     ((7, 0), (0, 8))
     """
-    if not drawing.tasks:
-        return 0, min(judging.tasks, _places(room, judging.share))
+    if not drawing.waiting:
+        kept = min(judging.size, 1) if drawing.running else 0
+        most = _places(room - drawing.running * drawing.share, judging.share)
+        return drawing.running, min(max(judging.tasks, kept), most)
     if room < drawing.share + judging.share:
         return min(drawing.tasks, _places(room, drawing.share)), 0
     most = _places(room - drawing.share, judging.share)
