@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
 from bench.batches import Group
 from bench.detectors import load
-from bench.detectors.detector import Detector
+from bench.detectors.cache import CACHE_FILE, CachedDetector, CarriedDetector
 from bench.detectors.registry import is_heavy
 from bench.engines.cluster import Cluster
 from bench.engines.pool import ATTEMPTS, Answer, Lost, Pool
 from bench.generate import GroupResult, GroupWorker, Outcome, record_group
 from bench.generators.generator import Generator
 from bench.judges import conditions
-from bench.judges.conditions import Judges
 from bench.layouts.layout_set import Entry
 from bench.plan import Plan
 from bench.retries import show_events
@@ -36,31 +34,47 @@ def stream(
 ) -> None:
     """Generate what is missing of ``work`` and judge every picture of the run that has no verdicts, as
     :func:`bench.generate.generate` and :func:`bench.verdicts.score` do one after the other; the records are the same.
-
-    Detections are not kept on disk: that file is for the processes of one machine.
     """
     job = plan.job
     drawing = cluster.options(heavy=job.profile == "paper" or (job.profile == EXTERNAL and job.device != "cpu"))
     judging = cluster.options(heavy=is_heavy(plan.detector.name))
+    source_of_judge = load.CachedSource(plan.detector, plan.facts, store.folder / CACHE_FILE)
     stream_pools(
         cluster,
         store,
         plan.layout_set.entries,
         work,
         Pool(GroupWorker, (source,), drawing),
-        judge_pool(partial(load.make_judge, plan.detector), conditions.load_judges, judging),
+        Pool(JudgeWorker, (source_of_judge.carried, conditions.load_judges), judging),
+        source_of_judge(),
     )
 
 
-def judge_pool(source: Callable[[], Detector], judges: Callable[[], Judges], options: dict[str, float]) -> Pool:
-    """Of workers that judge batches of pictures."""
-    return Pool(ScoringWorker, (source, judges), options)
+class JudgedBatch(NamedTuple):
+    """What a judge found, and its detector's answers for the cache."""
+
+    verdicts: BatchVerdicts
+    answers: dict[bytes, Any]
+
+
+class JudgeWorker(ScoringWorker):
+    """A judge that hands over its detector's answers, too."""
+
+    def __call__(self, batch: Sequence[Picture]) -> JudgedBatch:  # type: ignore[override]
+        verdicts = super().__call__(batch)
+        return JudgedBatch(verdicts, self.detector.taken() if isinstance(self.detector, CarriedDetector) else {})
 
 
 def stream_pools(
-    cluster: Cluster, store: RunStore, entries: Sequence[Entry], work: Sequence[Group], drawing: Pool, judging: Pool
+    cluster: Cluster,
+    store: RunStore,
+    entries: Sequence[Entry],
+    work: Sequence[Group],
+    drawing: Pool,
+    judging: Pool,
+    cache: CachedDetector | None = None,
 ) -> None:
-    """:func:`stream` with pools that are made already."""
+    """:func:`stream` with pools that are made already. cache: takes the detector's answers."""
     whole = store.complete_samples()
     todo = [group for group in work if not whole.issuperset(group.samples())]
     unjudged = Unjudged(store, entries, whole, todo)
@@ -69,7 +83,7 @@ def stream_pools(
     if not (drawing.busy or judging.busy):
         return
     pictures = sum(len(group.entries) for group in todo)
-    writer = _Writer(store, whole, unjudged, judging)
+    writer = _Writer(store, whole, unjudged, judging, cache)
     with ExitStack() as opened:
         writer.drawn = opened.enter_context(_bar("generate", pictures))
         writer.judged = opened.enter_context(_bar("judge", pictures + sum(len(batch) for batch, _ in judging.waiting)))
@@ -94,6 +108,7 @@ class _Writer:
     whole: set[SampleKey]
     unjudged: Unjudged
     judging: Pool
+    cache: CachedDetector | None
     drawn: Any = None
     judged: Any = None
     last: str = ""
@@ -104,9 +119,11 @@ class _Writer:
         self.last = result.tracebacks[-1] if result.tracebacks else self.last
         self.judging.add(self.unjudged.after(result))
 
-    def verdicts(self, result: BatchVerdicts) -> None:
-        record_verdicts(self.store, result)
-        self.judged.update(result.pictures)
+    def verdicts(self, result: JudgedBatch) -> None:
+        if self.cache is not None:
+            self.cache.put(result.answers)
+        record_verdicts(self.store, result.verdicts)
+        self.judged.update(result.verdicts.pictures)
 
     def tell(self, lost: Lost) -> None:
         event = f"{_named(lost.task)}: a worker was lost with it, time {lost.number} of {ATTEMPTS}"
@@ -121,9 +138,9 @@ def lost_group(group: Group) -> GroupResult:
     return GroupResult(group, [Outcome(one, None, error, ATTEMPTS, size, 0.0, {}) for one in group.entries], [])
 
 
-def lost_batch(batch: Sequence[Picture]) -> BatchVerdicts:
+def lost_batch(batch: Sequence[Picture]) -> JudgedBatch:
     """Pictures whose judge died every time have no verdicts."""
-    return BatchVerdicts({}, len(batch), [], [])
+    return JudgedBatch(BatchVerdicts({}, len(batch), [], []), {})
 
 
 def _named(task: Any) -> str:

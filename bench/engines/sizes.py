@@ -30,8 +30,9 @@ def pool_sizes(room: float, drawing: Load, judging: Load) -> tuple[int, int]:
     """The size that each pool should have where ``room`` is for both, in the unit of their shares.
 
     Drawing has all the room but for one judge, and another for each :data:`BACKLOG` batches that wait. What waits to be
-    judged has all the room that the last batches to be drawn leave. Where there is not room for one of each, they work one after the other.
-    Actors for which there is no room wait for it, so that a cluster that can grow is asked to: at least one.
+    judged has all the room that the last batches to be drawn leave. Where there is not room for one of each, they work
+    one after the other. Actors for which there is no room wait for it, so that a cluster that can grow is asked to: at
+    least one.
 
     >>> pool_sizes(8, Load(1, 100, 8, 8), Load(1, 0, 0, 0)), pool_sizes(8, Load(1, 0, 0, 7), Load(1, 20, 1, 1))
     ((7, 0), (0, 8))

@@ -25,7 +25,7 @@ from bench.generate import GroupWorker
 from bench.generators.generator import ContractError
 from bench.run.read import read_table
 from bench.run.store import RunStore
-from bench.streaming import judge_pool, stream_pools
+from bench.streaming import JudgeWorker, stream_pools
 from bench.workers import WorkerLostError
 from tests.bench.fakes import METHODS, BlobDetector, guessing_judges, paint, run_settings, small_run, small_set
 from tests.bench.test_generate import assert_same
@@ -55,7 +55,9 @@ def ray_run(cluster: Cluster, folder: Path, source: Callable[[], Any], judge: Ca
     with RunStore(folder, run_settings(batch=4, layout_hash=layout_set.hash)) as store:
         drawing = Pool(GroupWorker, (source,), options)
         work = groups(layout_set, METHODS, (0,), 4)
-        stream_pools(cluster, store, layout_set.entries, work, drawing, judge_pool(judge, guessing_judges, options))
+        stream_pools(
+            cluster, store, layout_set.entries, work, drawing, Pool(JudgeWorker, (judge, guessing_judges), options)
+        )
         store.update("complete")
         return len(store.failed_samples())
 
