@@ -67,7 +67,7 @@ class RayEngine:
         if device.startswith("cuda:"):
             raise InputError(f"{device!r}: Ray chooses the GPU of each worker; say cuda", field="device")
         address = self.place
-        os.environ.update(QUIET | (LOOPBACK if address == LOCAL else {"RAY_BACKEND_LOG_LEVEL": "fatal"}))
+        os.environ.update(QUIET | (LOOPBACK if address == LOCAL else {}))
         import ray
 
         workspace, root = Path.cwd(), Path(__file__).resolve().parents[2]

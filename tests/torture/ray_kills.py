@@ -22,6 +22,7 @@ from pathlib import Path
 
 from bench.engines.cluster import LOOPBACK, QUIET
 from tests.torture.command import Command
+from tests.torture.disk import NoFileSystemError, fill
 from tests.torture.processes import named
 from tests.torture.same import differences
 
@@ -83,30 +84,35 @@ def arguments(limit: int, address: str | None) -> list[str]:
     ]
 
 
-def torture(folder: Path, kills: int, seed: int, limit: int) -> Iterator[str]:
+def unstopped(folder: Path, limit: int) -> None:
+    """The whole run, on processes of this machine."""
+    folder.mkdir()
+    command = Command(arguments(limit, None), folder)
+    assert command.wait() == 0, command.printed()
+
+
+def torture(cluster: Nodes, folder: Path, kills: int, seed: int, limit: int) -> Iterator[str]:
     """Kill ``kills`` times, in series on one run folder; a line for each series. The first three are one of each kind.
+
+    Needs ``folder / "unstopped"``.
 
     Raises:
         AssertionError: a series did not end as the run that was never stopped.
     """
     chance, done, series = random.Random(seed), 0, 0
-    whole = folder / "unstopped"
-    whole.mkdir()
-    command = Command(arguments(limit, None), whole)
-    assert command.wait() == 0, command.printed()
-    with nodes(seed) as cluster:
-        while done < kills:
-            place = folder / f"series{series}"
-            place.mkdir()
-            wanted = [KINDS[k] if k < len(KINDS) else chance.choice(KINDS) for k in range(done, kills)]
-            wanted = wanted[: max(chance.randint(1, MOST_IN_SERIES), len(KINDS) - done)]
-            killed = _series(place, cluster, chance, wanted, limit)
-            found = differences(whole, place)
-            assert not found, f"seed {seed}, series {series} ({place}): {'; '.join(found)}"
-            shutil.rmtree(place)
-            done, series = done + killed.total(), series + 1
-            told = ", ".join(f"{count} {kind}" for kind, count in killed.items())
-            yield f"series {series}: {told or 'none'}; {done} of {kills}"
+    while done < kills:
+        place = folder / f"series{series}"
+        place.mkdir()
+        wanted = [KINDS[k] if k < len(KINDS) else chance.choice(KINDS) for k in range(done, kills)]
+        wanted = wanted[: max(chance.randint(1, MOST_IN_SERIES), len(KINDS) - done)]
+        killed = _series(place, cluster, chance, wanted, limit)
+        found = differences(folder / "unstopped", place)
+        assert not found, f"seed {seed}, series {series} ({place}): {'; '.join(found)}"
+        shutil.rmtree(place)
+        done += killed.total()
+        told = ", ".join(f"{count} {kind}" for kind, count in killed.items())
+        yield f"series {series}: {told or 'none'}; {done} of {kills}"
+        series += 1
 
 
 def _series(place: Path, cluster: Nodes, chance: random.Random, wanted: list[str], limit: int) -> Counter[str]:
@@ -133,7 +139,7 @@ def _series(place: Path, cluster: Nodes, chance: random.Random, wanted: list[str
 
 def _until_work(command: Command, cluster: Nodes) -> None:
     """Until the run has actors, or has ended."""
-    until = time.monotonic() + 120
+    until = time.monotonic() + 600
     while not cluster.workers() and command.wait(0.2) is None:
         assert time.monotonic() < until, command.printed()
 
@@ -142,15 +148,24 @@ def main() -> None:
     """Print the seed of the moments, a line a series, and the sum."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--fills", type=int, default=5)
     parser.add_argument("--limit", type=int, default=20)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     wanted = parser.parse_args()
     os.environ.update(LOOPBACK)  # the drivers' too, which are forked from here
     started = time.monotonic()
     print(f"seed {wanted.seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="torture-") as folder:
-        for line in torture(Path(folder), wanted.kills, wanted.seed, wanted.limit):
-            print(line, flush=True)
+    with tempfile.TemporaryDirectory(prefix="torture-") as name:
+        folder = Path(name)
+        unstopped(folder / "unstopped", wanted.limit)
+        with nodes(wanted.seed) as cluster:
+            for line in torture(cluster, folder, wanted.kills, wanted.seed, wanted.limit):
+                print(line, flush=True)
+            try:
+                for line in fill(arguments(wanted.limit, cluster.address), folder, wanted.fills, wanted.seed):
+                    print(line, flush=True)
+            except NoFileSystemError as reason:
+                print(f"full disk: skipped, no small file system can be mounted here ({reason})")
     print(f"the same each time: {wanted.kills} kills; {time.monotonic() - started:.0f} s")
 
 
