@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -25,12 +26,16 @@ from bench.spec import Job
 from bench.verdicts import Picture, condition_rows, judge_images
 from bench.workers import worker_count
 
+MACHINES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
+"""Into how many shards a job is thought to be dealt."""
+
 
 @dataclass(frozen=True)
 class Timing:
     """Of one method's batches, in the order in which they were done; the first bears what happens only once.
 
     seconds, judge_seconds: by batch. pictures: in each batch. bytes: of a picture's file, the mean.
+    load_seconds: of loading the models and the judge, which every process does.
     """
 
     method: str
@@ -38,6 +43,7 @@ class Timing:
     judge_seconds: tuple[float, ...]
     pictures: int
     bytes: float
+    load_seconds: float = 0.0
 
 
 def estimate(job: Job, workers: int | None) -> list[str]:
@@ -65,7 +71,9 @@ def time_batches(plan: Plan) -> Timing:
     method = max(costs, key=costs.__getitem__)
     own = [group for group in plan.batches if group.method == method]
     chosen = [own[0], own[1] if len(own) > 1 and len(own[1].entries) == len(own[0].entries) else own[0]]
+    started = time.perf_counter()
     generator, judge = presets.make_generator(plan.job), load.make_judge(plan.detector)
+    loaded = time.perf_counter() - started
     seconds, judged, sizes = [], [], []
     for group in chosen:
         started = time.perf_counter()
@@ -76,7 +84,7 @@ def time_batches(plan: Plan) -> Timing:
         seconds.append(drawn - started)
         judged.append(time.perf_counter() - drawn)
         sizes += [len(encoded(image)) for image in images]
-    return Timing(method, tuple(seconds), tuple(judged), len(chosen[0].entries), float(np.mean(sizes)))
+    return Timing(method, tuple(seconds), tuple(judged), len(chosen[0].entries), float(np.mean(sizes)), loaded)
 
 
 def evaluations(job: Job) -> Mapping[str, int]:
@@ -106,6 +114,29 @@ def lines(plan: Plan, timing: Timing, workers: int) -> list[str]:
         f"GPU-hours: about {_figure(hours)}, one GPU for that time" if gpu else "GPU-hours: 0, no GPU would be used",
         f"disk: about {_figure(total * timing.bytes / 2**30)} GiB, an estimate: {total:,} pictures"
         f"{' with the true renderings' if samples[CEILING] else ''}, {timing.bytes / 1024:.3g} KiB each as here",
+        *_by_machines(plan, hours, timing.load_seconds, gpu),
+    ]
+
+
+def _by_machines(plan: Plan, hours: float, load: float, gpu: bool) -> list[str]:
+    """The same on n machines like this one. hours: on one, without loading; load: seconds, on each.
+
+    A machine is given whole groups of layouts (:func:`bench.batches.share`), so that more of them than groups gain
+    nothing: the largest share is what counts.
+    """
+    groups = len({group.entries[0].index for group in plan.batches})
+    if plan.job.shard is not None or groups < 2:
+        return []
+    counts = [n for n in MACHINES if n < groups] + [min(groups, MACHINES[-1])]
+    figures = []
+    for n in counts:
+        own = hours * math.ceil(groups / n) / groups + load / 3600
+        spent = hours + n * load / 3600
+        figures.append(f"{n}: {_figure(own)} h" + (f" ({_figure(spent)} GPU-hours)" if gpu else ""))
+    most = f"; no more than {groups} shards, one a group of layouts" if counts[-1] == groups else ""
+    what = "GPUs" if gpu else "machines like this"
+    return [
+        f"by shards, --shard i/n on n {what}, then merge, {load:.3g} s of loading on each: {', '.join(figures)}{most}"
     ]
 
 

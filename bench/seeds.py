@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from amdm.errors import InputError, instead
 
@@ -37,6 +38,12 @@ def seeds_of(text: str) -> tuple[int, ...]:
             raise InputError(f"{part.strip()!r} makes more than {MOST_SEEDS} seeds", field="seeds")
         found += range(first, last + 1)
     return tuple(found)
+
+
+def check_seeds(seeds: Sequence[int], field: str = "seeds") -> None:
+    """Raise InputError unless there are some, distinct and of 0 or more: pictures would count twice."""
+    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        raise InputError("must be distinct integers of 0 or more", field=field)
 
 
 def _seed(part: str, text: str) -> int:

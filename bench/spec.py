@@ -13,7 +13,7 @@ from bench.batches import CEILING
 from bench.conditions import check_conditions, check_slots, check_styles
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.vocabulary import MINI
-from bench.seeds import MOST_SEEDS
+from bench.seeds import MOST_SEEDS, check_seeds
 
 MOST_SAMPLES = 200_000
 LONGEST_NAME = 200
@@ -78,8 +78,7 @@ class Job:
             raise InputError(f"must be one name, and not {CEILING!r}", field="methods")
         if len(set(self.methods)) < len(self.methods):
             raise InputError("names a method twice", field="methods")
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
-            raise InputError("must be distinct integers of 0 or more", field="seeds")
+        check_seeds(self.seeds)
         if len(self.seeds) > MOST_SEEDS or max(self.seeds) >= 2**31:
             raise InputError(f"must be at most {MOST_SEEDS}, each less than 2**31", field="seeds")
         if not all(name.isprintable() and 0 < len(name) <= LONGEST_NAME for name in self.methods):

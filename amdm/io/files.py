@@ -7,6 +7,9 @@ import errno
 import hashlib
 import json
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +81,23 @@ def make_folder(path: Path) -> Path:
     except ValueError as error:  # a name that holds NUL
         raise InputError("cannot be a folder's name", file=path) from error
     return path
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which becomes ``path`` at the end: what is stopped leaves no half of a folder there.
+
+    Raises:
+        InputError: ``path`` is there already and is not an empty folder, or cannot be made.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError("is there already, and is not empty", file=path)
+    path = path.resolve()
+    partial = path.with_name(f".{path.name}.amdm-partial")
+    if partial.exists():
+        shutil.rmtree(partial)
+    yield make_folder(partial)
+    partial.replace(path)
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -110,6 +110,7 @@ def kid(
     ] = False,
     weights: Annotated[Path | None, typer.Option(help="with --clip: safetensors in open_clip's form")] = None,
     device: DeviceOption = "auto",
+    as_json: JsonOption = False,
 ) -> None:
     """KID of every method: whether its pictures look like the reference's, whatever they were asked for.
 
@@ -132,7 +133,7 @@ def kid(
     folder = reports / run.resolve().name
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "kid.csv", table.to_csv(index=False, float_format="%.6f").encode())
-    typer.echo(as_markdown(table))
+    tell(as_markdown(table), {"rows": table}, as_json)
 
 
 def style(
@@ -141,6 +142,7 @@ def style(
     weights: ClipWeightsOption = None,
     random_weights: RandomWeightsOption = False,
     device: DeviceOption = "auto",
+    as_json: JsonOption = False,
 ) -> None:
     """How often the style asked for is the likest of the layouts' references (CLIP ViT-L/14, CSLS), by method.
 
@@ -157,12 +159,14 @@ def style(
     judge = load_judge("clip-style", path, Loading.parse("mini", device=device).device)
     found = retrieve_styles(run, judge)
     if random_weights:
-        typer.echo("random weights: these numbers measure nothing, and are not written")
+        tell_aside("random weights: these numbers measure nothing, and are not written", as_json)
     else:
         folder = reports / run.resolve().name
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / "style_retrieval.csv", found.to_csv(index=False, float_format="%.6f").encode())
-    typer.echo(as_markdown(retrieval_table(found)))
+    shown = retrieval_table(found)
+    shares = shown.assign(**{name: shown[name] / 100 for name in ("style", "low", "high", "chance")})
+    tell(as_markdown(shown), {"random_weights": random_weights, "rows": shares}, as_json)
 
 
 def _clip_weights(weights: Path | None, random_weights: bool) -> Path | None:

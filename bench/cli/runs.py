@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from amdm.errors import InputError
 from amdm.output import JsonOption, tell
 from bench.cli.options import ReportsOption, WeightsDirOption, missing_of, use_weights_dir
 
@@ -15,19 +16,46 @@ RunArgument = Annotated[Path, typer.Argument(help="the run folder")]
 
 def export(
     run: RunArgument,
-    method: Annotated[str, typer.Option(help="whose pictures")],
     to: Annotated[Path, typer.Option(help="the folder to make")],
+    method: Annotated[str | None, typer.Option(help="whose pictures")] = None,
     seed: Annotated[int, typer.Option(help="of which seed", min=0)] = 0,
+    hub: Annotated[
+        bool, typer.Option("--hub", help="cards and tables for the Hugging Face Hub, of all methods")
+    ] = False,
+    dataset: Annotated[
+        str | None, typer.Option(help="with --hub: user/name of the benchmark there, for .eval_results")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Copy a method's pictures under the names that the official evaluator reads, so that it can score them.
 
-    Example: amdm-bench export runs/NAME --method interactdiffusion+migc --to official/
+    With --hub write results as the Hugging Face Hub takes them, a folder a repository; nothing is uploaded.
+
+    Examples: amdm-bench export runs/NAME --method interactdiffusion+migc --to official/
+
+    amdm-bench export runs/NAME --hub --to hub/
     """
+    if hub:
+        from bench.report.hub import export_hub
+
+        _refuse(method is not None, "goes without --hub, which exports all methods", "method")
+        folders = export_hub(run, to, dataset)
+        shown = "\n".join(f"wrote {folder}" for folder in folders)
+        tell(f"{shown}\nnothing was uploaded", {"folders": folders, "folder": to}, as_json)
+        return
     from bench.run.export import export_images
 
+    _refuse(dataset is not None, "goes with --hub", "dataset")
+    if method is None:
+        raise InputError("is needed where pictures are exported, or --hub", field="method")
     count = export_images(run, method, seed, to)
     tell(f"wrote {count} pictures to {to}", {"pictures": count, "folder": to}, as_json)
+
+
+def _refuse(wrong: bool, what: str, option: str) -> None:
+    """Raise InputError where an option is given that its command would not follow."""
+    if wrong:
+        raise InputError(what, field=option)
 
 
 def verify(run: RunArgument, weights_dir: WeightsDirOption = None, as_json: JsonOption = False) -> None:

@@ -154,6 +154,7 @@ def hico_map(
     detections: Annotated[Path, typer.Argument(help="what a detector of interactions found (JSON)")],
     annotations: Annotated[Path, typer.Argument(help="what stands in the same pictures, and the classes (JSON)")],
     to: Annotated[Path | None, typer.Option(help="write the average precision of each class here (CSV)")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """HICO-DET's mean average precision of recorded detections: full, rare and non-rare, default and known object.
 
@@ -168,7 +169,9 @@ def hico_map(
     if to is not None:
         to.parent.mkdir(parents=True, exist_ok=True)
         write_whole(to, table.to_csv(index=False, float_format="%.6f").encode())
-    typer.echo(as_markdown(means(table)))
+    shown = means(table)
+    shares = shown.assign(**{name: shown[name] / 100 for name in ("full", "rare", "non_rare")})
+    tell(as_markdown(shown), {"rows": shares}, as_json)
 
 
 def check_authors(

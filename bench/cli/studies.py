@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,9 @@ from bench.cli.options import (
 )
 from bench.seeds import seeds_of
 from bench.workers import worker_count
+
+if TYPE_CHECKING:  # pandas comes with it
+    from bench.report.files import Written
 
 
 def tune(
@@ -116,9 +119,13 @@ def compositions(
     limit: LimitOption = None,
     seeds: SeedsOption = "0",
     seed: Annotated[int, typer.Option(help="of the choice of settings", min=0)] = 0,
+    groups: Annotated[
+        str | None, typer.Option(help="of evaluations, with commas: T + 4, 1.5 T, 2 T, more; all by default")
+    ] = None,
     to: Annotated[Path, typer.Option(help="folder for the tables")] = Path("reports/compositions"),
     keep: KeepOption = Path("runs/compositions"),
     workers: WorkersOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Every composition, tuned on mini-combined-tune with as many trials, then measured once on mini-combined.
 
@@ -137,9 +144,10 @@ def compositions(
     tuning = StudyRun(load_layouts(TUNING_SET).subset(tune_limit), count, keep=keep)
     reported = reported if limit is None else reported.subset(limit)
     reporting = StudyRun(reported, count, seeds_of(seeds), keep)
+    options = Options(names(models), steps, trials, seed, () if groups is None else names(groups))
     with resumable():
-        page = compare_compositions(tuning, reporting, Options(names(models), steps, trials, seed), to)
-    typer.echo(f"{page}\ntables: {to}/compositions.md, joint.csv, contrasts.csv, trials.csv")
+        found = compare_compositions(tuning, reporting, options, to)
+    _tell(found, to, "compositions.md, joint.csv, contrasts.csv, trials.csv, chosen.yaml", as_json)
 
 
 def sweep(
@@ -147,6 +155,7 @@ def sweep(
     out: Annotated[Path | None, typer.Option(help="folder of what is measured; by default runs/sweep-<digest>")] = None,
     reports: ReportsOption = Path("reports"),
     workers: WorkersOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Try settings of one method on layouts for tuning: a grid, or a search by Optuna; then confirm the best on others.
 
@@ -162,8 +171,8 @@ def sweep(
     folder = out or Path("runs") / sweep_name(asked)
     report = reports / folder.resolve().name
     with resumable():
-        page = measure(asked, folder, report, worker_count(workers))
-    typer.echo(f"{page}\ntables: {report}/sweep.md, trials.csv, trials.parquet, pareto.csv, confirm.csv")
+        found = measure(asked, folder, report, worker_count(workers))
+    _tell(found, report, "sweep.md, trials.csv, trials.parquet, pareto.csv, confirm.csv", as_json)
 
 
 def ablation(
@@ -176,6 +185,7 @@ def ablation(
     to: Annotated[Path, typer.Option(help="folder for the tables")] = Path("reports/ablation"),
     keep: KeepOption = Path("runs/ablation"),
     workers: WorkersOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """What of the aggregation acts: the paper and the authors' code, one difference at a time and all; η, s and w.
 
@@ -191,5 +201,11 @@ def ablation(
     study = StudyRun(load_layouts(layouts).subset(limit), worker_count(workers), seeds_of(seeds), keep)
     options = Options(integers(steps, "steps"), numbers(etas, "etas"), numbers(weights, "weights"))
     with resumable():
-        page = measure(study, options, to)
-    typer.echo(f"{page}\ntables: {to}/ablation.md, arms.csv, distances.csv, hand_over.csv, strata.csv")
+        found = measure(study, options, to)
+    _tell(found, to, "ablation.md, arms.csv, distances.csv, hand_over.csv, strata.csv", as_json)
+
+
+def _tell(found: Written, folder: Path, files: str, as_json: bool) -> None:
+    """The page and where its tables are. files: names with commas."""
+    paths = [folder / name for name in files.split(", ")]
+    tell(f"{found.page}\ntables: {folder}/{files}", {**found.tables, "files": paths}, as_json)

@@ -243,7 +243,11 @@ class LayoutSet:
         """
         if limit < 1:
             raise InputError(f"{limit} is not a positive number of layouts", field="limit")
-        chosen = in_turn(self.entries)[: 5 * -(-limit // 5)]
+        return self.first(5 * -(-limit // 5))
+
+    def first(self, count: int) -> LayoutSet:
+        """As :meth:`subset`, of ``count`` entries to the letter."""
+        chosen = in_turn(self.entries)[:count]
         return replace(self, entries=tuple(sorted(chosen, key=lambda entry: entry.index)))
 
 

@@ -14,12 +14,13 @@ from amdm.io.files import write_whole
 from amdm.presets.settings import MethodSettings
 from bench.batches import CEILING
 from bench.cocomig.intervals import CONFIDENCE
-from bench.cocomig.metrics import AVERAGE, METRICS, image_sums, metric_table, paired
+from bench.cocomig.metrics import AVERAGE, METRICS, paired
 from bench.pull_back import DISTANCE, ETA
-from bench.report.joint import JUDGED, SHOWN
-from bench.report.tables import NAN, TableInfo
+from bench.report.files import Written, write_csv
+from bench.report.joint import JUDGED, SHOWN, calls_of
+from bench.report.tables import NAN, TableInfo, beside_verdicts
 from bench.report.text import as_markdown, bounds_text
-from bench.report.trial_tables import Tables
+from bench.report.trial_tables import Tables, failed_markdown
 
 ALONE = "single models"
 DIFFERENCES = "differences between the paper and the authors' code"
@@ -81,9 +82,7 @@ def distances_by_step(samples: pd.DataFrame) -> pd.DataFrame:
 def arm_table(tables: Tables, arms: Sequence[Arm]) -> pd.DataFrame:
     """One row an arm: T, section, arm, metrics (fractions), gains over the target at the same T with bounds that hold
     for all arms of a T at once (Bonferroni), evaluations and seconds a picture, and failed pictures."""
-    metrics = metric_table(tables.verdicts, conditions=tables.conditions)
-    found = metrics[metrics.level == AVERAGE].set_index("method")
-    sums = image_sums(tables.verdicts, conditions=tables.conditions)
+    found, sums = tables.over_levels, tables.sums
     shown = [name for name in ("isr", *SHOWN) if name in found]
     counts = pd.Series([arm.steps for arm in arms]).value_counts()
     rows = []
@@ -98,23 +97,21 @@ def arm_table(tables: Tables, arms: Sequence[Arm]) -> pd.DataFrame:
             for name in (one for one in GAINS if one in differences):
                 one = differences[name]
                 row |= {f"{name}_gain": one.value, f"{name}_gain_low": one.low, f"{name}_gain_high": one.high}
-        calls = [sum(json.loads(one).values()) for one in own.evaluations]
-        row |= {"evaluations": sum(calls) / len(calls), "s/image": float(own.seconds.mean())}
+        row |= {"evaluations": float(calls_of(own).mean()), "s/image": float(own.seconds.mean())}
         rows.append(row | {"failed": int((own.status == "failed").sum())})
     return pd.DataFrame(rows)
 
 
-def write_ablation(folder: Path, tables: Tables, arms: Sequence[Arm], findings: Findings, info: TableInfo) -> str:
-    """``ablation.md``, and arms, distances, hand-over curves and strata as CSV; returns the Markdown."""
+def write_ablation(folder: Path, tables: Tables, arms: Sequence[Arm], findings: Findings, info: TableInfo) -> Written:
+    """``ablation.md``, and arms, distances, hand-over curves and strata as CSV."""
     table, distances = arm_table(tables, arms), distances_by_step(tables.samples)
     found = {"arms": table, "distances": distances, "hand_over": findings.curves, "strata": findings.strata}
-    for name, one in found.items():
-        write_whole(folder / f"{name}.csv", one.to_csv(index=False, float_format="%.6f").encode())
-    metrics = metric_table(tables.verdicts, conditions=tables.conditions)
+    write_csv(folder, found)
+    metrics = tables.metrics
     ceiling = metrics[(metrics.level == AVERAGE) & (metrics.method == CEILING)]
     page = ablation_markdown(table, ceiling, distances, findings, info)
     write_whole(folder / "ablation.md", page.encode())
-    return page
+    return Written(page, found)
 
 
 def ablation_markdown(
@@ -122,11 +119,11 @@ def ablation_markdown(
 ) -> str:
     """The tables as a page."""
     about = (
-        f"{info.count} of {info.full_size} layouts of `{info.layouts}` ({info.layout_hash[:12]}), seeds "
-        f"{', '.join(map(str, info.seeds))}, judge `{info.judge}`. Per cent. Gains: points over the target alone at "
-        f"the same T, paired; the intervals hold for all arms of a T at once with {100 * CONFIDENCE:g} % (Bonferroni)."
+        f"{info.measured_on}, judge `{info.judge}`. Per cent. Gains: points over the target alone at the same T, "
+        f"paired; the intervals hold for all arms of a T at once with {100 * CONFIDENCE:g} % (Bonferroni)."
     )
-    parts = [f"# {info.title}: {info.layouts}", about, FIVE]
+    parts = [f"# {info.title}: {info.layouts}", about, beside_verdicts(info), FIVE]
+    parts.append(failed_markdown(dict(zip(table.arm, table.failed, strict=True))))
     for (steps, section), own in table.groupby(["T", "section"], sort=False):
         parts += [f"## T = {steps}: {section}", as_markdown(_shown(own))]
     if len(ceiling):

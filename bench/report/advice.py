@@ -15,8 +15,9 @@ from amdm.io.files import make_folder, write_whole
 from amdm.output import plain
 from bench.cocomig.metrics import METRICS
 from bench.report.joint import SHOWN
-from bench.report.tables import TableInfo
+from bench.report.tables import TableInfo, beside_verdicts
 from bench.report.text import as_markdown, bounds_text
+from bench.report.trial_tables import failed_markdown
 
 FILES = ("advice.md", "advice.json", "preset.yaml")
 CONFIRMING = "confirming run"
@@ -84,9 +85,10 @@ def advice_markdown(advice: Advice) -> str:
     aggregation = advice.method["aggregation"]
     parts = [
         f"# Advice: {' with '.join(advice.models)}",
-        f"Probes: {_layouts(advice.probes)}, the same noise in all settings. {_labels(advice.order)} decide, the first "
-        "that differs. The figures of the probes are those that the settings were chosen by, and too good for that "
-        "reason.",
+        f"Probes: {advice.probes.measured_on}, the same noise in all settings. {_labels(advice.order)} decide, the "
+        "first that differs. The figures of the probes are those that the settings were chosen by, and too good for "
+        "that reason.",
+        beside_verdicts(advice.probes),
         "## Settings",
         ", ".join(f"{name} {value}" for name, value in aggregation.items()) + f"; {advice.evaluations} evaluations a "
         f"picture (the target alone: {advice.alone}).",
@@ -95,13 +97,16 @@ def advice_markdown(advice: Advice) -> str:
         "## Reasons",
         "\n".join(f"{k}. {reason}" for k, reason in enumerate(advice.reasons, 1)),
         f"## {CONFIRMING.capitalize()}: {advice.confirming.layouts}",
-        f"The settings as advised, once, on {_layouts(advice.confirming)}, none of them a probe. Paired differences; "
+        f"The settings as advised, once, on {advice.confirming.measured_on}, none of them a probe. Paired differences; "
         "the 95 % intervals hold for all comparisons of a metric at once. "
         f"{METRICS[advice.order[0]].label} is the layouts' own.",
+        beside_verdicts(advice.confirming),
         "\n".join(_gain(row) for row in advice.gains.to_dict("records")),
+        _failed(advice.confirmed, "the confirming run"),
         as_markdown(_percent(advice.confirmed, order)),
         "## Probes",
         f"They took {advice.spent['probes']:,} evaluations, and the confirming run {advice.spent['confirming']:,}.",
+        _failed(advice.tried, "the probes"),
         as_markdown(_percent(advice.tried, order)),
         "### Hand-over curves",
         "The auxiliary alone draws the first k steps, then the target goes on from its state. Per cent.",
@@ -129,9 +134,8 @@ def _labels(order: Sequence[str]) -> str:
     return ", ".join(METRICS[name].label for name in order)
 
 
-def _layouts(info: TableInfo) -> str:
-    seeds = ", ".join(map(str, info.seeds))
-    return f"{info.count} of {info.full_size} layouts of `{info.layouts}` ({info.layout_hash[:12]}), seeds {seeds}"
+def _failed(table: pd.DataFrame, where: str) -> str:
+    return failed_markdown(dict(zip(table["method"], table["failed"], strict=True)), where)
 
 
 def _percent(table: pd.DataFrame, order: list[str]) -> pd.DataFrame:

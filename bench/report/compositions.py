@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from io import BytesIO
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ import pandas as pd
 from amdm.errors import printable
 from amdm.io.files import write_whole
 from bench.batches import CEILING
-from bench.cocomig.metrics import image_sums, metric_table
+from bench.cocomig.metrics import AVERAGE
+from bench.report.files import Written, write_csv, write_parquet
 from bench.report.joint import (
     SHOWN,
     Compared,
@@ -25,9 +25,9 @@ from bench.report.joint import (
     outcome_table,
     with_intervals,
 )
-from bench.report.tables import TableInfo
-from bench.report.text import as_markdown
-from bench.report.trial_tables import Tables
+from bench.report.tables import TableInfo, beside_verdicts
+from bench.report.text import NO_NUMBER, as_markdown
+from bench.report.trial_tables import Tables, failed_markdown
 
 GROUP = "group"
 
@@ -38,7 +38,7 @@ class Study:
 
     groups: of each row. bounds: the most evaluations a picture of each group. chosen: each row's settings, as text.
     settings: as a run records them. compared: pairs beside those with the best single model. trials: all that was
-    tried, the best of a row first. tuned_on: in words.
+    tried, the best of a row first. kid: columns kid and kid_sd by method (the index). tuned_on: in words.
     """
 
     groups: Mapping[str, str]
@@ -47,39 +47,46 @@ class Study:
     settings: Mapping[str, Mapping[str, Any]]
     compared: Sequence[Compared]
     trials: pd.DataFrame
+    kid: pd.DataFrame
     tuned_on: str
 
 
-def write_compositions(folder: Path, tables: Tables, study: Study, info: TableInfo) -> str:
-    """``compositions.md``, the tables as CSV and the verdicts as parquet; returns the Markdown."""
-    metrics = metric_table(tables.verdicts, conditions=tables.conditions)
+def write_compositions(folder: Path, tables: Tables, study: Study, info: TableInfo) -> Written:
+    """``compositions.md``, the tables as CSV and the verdicts as parquet."""
+    metrics = tables.metrics
     rows = Rows.of(study.settings, {name: tuple(one.get("ignores", ())) for name, one in study.settings.items()})
     joint = joint_table(metrics, tables.samples, info, rows)
     joint.insert(1, GROUP, [study.groups.get(name, "") for name in joint.method])
-    sums = image_sums(tables.verdicts, conditions=tables.conditions)
-    differences = joint_contrasts(sums, rows, study.compared)
+    for name, column in (("KID", "kid"), ("KID sd", "kid_sd")):
+        joint.insert(list(joint).index("evaluations"), name, joint.method.map(study.kid[column]).astype(float))
+    differences = joint_contrasts(tables.sums, rows, study.compared)
     outcomes = pd.DataFrame()
     if not tables.interactions.empty:
         outcomes = outcome_table(tables.interactions, (*info.methods, CEILING))
     by_level = metrics[["method", "level", "images", *(name for name in SHOWN if name in metrics)]]
     found = {"joint": joint, "joint_by_level": by_level, "contrasts": differences, "outcomes": outcomes}
-    for name, table in {**found, "trials": study.trials}.items():
-        write_whole(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.6f").encode())
-    for name, table in tables._asdict().items():
-        content = BytesIO()
-        table.to_parquet(content, index=False)
-        write_whole(folder / f"{name}.parquet", content.getvalue())
-    page = compositions_markdown(joint, differences, outcomes, study, info)
+    write_csv(folder, {**found, "trials": study.trials})
+    write_parquet(folder, {one.name: getattr(tables, one.name) for one in fields(tables) if one.name != "features"})
+    page = compositions_markdown(joint, differences, outcomes, tables.failed, study, info)
     write_whole(folder / "compositions.md", page.encode())
-    return page
+    costs = joint[["method", GROUP, "KID", "KID sd", "evaluations", "s/image"]]
+    averages = by_level[by_level.level == AVERAGE].drop(columns="level").merge(costs, on="method")
+    return Written(page, {"rows": averages, "contrasts": differences, "trials": study.trials})
 
 
 def compositions_markdown(
-    joint: pd.DataFrame, differences: pd.DataFrame, outcomes: pd.DataFrame, study: Study, info: TableInfo
+    joint: pd.DataFrame,
+    differences: pd.DataFrame,
+    outcomes: pd.DataFrame,
+    failed: Mapping[str, int],
+    study: Study,
+    info: TableInfo,
 ) -> str:
-    """The tables as a page."""
-    parts = [f"# {info.title}: {info.layouts}", _about(study, info)]
+    """The tables as a page. failed: pictures, by method."""
+    parts = [f"# {info.title}: {info.layouts}", _about(study, info), beside_verdicts(info), failed_markdown(failed)]
     shown = with_intervals(joint)
+    if "KID" in shown:  # of the true renderings it is near 0
+        shown["KID"] = [_kid_text(*both) for both in zip(shown.KID, shown.pop("KID sd"), strict=True)]
     for group, most in study.bounds.items():
         own = shown[shown[GROUP] == group]
         if len(own):
@@ -98,13 +105,18 @@ def compositions_markdown(
     return printable("\n\n".join(part for part in parts if part) + "\n", keep="\n")
 
 
+def _kid_text(value: float, spread: float) -> str:
+    return NO_NUMBER if math.isnan(value) else f"{value:.3f} ± {spread:.3f}"
+
+
 def _about(study: Study, info: TableInfo) -> str:
     return (
-        f"{info.count} of {info.full_size} layouts of `{info.layouts}` ({info.layout_hash[:12]}), seeds "
-        f"{', '.join(map(str, info.seeds))}, judge `{info.judge}`; every row was measured here once. Settings of "
+        f"{info.measured_on}, judge `{info.judge}`; every row was measured here once. Settings of "
         f"single models and compositions were chosen on {study.tuned_on}, from the lists of "
         "bench/studies/composition_space.py. Per cent; 95 % intervals over layouts. evaluations: guided calls of all "
-        "models, a picture. *converse*: the authors' code with the models in the opposite order; *the target with "
-        "itself*: the same with copies of the target, which nothing but mixing can change; *N steps*: the target alone "
-        "with as many evaluations as the group has. Columns: docs/combined.md; compositions: docs/compositions.md."
+        "models, a picture. KID: against true renderings of other scenes, mean ± standard deviation over "
+        "subsets, of 10 pictures or more (docs/measuring.md). *converse*: the authors' code with the models in the "
+        "opposite order; *the target with itself*: the same with copies of the target, which nothing but mixing can "
+        "change; *N steps*: the target alone with as many evaluations as the group has. Columns: docs/combined.md; "
+        "compositions: docs/compositions.md."
     )

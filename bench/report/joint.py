@@ -18,6 +18,7 @@ from bench.cocomig.action_style import OUTCOMES
 from bench.cocomig.intervals import CONFIDENCE
 from bench.cocomig.metrics import AVERAGE, METRICS, paired
 from bench.layouts.named import load_layouts
+from bench.report.files import write_csv, write_parquet
 from bench.report.measured import Measured
 from bench.report.tables import NAN, TableInfo, unjudged_markdown
 from bench.report.text import as_markdown, bounds_text, interval_text
@@ -76,8 +77,13 @@ def joint_table(metrics: pd.DataFrame, samples: pd.DataFrame, info: TableInfo, r
 
 def evaluations_of(samples: pd.DataFrame) -> float:
     """Guided calls of all models a picture, mean; NaN of what is not ours, of which nothing is known."""
-    calls = [sum(json.loads(one).values()) for one in samples.evaluations.dropna()]
-    return sum(calls) / len(calls) if any(calls) else NAN
+    calls = calls_of(samples)
+    return float(calls.mean()) if calls.any() else NAN
+
+
+def calls_of(samples: pd.DataFrame) -> pd.Series:
+    """Guided calls of all models for each picture of which they are known, with the index of ``samples``."""
+    return samples.evaluations.dropna().map(lambda one: sum(json.loads(one).values()))
 
 
 def outcome_table(interactions: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
@@ -143,24 +149,17 @@ def write_joint(folder: Path, run: Measured, rows: Rows) -> None:
         outcomes = outcome_table(conditions.interactions, (*info.methods, CEILING))
     by_level = metrics[["method", "level", "images", *(name for name in SHOWN if name in metrics)]]
     folder.mkdir(parents=True, exist_ok=True)
-    for name, one in {
-        "joint": table,
-        "joint_by_level": by_level,
-        "joint_contrasts": differences,
-        "outcomes": outcomes,
-    }.items():
-        write_whole(folder / f"{name}.csv", one.to_csv(index=False, float_format="%.6f").encode())
-    conditions.interactions.to_parquet(folder / "interactions.parquet", index=False)
-    conditions.styles.to_parquet(folder / "styles.parquet", index=False)
+    found = {"joint": table, "joint_by_level": by_level, "joint_contrasts": differences, "outcomes": outcomes}
+    write_csv(folder, found)
+    write_parquet(folder, {"interactions": conditions.interactions, "styles": conditions.styles})
     write_whole(folder / "joint.md", joint_markdown(table, outcomes, differences, info).encode())
 
 
 def joint_markdown(table: pd.DataFrame, outcomes: pd.DataFrame, differences: pd.DataFrame, info: TableInfo) -> str:
     """The tables as a page."""
     about = (
-        f"{info.count} of {info.full_size} layouts of `{info.layouts}` ({info.layout_hash[:12]}), seeds "
-        f"{', '.join(map(str, info.seeds))}, judge `{info.judge}`. Per cent. *ignores*: asked for, and read by no "
-        "model of the method. *action given place*: of interactions whose ends are in place. *joint by interaction*: "
+        f"{info.measured_on}, judge `{info.judge}`. Per cent. *ignores*: asked for, and read by no model of the "
+        "method. *action given place*: of interactions whose ends are in place. *joint by interaction*: "
         "both instances right in place and colour, and the action right. *joint by picture*: every instance, action "
         "and the style right. Intervals: 95 %, over layouts. evaluations: guided calls of all models, a picture."
     )

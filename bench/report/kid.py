@@ -22,6 +22,7 @@ from tqdm import tqdm
 from amdm.errors import InputError
 from amdm.mini.scene_stream import combined_scene, training_scene
 from amdm.process_state import undisturbed
+from bench.layouts.layout_set import LayoutSet
 from bench.layouts.vocabulary import MINI
 from bench.plan import Plan
 from bench.run.images import read_image, stored_file
@@ -84,7 +85,7 @@ def kid_table(run: Path, features: Features, reference: Path | None = None) -> p
         InputError: no folder where one is needed, or fewer than :data:`FEWEST` pictures.
     """
     plan = Plan.resolve(RunInfo.read(run).job)
-    base = _encoded(_folder(reference) if reference else _renderings(plan), features)
+    base = encoded(_folder(reference) if reference else renderings(plan.layout_set), features)
     if len(base) < FEWEST:
         raise InputError(f"{len(base)} reference pictures are too few; {FEWEST} are needed", file=reference or run)
     samples = read_table(run, "samples")
@@ -97,12 +98,13 @@ def kid_table(run: Path, features: Features, reference: Path | None = None) -> p
         paths = [stored_file(run, name) for name in own.image]
         if None in paths:
             raise InputError("a picture is not in the run folder", file=run, field=str(method))
-        found, spread = kid(_encoded((read_image(path) for path in paths if path), features, str(method)), base)
+        found, spread = kid(encoded((read_image(path) for path in paths if path), features, str(method)), base)
         rows.append({"method": method, "pictures": len(own), "references": len(base), "kid": found, "kid_sd": spread})
     return pd.DataFrame(rows)
 
 
-def _encoded(images: Iterable[np.ndarray], features: Features, what: str = "reference") -> torch.Tensor:
+def encoded(images: Iterable[np.ndarray], features: Features, what: str = "reference") -> torch.Tensor:
+    """Features of pictures one after another, (N, D). what: for the progress bar."""
     rows: list[torch.Tensor] = []
     chunk: list[np.ndarray] = []
     for image in tqdm(images, f"KID: {what}", unit="picture", leave=False):
@@ -115,11 +117,11 @@ def _encoded(images: Iterable[np.ndarray], features: Features, what: str = "refe
     return torch.cat(rows) if rows else torch.empty(0, 1)
 
 
-def _renderings(plan: Plan) -> Iterator[np.ndarray]:
+def renderings(layout_set: LayoutSet) -> Iterator[np.ndarray]:
     """:data:`REFERENCES` scenes, drawn as in training, from a stream that no model and no judge saw."""
-    if plan.layout_set.vocabulary != MINI:
+    if layout_set.vocabulary != MINI:
         raise InputError("is needed: a folder of pictures of the kind that is asked for", field="reference")
-    styled = any(entry.style is not None for entry in plan.layout_set.entries)
+    styled = any(entry.style is not None for entry in layout_set.entries)
     draw = combined_scene if styled else training_scene
     return (draw("kid-reference", 0, k)[1].image for k in range(REFERENCES))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
@@ -11,9 +10,11 @@ import pandas as pd
 from amdm.errors import printable
 from amdm.io.files import write_whole
 from bench.cocomig.metrics import METRICS, Difference
+from bench.report.files import Written, write_csv, write_parquet
 from bench.report.joint import SHOWN
-from bench.report.tables import TableInfo
+from bench.report.tables import TableInfo, beside_verdicts
 from bench.report.text import as_markdown, bounds_text, interval_text
+from bench.report.trial_tables import failed_markdown
 
 SHOWN_TRIALS = 50
 COSTS = ("evaluations", "seconds")
@@ -48,17 +49,15 @@ def pareto_front(trials: pd.DataFrame, objective: str) -> pd.DataFrame:
 
 def write_sweep(
     folder: Path, trials: pd.DataFrame, best: int, confirmed: Confirmed, info: TableInfo, objective: str
-) -> str:
-    """``sweep.md``, ``trials.parquet`` and ``.csv``, ``pareto.csv`` and ``confirm.csv``; returns the Markdown."""
+) -> Written:
+    """``sweep.md``, ``trials.parquet`` and ``.csv``, ``pareto.csv`` and ``confirm.csv``."""
     front = pareto_front(trials, objective)
-    content = BytesIO()
-    trials.to_parquet(content, index=False)
-    write_whole(folder / "trials.parquet", content.getvalue())
-    for name, table in {"trials": trials, "pareto": front, "confirm": confirmed.table}.items():
-        write_whole(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.6f").encode())
+    found = {"trials": trials, "pareto": front, "confirm": confirmed.table}
+    write_parquet(folder, {"trials": trials})
+    write_csv(folder, found)
     page = sweep_markdown(trials, front, best, confirmed, info, objective)
     write_whole(folder / "sweep.md", page.encode())
-    return page
+    return Written(page, found)
 
 
 def sweep_markdown(
@@ -69,11 +68,12 @@ def sweep_markdown(
     label = METRICS[objective].label
     parts = [
         f"# {info.title}",
-        f"{len(trials)} trials on {info.count} of {info.full_size} layouts of `{info.layouts}` "
-        f"({info.layout_hash[:12]}), seeds {', '.join(map(str, info.seeds))}, judge `{info.judge}`. Per cent. {label} "
-        "decides; the figures of the best trial here are those that it was chosen by, and too good for that reason.",
+        f"{len(trials)} trials on {info.measured_on}, judge `{info.judge}`. Per cent. {label} decides; the "
+        "figures of the best trial here are those that it was chosen by, and too good for that reason.",
+        beside_verdicts(info),
         f"## Confirming run: {confirmed.info.layouts}",
         _confirming(confirmed, best, label),
+        failed_markdown(dict(zip(confirmed.table.method, confirmed.table.failed, strict=True))),
         as_markdown(_percent(confirmed.table, objective)),
         f"## Pareto front: {label} against evaluations",
         as_markdown(_percent(front, objective)),
@@ -88,11 +88,9 @@ def sweep_markdown(
 
 
 def _confirming(confirmed: Confirmed, best: int, label: str) -> str:
-    info = confirmed.info
     text = (
-        f"Trial {best} ({confirmed.point}), once, on {info.count} of {info.full_size} layouts that nothing was chosen "
-        f"on ({info.layout_hash[:12]}), seeds {', '.join(map(str, info.seeds))}; its aggregation: "
-        f"{confirmed.aggregation}."
+        f"Trial {best} ({confirmed.point}), once, on layouts that nothing was chosen on: {confirmed.info.measured_on}; "
+        f"its aggregation: {confirmed.aggregation}."
     )
     if (one := confirmed.difference) is None:
         return text

@@ -46,6 +46,12 @@ class TableInfo:
     unjudged: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def measured_on(self) -> str:
+        """The layouts and seeds, for readers."""
+        seeds = ", ".join(map(str, self.seeds))
+        return f"{self.count} of {self.full_size} layouts of `{self.layouts}` ({self.layout_hash[:12]}), seeds {seeds}"
+
 
 def table1(metrics: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> pd.DataFrame:
     """One row a method: per cent by level and in all (weighted by instances), 95 % intervals, seconds, memory, n.
@@ -93,14 +99,12 @@ def _markdown(
         shown[f"{label} 95 %"] = [interval_text(low, high) for low, high in bounds]
     parts = [
         f"# {info.title}",
-        f"{info.count} of {info.full_size} layouts of `{info.layouts}` ({info.layout_hash[:12]}), seeds "
-        f"{', '.join(map(str, info.seeds))}, judge `{info.judge}`. Per cent; Avg is weighted by instances; rounded "
+        f"{info.measured_on}, judge `{info.judge}`. Per cent; Avg is weighted by instances; rounded "
         "(published tables truncate). Intervals: 95 %, over layouts, Student's with one layout all right and one all "
         "wrong added. IoU (any colour): mean of the best IoU, which mIoU counts as 0 where the place is right and the "
         "colour wrong. s/image: a batch's seconds over its size, while every worker was at work." + _memory(samples),
         _forced(info),
-        unjudged_markdown(info),
-        "\n".join(f"- **{note}.**" for note in info.notes),
+        beside_verdicts(info),
         as_markdown(shown),
         f"`{CEILING}`: true renderings of the same layouts under the same judge."
         if CEILING in set(shown.method)
@@ -176,6 +180,11 @@ def _forced(info: TableInfo) -> str:
 def unjudged_markdown(info: TableInfo) -> str:
     """What the layouts ask for and the tables say nothing of."""
     return "\n".join(f"- **{line}**" for line in info.unjudged)
+
+
+def beside_verdicts(info: TableInfo) -> str:
+    """What the layouts ask for and the tables say nothing of, and what the verdicts cannot say."""
+    return "\n\n".join(one for one in (unjudged_markdown(info), "\n".join(f"- **{n}.**" for n in info.notes)) if one)
 
 
 def _missing(results: pd.DataFrame, samples: pd.DataFrame) -> str:

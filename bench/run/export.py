@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from amdm.errors import InputError, unknown
-from amdm.io.files import make_folder
+from amdm.io.files import new_folder
 from bench.plan import Plan
 from bench.run.images import picture_is, stored_file
 from bench.run.info import RunInfo
@@ -27,8 +27,6 @@ def export_images(run: Path, method: str, seed: int, to: Path) -> int:
             raise unknown("method", method, list(dict.fromkeys(there.method)), file=run, field="method")
         seeds = ", ".join(str(one) for one in sorted(set(there[there.method == method].seed)))
         raise InputError(f"has no pictures of {method!r} with seed {seed}; it has seeds {seeds}", file=run)
-    if to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise InputError("is there already, and is not empty", file=to)
     named = {}
     for row in chosen.to_dict("records"):
         path, entry = stored_file(run, row["image"]), entries.get(row["layout_index"])
@@ -40,12 +38,7 @@ def export_images(run: Path, method: str, seed: int, to: Path) -> int:
         if not entry.key.isalnum():
             raise InputError("cannot stand in a file name of the official form", field=f"key {entry.key!r}")
         named[f"{image_id}_{entry.key}.png"] = path
-    to = to.resolve()
-    partial = to.with_name(f".{to.name}.amdm-partial")  # what is stopped leaves no half of a folder
-    if partial.exists():
-        shutil.rmtree(partial)
-    make_folder(partial)
-    for name, path in named.items():
-        shutil.copyfile(path, partial / name)
-    partial.replace(to)
+    with new_folder(to) as folder:
+        for name, path in named.items():
+            shutil.copyfile(path, folder / name)
     return len(named)

@@ -14,9 +14,11 @@ from amdm.errors import InputError
 from amdm.io.files import make_folder
 from amdm.presets.profile import Profile, load_profile
 from bench.cocomig.strata import AUXILIARY, by_auxiliary, gain_by_stratum, instance_units, interaction_units
+from bench.conditions import asked_of
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.statistics import largest_overlaps
 from bench.report.ablation import ALONE, DIFFERENCES, Arm, Findings, write_ablation
+from bench.report.files import Written
 from bench.report.trial_tables import Tables
 from bench.studies.hand_over import hand_over
 from bench.studies.settings import as_preset, plain_aggregation, with_models
@@ -66,8 +68,8 @@ class _Wanted(NamedTuple):
     changes: dict[str, Any]
 
 
-def ablation(study: StudyRun, options: Options, folder: Path) -> str:
-    """Measure every arm at every T, distances, hand-over curves and strata; write ``folder``, return the page.
+def ablation(study: StudyRun, options: Options, folder: Path) -> Written:
+    """Measure every arm at every T, distances, hand-over curves and strata; write ``folder``.
 
     Raises:
         InputError: η, w or T that no setting can have.
@@ -89,10 +91,10 @@ def arms_at(presets: Profile, layout_set: LayoutSet, steps: int, options: Option
     every_step = {"all": {"num_inference_steps": steps}}
     arms = [
         Arm(f"T {steps}: {model}", steps, ALONE, as_preset(presets, {**method, "settings": every_step}))
-        for model in THREE
+        for model in models_of(layout_set)
         for method in [with_models((model,), layout_set)]
     ]
-    for one in _wanted(steps, options):
+    for one in _wanted(steps, options, models_of(layout_set)):
         published = plain_aggregation(presets.method("+".join(one.models) + BASES[one.base]))
         first = one.changes.get("first_step", int(one.base == AUTHORS))
         window = {"s": min(published["s"], steps - first)}
@@ -102,14 +104,19 @@ def arms_at(presets: Profile, layout_set: LayoutSet, steps: int, options: Option
     return arms
 
 
-def _wanted(steps: int, options: Options) -> list[_Wanted]:
+def models_of(layout_set: LayoutSet) -> tuple[str, ...]:
+    """Those that are measured: without IP-Adapter where no layout has the style picture that it needs."""
+    return THREE if "style" in asked_of(layout_set) else PAIR
+
+
+def _wanted(steps: int, options: Options, models: Sequence[str]) -> list[_Wanted]:
     found = [
         _Wanted(DIFFERENCES, base + name, PAIR, base, changes)
         for base, own in ((LETTER, FROM_LETTER), (AUTHORS, FROM_AUTHORS))
         for name, changes in own.items()
     ]
     for base in BASES:
-        for name, changes in OF_THREE[base].items():
+        for name, changes in OF_THREE[base].items() if len(models) == len(THREE) else ():
             found.append(_Wanted(DIFFERENCES, f"{base}, three models{name}", THREE, base, changes))
         for eta in options.etas:
             changes = {"eta": [eta] * len(PAIR), "eta_unit": "sqrt_dim"}
@@ -160,7 +167,6 @@ def box_overlaps(layout_set: LayoutSet) -> pd.DataFrame:
 
 def _curves(presets: Profile, study: StudyRun) -> pd.DataFrame:
     """Hand-over curves of the auxiliaries, at the profile's T."""
-    target, *others = THREE
-    auxiliaries: Sequence[str] = [name for name in others if name == PAIR[1] or study.layout_set.asks_conditions]
+    target, *auxiliaries = models_of(study.layout_set)
     steps = presets.method(target).steps
     return hand_over(study, target, auxiliaries, [0, *windows(steps, 0)])

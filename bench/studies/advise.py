@@ -15,9 +15,10 @@ from typing import Any
 import pandas as pd
 
 from bench.cocomig.intervals import CONFIDENCE
-from bench.cocomig.metrics import image_sums, paired
+from bench.cocomig.metrics import paired
 from bench.report.advice import CONFIRMING, Advice, verdict_of, write_advice
 from bench.report.advice_reasons import about_cost, about_singles, about_window
+from bench.report.joint import calls_of
 from bench.report.trial_tables import Tables
 from bench.studies.advise_request import PROFILE, Method, Request
 from bench.studies.advise_rules import best_of, choose_window, order_of
@@ -29,13 +30,13 @@ from bench.studies.advise_stages import (
     Probes,
     choose_letter,
     choose_listed,
-    evaluations_in,
     hand_over_curves,
     shown_of,
 )
 from bench.studies.kept import identity
 from bench.studies.settings import as_preset, presets_file
 from bench.studies.trials import StudyRun, averages, run_trials, table_info
+from bench.workers import worker_count
 
 ADVISED = "as advised"
 
@@ -66,11 +67,12 @@ def advise(
 
     Raises:
         InputError: before anything is drawn, naming the argument: models that the profile does not have, a layout that
-            is both a probe and in the confirming run, or conditions that are missing.
+            is both a probe and in the confirming run, words that the judge cannot read, or conditions that are missing.
 
     >>> from bench import advise
     >>> print(advise("stable_diffusion,ip-adapter", "mini-combined-tune", limit=5))  # doctest: +SKIP
     """
+    worker_count(workers)
     request = Request.of(models, layouts, limit, confirm, confirm_limit, overrides)
     kept = None if keep is None else Path(keep)
     advice = _advice(
@@ -132,15 +134,13 @@ def _confirm(
     best = best_of(table.loc[list(request.models)], order)
     against = {"the target alone": request.models[0], "the best single model": best, DEFAULT: DEFAULT}
     drawn = {identity(settings[name]): tables.samples[tables.samples.method == name] for name in settings}
-    spent = sum(evaluations_in(one) for one in drawn.values())
+    spent = sum(int(calls_of(one).sum()) for one in drawn.values())
     return table.reset_index(names="method"), gains_of(tables, against, order), spent
 
 
 def gains_of(tables: Tables, against: Mapping[str, str], order: Sequence[str]) -> pd.DataFrame:
     """Of :attr:`bench.report.advice.Advice.gains`, for each metric; a pair without pictures has no row."""
-    if tables.verdicts.empty:
-        return pd.DataFrame()
-    sums = image_sums(tables.verdicts, conditions=tables.conditions)
+    sums = tables.sums
     strict = 1 - (1 - CONFIDENCE) / len(set(against.values()))
     there = {why: other for why, other in against.items() if {ADVISED, other} <= set(sums.method)}
     rows = []

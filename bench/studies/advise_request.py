@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,9 +11,10 @@ from amdm.errors import InputError, unknown
 from amdm.presets.profile import Profile, load_profile
 from amdm.presets.settings import MethodSettings
 from bench.conditions import check_conditions, unread
-from bench.layouts.layout_set import Entry, LayoutSet, content_hash
+from bench.layouts.layout_set import LayoutSet, content_hash
 from bench.layouts.named import load_layouts
 from bench.studies.advise_rules import order_of
+from bench.studies.layouts import check_apart, check_judged
 from bench.studies.settings import as_preset, plain_aggregation, with_models
 
 MOST_PROBES = 24
@@ -53,10 +53,12 @@ class Request:
         if settings.steps < 2:
             raise InputError("leaves no window and hand-over; take 2 or more", field="num_inference_steps")
         probes, confirming = _layouts(layouts, limit, confirm, confirm_limit)
-        deciding, there = (order_of(one, settings.models)[0] for one in (probes, confirming))
+        deciding, there = (order_of(one, settings.models) for one in (probes, confirming))
         if deciding != there:
-            raise InputError(f"are judged by {there}, and the probes by {deciding}", field="confirm")
+            what = f"are judged by {', '.join(there)}, and the probes by {', '.join(deciding)}"
+            raise InputError(what, field="confirm")
         for one in (probes, confirming):
+            check_judged(one)
             alone = {name: (name,) for name in settings.models}
             check_conditions(one, alone, {name: unread((name,), ("interactions", "style")) for name in alone})
         usual = {name: _plain(as_preset(presets, {"models": [name]}), name) for name in settings.models}
@@ -116,9 +118,9 @@ def _layouts(name: str, limit: int, confirm: str | None, confirm_limit: int | No
     if not 1 <= limit <= MOST_PROBES:
         raise InputError(f"is {limit}; probes are 1 to {MOST_PROBES} layouts", field="limit")
     whole = load_layouts(name)
-    probes = first_of(whole, limit)
-    known = {content_hash([entry]) for entry in probes.entries}
+    probes = whole.first(limit)
     if confirm is None:
+        known = {content_hash([entry]) for entry in probes.entries}
         left = tuple(entry for entry in whole.entries if content_hash([entry]) not in known)
         if not left:
             raise InputError("holds no layout beside the probes; name others with confirm", field="layouts")
@@ -129,19 +131,5 @@ def _layouts(name: str, limit: int, confirm: str | None, confirm_limit: int | No
         except InputError as error:
             raise error if error.file else InputError(error.what, field="confirm") from None
     others = others if confirm_limit is None else others.subset(confirm_limit)
-    if common := [entry.key for entry in others.entries if content_hash([entry]) in known]:
-        what = (
-            f"holds {len(common)} of the probe layouts, the first {common[0][:80]!r}; a result on them confirms nothing"
-        )
-        raise InputError(what, field="confirm")
+    check_apart(probes, others, "the probe layouts", "confirm")
     return probes, others
-
-
-def first_of(layout_set: LayoutSet, limit: int) -> LayoutSet:
-    """The first ``limit`` layouts, balanced over the levels; with index, name and hash as of the whole set."""
-    ranks, turns = Counter[int](), list[tuple[int, int, Entry]]()
-    for entry in layout_set.entries:
-        ranks[entry.level] += 1
-        turns.append((ranks[entry.level], entry.level, entry))
-    chosen = {entry.index for *_, entry in sorted(turns, key=lambda turn: turn[:2])[:limit]}
-    return replace(layout_set, entries=tuple(entry for entry in layout_set.entries if entry.index in chosen))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ from amdm.presets.settings import MethodSettings
 from bench.pull_back import DISTANCE
 from bench.report.ablation import distances_by_step
 from bench.report.advice_reasons import about_choice, about_eta, about_single
-from bench.report.joint import SHOWN
+from bench.report.joint import SHOWN, calls_of
 from bench.studies.ablation import windows
 from bench.studies.advise_request import Method, Request
 from bench.studies.advise_rules import (
@@ -25,6 +24,7 @@ from bench.studies.advise_rules import (
     most_of,
     short_list,
 )
+from bench.studies.hand_over import handing
 from bench.studies.kept import identity
 from bench.studies.settings import as_preset
 from bench.studies.trials import StudyRun, averages, run_trials
@@ -44,7 +44,7 @@ class Probes:
     @property
     def spent(self) -> int:
         """Guided calls of all that was measured."""
-        return sum(evaluations_in(one) for one in self._samples.values())
+        return sum(int(calls_of(one).sum()) for one in self._samples.values())
 
     def measure(self, methods: Mapping[str, Method], about: str) -> pd.DataFrame:
         """Metrics (fractions), evaluations and failed pictures of each, by name (the index)."""
@@ -92,10 +92,7 @@ def hand_over_curves(probes: Probes, singles: pd.DataFrame) -> pd.DataFrame:
     request = probes.request
     target, *auxiliaries = request.models
     inside = [k for k in windows(request.steps, 0) if k < request.steps]
-    handing = {"semantics": "paper", "initial_noise": "separate", "weights": [0.0], "eta": [], "pull_back": False}
-    methods = {
-        f"{name} {k}": request.method((target, name), {**handing, "s": k}) for name in auxiliaries for k in inside
-    }
+    methods = {f"{name} {k}": request.method((target, name), handing(k)) for name in auxiliaries for k in inside}
     measured = probes.measure(methods, "hand over")
     rows = []
     for name in auxiliaries:
@@ -147,11 +144,6 @@ def choose_listed(
         about_single(tried.to_dict("index")[chosen], best, singles.to_dict("index")[best], order),
     ]
     return ListChoice(methods[chosen], tried, reasons)
-
-
-def evaluations_in(samples: pd.DataFrame) -> int:
-    """Guided calls of all models for these pictures."""
-    return sum(sum(json.loads(one).values()) for one in samples.evaluations)
 
 
 def metrics_of(table: pd.DataFrame) -> list[str]:

@@ -11,7 +11,9 @@ import numpy as np
 from pydantic import ValidationError
 
 from amdm.compositions.composition import Composition
+from amdm.compositions.one_state import OneState
 from amdm.compositions.registry import COMPOSITIONS, composition_type
+from amdm.compositions.window import Window
 from amdm.errors import InputError
 from amdm.presets.profile import Profile
 from bench.layouts.layout_set import LayoutSet
@@ -45,8 +47,8 @@ class Space:
     base: bool = False
 
 
-ETA: dict[str, tuple[Any, ...]] = {"eta": (None, 0.0, 0.1, 0.2, 0.35)}
-"""Over √dim, of all models alike; None: no pull-back."""
+ETA: dict[str, tuple[Any, ...]] = {"eta": (None, 0.1, 0.2, 0.35)}
+"""Over √dim, of all models alike; None: no pull-back, which draws what η = 0 would."""
 NOISE = ("shared", "separate")
 MIX: dict[str, tuple[Any, ...]] = {"weights": WEIGHTS}
 SPACES: dict[str, Space] = {
@@ -108,18 +110,41 @@ def candidates(
     space = SPACES[semantics]
     everyone = (*models, BASE) if space.base else models
     rng = np.random.default_rng([seed, steps, *f"{semantics}/{group}/{'+'.join(everyone)}".encode()])
-    common, found = with_models(everyone, layout_set), list[dict[str, Any]]()
+    common, found, drawn_before = with_models(everyone, layout_set), list[dict[str, Any]](), list[Any]()
     for _ in range(MOST_DRAWS):
         if len(found) == trials:
             break
         drawn, factor = _drawn(rng, semantics, len(models)), _one(rng, GUIDANCE)
         aggregation = _fitted(drawn, space, len(everyone), steps, group)
-        one = {**common, "settings": _settings(presets, everyone, steps, factor), "aggregation": aggregation}
-        if aggregation and one not in found:
-            found.append(one)
+        if not aggregation or (own := (factor, essence(aggregation, steps))) in drawn_before:
+            continue
+        drawn_before.append(own)
+        found.append({**common, "settings": _settings(presets, everyone, steps, factor), "aggregation": aggregation})
     if 0 < len(found) < trials:
         what = f"{trials} are asked for, and there are {len(found)} settings of {semantics} in the group {group}"
         raise InputError(what, field="trials")
+    return found
+
+
+def essence(aggregation: Mapping[str, Any], steps: int) -> dict[str, Any]:
+    """Equal for two aggregations that draw the same pictures, but for rounding, however they are written.
+
+    Of weights the coefficients that they make, of mean-epsilon's their shares; where one coefficient alone is not 0
+    there is no norm to preserve. Without s the window has all steps.
+
+    >>> essence({"semantics": "mean-epsilon", "weights": [2, 2]}, 20)
+    {'semantics': 'mean-epsilon', 'first_step': 0, 's': 20, 'weights': [0.5, 0.5]}
+    """
+    composition = composition_type(aggregation["semantics"]).model_validate(aggregation)
+    found = composition.model_dump()
+    if isinstance(composition, Window):
+        found["weights"] = [round(one, 6) for one in composition.config().mixing()]
+        if sum(one != 0 for one in found["weights"]) == 1:
+            found.pop("mix_norm", None)
+    elif isinstance(composition, OneState):
+        found["s"] = len(composition.window(steps))
+    if aggregation["semantics"] == "mean-epsilon":
+        found["weights"] = [round(one / sum(aggregation["weights"]), 6) for one in aggregation["weights"]]
     return found
 
 

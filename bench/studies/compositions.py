@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,12 @@ from amdm.io.files import make_folder, write_whole
 from amdm.presets.profile import Profile, load_profile
 from bench.layouts.layout_set import LayoutSet
 from bench.report.compositions import Study, write_compositions
+from bench.report.files import Written
 from bench.report.joint import Compared
+from bench.report.kid_features import kid_of_features
 from bench.studies import tuning_combined
 from bench.studies.composition_space import SPACES, bounds, candidates, group_of
+from bench.studies.layouts import check_apart, check_judged
 from bench.studies.settings import as_preset, plain_aggregation, presets_file, setting_text, with_models
 from bench.studies.trials import StudyRun, averages, run_trials, table_info, with_ceiling
 
@@ -34,12 +37,26 @@ Method = dict[str, Any]
 
 @dataclass(frozen=True)
 class Options:
-    """models: of every composition, the target first. steps: T. trials: settings of each row. seed: of their choice."""
+    """models: of every composition, the target first. steps: T. trials: settings of each row. seed: of their choice.
+    only: groups of evaluations, see :func:`bench.studies.composition_space.bounds`; empty for all."""
 
     models: tuple[str, ...] = MODELS
     steps: int = 20
     trials: int = 6
     seed: int = 0
+    only: tuple[str, ...] = ()
+
+    @property
+    def groups(self) -> list[str]:
+        """In the order of their evaluations.
+
+        Raises:
+            InputError: ``only`` names another.
+        """
+        known = bounds(self.steps)
+        if strange := [name for name in self.only if name not in known]:
+            raise unknown("group", strange[0], known, field="groups")
+        return [name for name in known if not self.only or name in self.only]
 
 
 @dataclass
@@ -52,23 +69,23 @@ class Row:
     chosen: Method | None = None
 
 
-def compare_compositions(tuning: StudyRun, reporting: StudyRun, options: Options, folder: Path) -> str:
-    """Choose settings on one layout set, report on the other, once; write tables to ``folder``, return the page.
+def compare_compositions(tuning: StudyRun, reporting: StudyRun, options: Options, folder: Path) -> Written:
+    """Choose settings on one layout set, report on the other, once; write tables to ``folder``.
 
     Raises:
-        InputError: models that the profile does not have, fewer settings than trials, or sets that are one.
+        InputError: models that the profile does not have or nothing is tried of alone, groups that there are not, fewer
+            settings than trials, a layout in both sets, or words that the judge cannot read.
     """
     presets = load_profile(tuning.profile)
-    if strange := [name for name in options.models if name not in presets.models]:
-        raise unknown("model", strange[0], presets.models, field="models")
-    if len(options.models) < 2:
-        raise InputError("names fewer than two models", field="models")
-    if tuning.layout_set.hash == reporting.layout_set.hash:
-        raise InputError("are those that settings are chosen on", field="layouts")
+    _check_models(presets, options.models)
+    check_apart(tuning.layout_set, reporting.layout_set, "the layouts that settings are chosen on", "layouts")
+    for run in (tuning, reporting):
+        check_judged(run.layout_set)
     rows = tuned_rows(presets, tuning.layout_set, options)
     trials = choose(presets, tuning, rows)
     rows |= controls(presets, reporting.layout_set, rows, options)
     settings = {name: as_preset(presets, _chosen(row)) for name, row in rows.items()}
+    reporting = replace(reporting, features=True)
     tables = run_trials(reporting, with_ceiling(settings, reporting.layout_set), "report")
     study = Study(
         groups={name: row.group for name, row in rows.items()},
@@ -77,6 +94,7 @@ def compare_compositions(tuning: StudyRun, reporting: StudyRun, options: Options
         settings={name: one.describe() for name, one in settings.items()},
         compared=comparisons(rows),
         trials=trials,
+        kid=kid_of_features(tables.features, reporting.layout_set),
         tuned_on=f"{len(tuning.layout_set)} layouts of `{tuning.layout_set.name}`, {options.trials} trials a row",
     )
     info = table_info(reporting, list(settings), "Compositions at equal evaluations")
@@ -84,6 +102,18 @@ def compare_compositions(tuning: StudyRun, reporting: StudyRun, options: Options
     about = f"Chosen on {study.tuned_on}; written by `{info.command}`."
     write_whole(folder / "chosen.yaml", presets_file({n: _chosen(row) for n, row in rows.items()}, about).encode())
     return write_compositions(folder, tables, study, info)
+
+
+def _check_models(presets: Profile, models: tuple[str, ...]) -> None:
+    tried = tuning_combined.OF_MODELS
+    for name in models:
+        if name not in presets.models:
+            raise unknown("model", name, presets.models, field="models")
+        if name not in tried:
+            what = f"no settings are listed to try of {name} alone, only of {', '.join(tried)}"
+            raise InputError(what, field="models")
+    if len(models) < 2:
+        raise InputError("names fewer than two models", field="models")
 
 
 def tuned_rows(presets: Profile, layout_set: LayoutSet, options: Options) -> dict[str, Row]:
@@ -94,7 +124,7 @@ def tuned_rows(presets: Profile, layout_set: LayoutSet, options: Options) -> dic
         found = tuning_combined.candidates(presets, (model,), layout_set, options.trials, options.seed)
         tried = [{**one, "settings": {**every_step, **one.get("settings", {})}} for one in found]
         rows[model] = Row(SINGLE, group_of(options.steps, options.steps), tried)
-    for group in bounds(options.steps):
+    for group in options.groups:
         for semantics in SPACES:
             own = (options.models, layout_set, options.steps, group, options.trials, options.seed)
             if tried := candidates(presets, semantics, *own):
@@ -130,12 +160,13 @@ def controls(presets: Profile, layout_set: LayoutSet, rows: dict[str, Row], opti
     """Rows that are not chosen by trials: the target with as many more steps of its own, and with itself; the converse
     order of models; the published settings."""
     target, steps, found = options.models[0], options.steps, {}
-    for group in bounds(steps):
+    for group in options.groups:
         more = _evaluations(group, options)
         longer = {"all": {"num_inference_steps": more}}
         alone = _chosen(rows[target])
         own = {**alone, "settings": {**alone.get("settings", {}), **longer}}
-        found[f"{target}, {more} steps"] = Row(CONTROL, group, chosen=own)
+        if group_of(more, steps) == group:  # two models cost 2 T at most, and at T = 8 the first two groups are one
+            found[f"{target}, {more} steps"] = Row(CONTROL, group, chosen=own)
         if (row := rows.get(f"{REFERENCE}, {group}")) is None:
             continue
         for name, models in ((ITSELF, (target,) * len(options.models)), (CONVERSE, options.models[::-1])):
@@ -157,7 +188,8 @@ def _published(presets: Profile, layout_set: LayoutSet, options: Options) -> dic
                 cost = sum(as_preset(presets, method).composition.evaluations(len(options.models), options.steps))
             except InputError:  # its window is longer than so few steps
                 continue
-            found[f"{preset} {PUBLISHED}"] = Row(PUBLISHED, group_of(cost, options.steps), chosen=method)
+            if (group := group_of(cost, options.steps)) in options.groups:
+                found[f"{preset} {PUBLISHED}"] = Row(PUBLISHED, group, chosen=method)
     return found
 
 

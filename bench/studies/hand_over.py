@@ -6,6 +6,7 @@ They say what an aggregate could gain at most from an auxiliary, and when the pi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -43,9 +44,14 @@ def hand_over(study: StudyRun, target: str, auxiliaries: Sequence[str], steps: S
 
 def handing_over(presets: Profile, target: str, auxiliary: str, k: int, layout_set: LayoutSet) -> MethodSettings:
     """The auxiliary's state alone for the first ``k`` steps, then the target from there."""
-    aggregation = {"semantics": "paper", "initial_noise": "separate", "s": k, "weights": [0.0], "eta": []}
-    method = with_models((target, auxiliary), layout_set)
-    return as_preset(presets, {**method, "aggregation": {**aggregation, "pull_back": False}})
+    return as_preset(presets, {**with_models((target, auxiliary), layout_set), "aggregation": handing(k)})
+
+
+def handing(k: int) -> dict[str, Any]:
+    """The aggregation of a target and an auxiliary under which the auxiliary draws the first ``k`` steps, as it would
+    alone."""
+    own = {"initial_noise": "separate", "weights": [0.0], "eta": [], "pull_back": False}
+    return {"semantics": "paper", "s": k, **own}
 
 
 def hand_over_markdown(table: pd.DataFrame) -> str:

@@ -11,12 +11,15 @@ from amdm.errors import InputError
 from amdm.io.files import make_folder, read_json, write_whole
 from amdm.presets.settings import MethodSettings
 from bench.batches import CEILING, Group
+from bench.conditions import style_digests
+from bench.layouts.layout_set import LayoutSet
+from bench.report.trial_tables import TABLES
 
 Rows = dict[str, list[tuple[Any, ...]]]
 """By table (:data:`bench.report.trial_tables.TABLES`)."""
 LARGEST = 2**24
 """Bytes of a file."""
-FORMAT = 1
+FORMAT = 2
 """To be raised where :mod:`bench.studies.trials` comes to make other rows."""
 NO_MATTER = ("bench/report/", "bench/cli/", "bench/studies/")
 """Sources that may change while a study goes on: they choose settings and write tables."""
@@ -28,17 +31,20 @@ def identity(settings: MethodSettings | None) -> str:
 
 
 class Kept:
-    """One file a batch; settings, layouts, seed, weights, judges and versions decide its name.
+    """One file a batch; settings, layouts, style pictures, seed, weights, judges and versions decide its name.
 
     What was made under others is not found, and measured again.
 
     Args:
-        folder: None keeps and finds nothing. widths: of the rows of each table.
+        folder: None keeps and finds nothing. widths: of the rows of each table; what has other tables is not found.
     """
 
-    def __init__(self, folder: Path | None, profile: str, widths: dict[str, int]) -> None:
+    def __init__(self, folder: Path | None, profile: str, layout_set: LayoutSet, widths: dict[str, int]) -> None:
         self.folder, self.widths = folder, widths
-        self.facts = _facts(profile) if folder is not None else ""
+        self.facts = "" if folder is None else _facts(profile)
+        if more := sorted(widths.keys() - TABLES.keys()):
+            self.facts = f"{self.facts}, {', '.join(more)}"
+        self.styles = style_digests(layout_set) if folder is not None else {}
 
     def find(self, group: Group) -> Rows | None:
         """The rows of a batch. Raises InputError for a file that was not written here."""
@@ -65,7 +71,8 @@ class Kept:
     def _path(self, group: Group) -> Path:
         assert self.folder is not None
         indices = [entry.index for entry in group.entries]
-        name = _digest([group.set_hash, indices, group.seed, self.facts])
+        styles = [self.styles.get(entry.key) for entry in group.entries]
+        name = _digest([group.set_hash, indices, styles, group.seed, self.facts])
         return self.folder / group.method / f"{name}.json"
 
 

@@ -31,9 +31,8 @@ def as_preset(presets: Profile, method: Mapping[str, Any]) -> MethodSettings:
 
 
 def plain_aggregation(settings: MethodSettings) -> dict[str, Any]:
-    """The aggregation of a method, as it stands in a file of presets."""
-    assert settings.aggregation is not None
-    return settings.aggregation.model_dump(mode="json", exclude_defaults=True)
+    """The aggregation of a method, as it stands in a file of presets; empty of a single model."""
+    return settings.aggregation.model_dump(mode="json", exclude_defaults=True) if settings.aggregation else {}
 
 
 def setting_text(method: Mapping[str, Any]) -> str:

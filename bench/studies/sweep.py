@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +12,10 @@ import pandas as pd
 from amdm.errors import InputError
 from amdm.io.files import make_folder
 from amdm.presets.settings import MethodSettings
-from bench.cocomig.metrics import image_sums, paired
+from bench.cocomig.metrics import METRICS, paired
+from bench.report.files import Written
 from bench.report.sweep import Confirmed, write_sweep
-from bench.studies.settings import setting_text
+from bench.studies.settings import plain_aggregation, setting_text
 from bench.studies.sweep_config import Point, SweepConfig, point_text
 from bench.studies.sweep_search import search
 from bench.studies.trials import StudyRun, averages, run_trials, table_info, with_ceiling
@@ -23,8 +23,8 @@ from bench.studies.trials import StudyRun, averages, run_trials, table_info, wit
 BEST, PRESET = "the best trial", "the preset"
 
 
-def sweep(config: SweepConfig, folder: Path, report: Path, workers: int) -> str:
-    """Measure every trial, confirm the best, write the tables to ``report``; returns the Markdown.
+def sweep(config: SweepConfig, folder: Path, report: Path, workers: int) -> Written:
+    """Measure every trial, confirm the best, write the tables to ``report``.
 
     folder: what is measured, and Optuna's storage; the same sweep goes on from there.
 
@@ -32,7 +32,7 @@ def sweep(config: SweepConfig, folder: Path, report: Path, workers: int) -> str:
         InputError: no trial could be measured, or as :func:`bench.studies.sweep_search.search`.
     """
     make_folder(folder)
-    study = StudyRun(config.layout_set(), workers, config.seeds, folder / "kept")
+    study = StudyRun(config.layout_set, workers, config.seeds, folder / "kept")
     if config.search == "grid":
         points = list(config.grid())
     else:
@@ -41,6 +41,9 @@ def sweep(config: SweepConfig, folder: Path, report: Path, workers: int) -> str:
     measured = trials[trials.status == "ok"]
     if measured.empty:
         raise InputError(f"no trial could be measured; the first: {trials.reason.iloc[0]}", field="space")
+    if measured[config.objective].isna().all():  # nothing in place, for example, of which it would be
+        what = f"{METRICS[config.objective].label} has no value in any trial; take another"
+        raise InputError(what, field="objective")
     best = measured.sort_values([config.objective, "evaluations"], ascending=[False, True], kind="stable").index[0]
     confirmed = confirm(config, points[int(str(best))], workers, folder)
     info = table_info(study, [config.method], f"Sweep of {config.method}")
@@ -49,9 +52,8 @@ def sweep(config: SweepConfig, folder: Path, report: Path, workers: int) -> str:
 
 
 def sweep_name(config: SweepConfig) -> str:
-    """The name of the folder of this sweep and no other."""
-    text = json.dumps(config.model_dump(mode="json"), sort_keys=True)
-    return f"sweep-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    """The name of the folder of this sweep and no other; with more trials it is the same sweep."""
+    return f"sweep-{config.digest[:8]}"
 
 
 def trial_table(config: SweepConfig, study: StudyRun, points: Sequence[Point]) -> pd.DataFrame:
@@ -76,16 +78,15 @@ def trial_table(config: SweepConfig, study: StudyRun, points: Sequence[Point]) -
 
 def confirm(config: SweepConfig, point: Point, workers: int, folder: Path) -> Confirmed:
     """The best trial and the preset on other layouts, once."""
-    study = StudyRun(config.confirm_set(), workers, config.confirm.seeds, folder / "kept")
+    study = StudyRun(config.confirm_set, workers, config.confirm.seeds, folder / "kept")
     best, preset = config.settings(point), config.settings({})
     settings = with_ceiling({BEST: best, PRESET: preset}, study.layout_set)
     tables = run_trials(study, settings, "confirm")
     table = averages(tables, list(settings)).reset_index(names="method")
-    sums = image_sums(tables.verdicts, conditions=tables.conditions)
     difference = None
-    if {BEST, PRESET} <= set(sums.method):
-        difference = paired(sums, BEST, PRESET)[config.objective]
-    text = setting_text({"aggregation": _aggregation(best), "settings": {}})
+    if {BEST, PRESET} <= set(tables.sums.method):
+        difference = paired(tables.sums, BEST, PRESET)[config.objective]
+    text = setting_text({"aggregation": plain_aggregation(best), "settings": {}})
     return Confirmed(table, difference, table_info(study, list(settings), "Confirming run"), point_text(point), text)
 
 
@@ -107,7 +108,3 @@ def _valid(config: SweepConfig, points: Sequence[Point]) -> tuple[dict[int, Meth
         except InputError as error:
             reasons[k] = str(error)
     return valid, reasons
-
-
-def _aggregation(settings: MethodSettings) -> dict[str, Any]:
-    return settings.aggregation.model_dump(mode="json", exclude_defaults=True) if settings.aggregation else {}

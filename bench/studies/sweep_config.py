@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -16,17 +18,21 @@ from amdm.errors import InputError, instead
 from amdm.io.files import read_text
 from amdm.io.strict import Count, Strict
 from amdm.io.yaml import load_plain
-from amdm.presets.profile import load_profile
+from amdm.presets.profile import Profile, load_profile
 from amdm.presets.settings import MethodSettings, _first_fault
-from bench.cocomig.metrics import JOINT, METRICS
+from bench.cocomig.metrics import METRICS
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.named import load_layouts
+from bench.seeds import check_seeds
+from bench.studies.layouts import check_apart, check_judged, check_metric
 
 LARGEST = 2**16
 MOST_EVENTS = 5000
 """Of the file: bytes, and events of the YAML parser."""
 MOST_POINTS = 2000
 TUNING = "-tune"
+COSTS = ("evaluations", "seconds", "kid", "failed")
+"""What tables have beside metrics, and nobody wants more of."""
 Point = dict[str, Any]
 """By field, as ``--set`` names it."""
 
@@ -99,8 +105,9 @@ class SweepConfig(Strict):
 
     def check(self) -> None:
         """Raise InputError for what does not fit together; every point of a grid is tried as settings."""
-        if self.objective not in METRICS:
-            raise InputError(f"is {self.objective[:80]!r}; {instead(self.objective, METRICS)}", field="objective")
+        self._check_objective()
+        for field, seeds in (("seeds", self.seeds), ("confirm.seeds", self.confirm.seeds)):
+            check_seeds(seeds, field)
         for name, values in self.space.items():
             self._check_values(name, values)
         self._check_layouts()
@@ -116,6 +123,14 @@ class SweepConfig(Strict):
                     self.settings(point)
                 except InputError as error:
                     raise InputError(f"{point_text(point)}: {error}", field="space") from None
+
+    def _check_objective(self) -> None:
+        able = [name for name, one in METRICS.items() if one.higher_is_better]
+        if self.objective in able:
+            return
+        less = self.objective in METRICS or self.objective in COSTS
+        why = "of which less is better, and a sweep takes the most of its objective; " if less else ""
+        raise InputError(f"is {self.objective[:80]!r}; {why}{instead(self.objective, able)}", field="objective")
 
     def _check_values(self, name: str, values: Any) -> None:
         field = f"space.{name}"
@@ -138,24 +153,35 @@ class SweepConfig(Strict):
         if not self.layouts.endswith(TUNING) and not self.any_layouts:
             what = f"{self.layouts[:80]!r} is no set for tuning (…{TUNING}); any_layouts: true allows it all the same"
             raise InputError(what, field="layouts")
-        if self.layout_set().hash == self.confirm_set().hash:
-            raise InputError("are the layouts of the sweep itself", field="confirm.layouts")
-        for name, one in (("layouts", self.layout_set()), ("confirm.layouts", self.confirm_set())):
-            if self.objective in JOINT and not one.asks_conditions:
-                raise InputError(f"ask for neither actions nor styles, of which {self.objective} is", field=name)
+        check_apart(self.layout_set, self.confirm_set, "the layouts of the sweep", "confirm.layouts")
+        for field, one in (("layouts", self.layout_set), ("confirm.layouts", self.confirm_set)):
+            check_judged(one)
+            check_metric(self.objective, one, field)
 
+    @property
+    def digest(self) -> str:
+        """Of all that decides the order of trials, and the confirming run; more trials go on with fewer."""
+        content = self.model_dump(mode="json", exclude={"trials"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @cached_property
     def layout_set(self) -> LayoutSet:
         """The layouts of the trials. Raises InputError."""
         return _layouts(self.layouts, self.limit, "layouts")
 
+    @cached_property
     def confirm_set(self) -> LayoutSet:
         """The layouts of the confirming run. Raises InputError."""
         return _layouts(self.confirm.layouts, self.confirm.limit, "confirm.layouts")
 
+    @cached_property
+    def _presets(self) -> Profile:
+        return load_profile("mini")
+
     def settings(self, point: Point) -> MethodSettings:
         """The method at a point. Raises InputError naming the field."""
         changes = [f"{name}={json.dumps(value)}" for name, value in point.items()]
-        return load_profile("mini").method(self.method, [*self.set, *changes])
+        return self._presets.method(self.method, [*self.set, *changes])
 
     def grid(self) -> Iterator[Point]:
         """Every combination of the lists, the last field fastest."""

@@ -29,7 +29,10 @@ def search(config: SweepConfig, folder: Path, measure: Measure) -> list[Point]:
     optuna = _optuna()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
-        storage=f"sqlite:///{folder.resolve() / STORAGE}", study_name="sweep", direction="maximize", load_if_exists=True
+        storage=f"sqlite:///{folder.resolve() / STORAGE}",
+        study_name=study_name(config),
+        direction="maximize",
+        load_if_exists=True,
     )
     states = optuna.trial.TrialState
     for one in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
@@ -43,6 +46,11 @@ def search(config: SweepConfig, folder: Path, measure: Measure) -> list[Point]:
         for one, value in zip(asked, measure(points), strict=True):
             study.tell(one, value) if value is not None else study.tell(one, state=states.PRUNED)
     return [json.loads(one.user_attrs[POINT]) for one in _answered(optuna, study)]
+
+
+def study_name(config: SweepConfig) -> str:
+    """Of this sweep on these layouts and no other, so that several may share a folder."""
+    return f"sweep-{config.digest[:16]}-{config.layout_set.hash[:16]}"
 
 
 def drawn(trial: Any, name: str, values: Any) -> Any:

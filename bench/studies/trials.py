@@ -21,22 +21,26 @@ from amdm.methods import Method
 from amdm.model_set import Loading, ModelSet
 from amdm.presets.settings import MethodSettings
 from bench.batches import CEILING, Group, groups
-from bench.cocomig.metrics import AVERAGE, metric_table
 from bench.conditions import conditions_of, judged_conditions, true_conditions_of
-from bench.detectors.detector import Detector, DetectorOptions
+from bench.detectors.detector import Detector
 from bench.detectors.load import make_judge
 from bench.detectors.registry import detector_facts
 from bench.generators.renderer import true_renderings
-from bench.judges.conditions import load_judges
+from bench.judges.conditions import judge_revisions, load_judges
 from bench.layouts.layout_set import LayoutSet
 from bench.provenance import provenance
 from bench.pull_back import with_pull_back
+from bench.report.joint import calls_of
+from bench.report.kid import mini_features
+from bench.report.kid_features import as_texts
 from bench.report.tables import TableInfo
-from bench.report.trial_tables import TABLES, Tables
+from bench.report.trial_tables import FEATURES, TABLES, Tables
 from bench.run.schema import verdict_row
+from bench.seeds import check_seeds
 from bench.studies.kept import Kept, Rows, identity
+from bench.studies.layouts import JUDGE, check_judged
 from bench.verdicts import Picture, condition_rows, judge_images
-from bench.workers import run_tasks
+from bench.workers import run_tasks, worker_count
 
 BATCH = 16
 
@@ -46,7 +50,11 @@ class StudyRun:
     """Where settings are tried.
 
     workers: processes. seeds: each is a run of all layouts. keep: a folder in which what is measured is kept, batch by
-    batch, so that the same study goes on where it was stopped; None keeps nothing.
+    batch, so that the same study goes on where it was stopped; None keeps nothing. features: of every picture too, of
+    which its KID is (:mod:`bench.report.kid_features`).
+
+    Raises:
+        InputError: repeated seeds, or not 1 or more processes.
     """
 
     layout_set: LayoutSet
@@ -54,6 +62,16 @@ class StudyRun:
     seeds: tuple[int, ...] = (0,)
     keep: Path | None = None
     profile: str = "mini"
+    features: bool = False
+
+    @property
+    def tables(self) -> dict[str, tuple[str, ...]]:
+        """What is measured: columns by table."""
+        return {**TABLES, **({"features": FEATURES} if self.features else {})}
+
+    def __post_init__(self) -> None:
+        check_seeds(self.seeds)
+        worker_count(self.workers)
 
 
 @dataclass(frozen=True)
@@ -67,8 +85,9 @@ class Trial:
 class TrialWorker:
     """Loads models and judges once, then runs trials."""
 
-    def __init__(self, profile: str) -> None:
+    def __init__(self, profile: str, features: bool = False) -> None:
         self.models, self.judge = _loaded(profile)
+        self.features = mini_features() if features else None
         self.judges = cache(load_judges)
 
     def __call__(self, trial: Trial) -> tuple[Group, Rows]:
@@ -88,6 +107,11 @@ class TrialWorker:
             **condition_rows(self.judges, images, pictures),
             "samples": [_sample(group, made, k, seconds) for k in range(len(group.entries))],
         }
+        if self.features is not None:
+            texts = as_texts(self.features(images)) if images else []
+            rows["features"] = [
+                (one.method, one.entry.index, one.seed, text) for one, text in zip(pictures, texts, strict=True)
+            ]
         return group, rows
 
     def _draw(self, trial: Trial) -> Any:
@@ -120,12 +144,17 @@ def run_trials(study: StudyRun, settings: Mapping[str, MethodSettings | None], a
 
     Args:
         settings: None stands for true renderings. about: what the progress bar says.
+
+    Raises:
+        InputError: the layouts have words that the judge cannot read.
     """
+    check_judged(study.layout_set)
     names: dict[str, list[str]] = {}
     for name, one in settings.items():
         names.setdefault(identity(one), []).append(name)
     chosen = {digest: settings[own[0]] for digest, own in names.items()}
-    kept = Kept(study.keep, study.profile, {name: len(columns) for name, columns in TABLES.items()})
+    widths = {name: len(columns) for name, columns in study.tables.items()}
+    kept = Kept(study.keep, study.profile, study.layout_set, widths)
     work = groups(study.layout_set, list(chosen), study.seeds, BATCH)
     found = {_place(group): rows for group in work if (rows := kept.find(group)) is not None}
     todo = [Trial(group, chosen[group.method]) for group in work if _place(group) not in found]
@@ -133,13 +162,14 @@ def run_trials(study: StudyRun, settings: Mapping[str, MethodSettings | None], a
     done = total - sum(len(trial.group.entries) for trial in todo)
     with (
         tqdm(total=total, initial=done, desc=about, unit="image", disable=not todo) as progress,
-        closing(run_tasks(TrialWorker, (study.profile,), todo, study.workers)) as results,
+        closing(run_tasks(TrialWorker, (study.profile, study.features), todo, study.workers)) as results,
     ):
         for group, rows in results:
             kept.add(group, rows)
             found[_place(group)] = rows
             progress.update(len(group.entries))
-    return _tables([found[_place(group)] for group in work], names, judged_conditions(study.layout_set.entries))
+    parts = [found[_place(group)] for group in work]
+    return _tables(study.tables, parts, names, judged_conditions(study.layout_set.entries))
 
 
 def _place(group: Group) -> tuple[str, int, int]:
@@ -147,10 +177,12 @@ def _place(group: Group) -> tuple[str, int, int]:
     return group.samples()[0]
 
 
-def _tables(parts: list[Rows], names: Mapping[str, list[str]], asked: pd.DataFrame) -> Tables:
+def _tables(
+    tables: Mapping[str, tuple[str, ...]], parts: list[Rows], names: Mapping[str, list[str]], asked: pd.DataFrame
+) -> Tables:
     """With every setting's rows under each of its names."""
     whole = {}
-    for table, columns in TABLES.items():
+    for table, columns in tables.items():
         rows = [(name, *row[1:]) for part in parts for row in part[table] for name in names[row[0]]]
         whole[table] = pd.DataFrame(rows, columns=list(columns))
     return Tables(**whole, asked=asked)
@@ -173,14 +205,11 @@ def averages(tables: Tables, names: list[str]) -> pd.DataFrame:
 
     A setting without a single picture has no metrics (NaN).
     """
-    metrics = metric_table(tables.verdicts, conditions=tables.conditions) if len(tables.verdicts) else pd.DataFrame()
-    if not metrics.empty:
-        metrics = metrics[metrics.level == AVERAGE].set_index("method").drop(columns="level")
-    done = tables.samples.assign(evaluations=[sum(json.loads(one).values()) for one in tables.samples.evaluations])
+    done = tables.samples.assign(evaluations=calls_of(tables.samples))
     by_name = done.groupby("method")
     costs = by_name[["evaluations", "seconds"]].mean()
     costs["failed"] = by_name.status.agg(lambda status: int((status == "failed").sum()))
-    return costs.join(metrics).reindex(names).replace({None: np.nan})
+    return costs.join(tables.over_levels).reindex(names).replace({None: np.nan})
 
 
 def with_ceiling(settings: Mapping[str, MethodSettings], layout_set: LayoutSet) -> dict[str, MethodSettings | None]:
@@ -191,9 +220,10 @@ def with_ceiling(settings: Mapping[str, MethodSettings], layout_set: LayoutSet) 
 def table_info(study: StudyRun, methods: list[str], title: str) -> TableInfo:
     """What tables say of a study."""
     layout_set = study.layout_set
+    judges = sorted(judge_revisions().items()) if layout_set.asks_conditions else []
     return TableInfo(
         title=title,
-        judge=str(detector_facts(DetectorOptions())),
+        judge=", ".join([str(detector_facts(JUDGE)), *(f"{of} judge {digest[:12]}" for of, digest in judges)]),
         layouts=layout_set.name,
         layout_hash=layout_set.hash,
         count=len(layout_set),
@@ -201,4 +231,6 @@ def table_info(study: StudyRun, methods: list[str], title: str) -> TableInfo:
         methods=tuple(methods),
         seeds=study.seeds,
         command=provenance().command,
+        unjudged=layout_set.unjudged,
+        notes=layout_set.judging_notes,
     )

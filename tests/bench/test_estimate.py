@@ -32,6 +32,7 @@ def test_two_batches_of_the_costliest_method_are_timed(tmp_path: Path, monkeypat
     timing = time_batches(Plan.resolve(job()))
     assert drawn == [(BOTH[1], 4)] * 2 and timing.pictures == 4
     assert all(one > 0.01 for one in timing.seconds) and min(timing.judge_seconds) > 0 and timing.bytes > 100
+    assert timing.load_seconds > 0
     assert list(tmp_path.iterdir()) == []
 
 
@@ -49,7 +50,24 @@ def test_the_figures_follow_from_the_timing() -> None:
         f"about {hours / 2:.2g} hours" in lines(plan, timing, 2)[1] and "2 processes as if" in lines(plan, timing, 2)[1]
     )
     gpu = lines(Plan.resolve(job(device="cuda")), timing, 1)
+    assert len(shown) == 5 and "no more than 3 shards" in shown[4] and "GPU-hours" not in shown[4]
     assert gpu[2] == f"GPU-hours: about {hours:.2g}, one GPU for that time"
+
+
+@pytest.mark.usefixtures("fake_networks")
+def test_hours_and_gpu_hours_by_the_number_of_gpus() -> None:
+    """3 groups of layouts: two GPUs get 2 and 1 of them, and both load for 36 s."""
+    plan = Plan.resolve(job(device="cuda"))
+    timing = Timing(BOTH[1], (9.0, 4.8), (3.0, 0.4), 4, 1024.0, load_seconds=36.0)
+    hours = (20 * 1.2 + 20 * 1.2 * 20 / 24 + 50 * 0.1) / 3600
+    own = [
+        f"{hours * part + 0.01:.2g} h ({hours + n * 0.01:.2g} GPU-hours)"
+        for n, part in ((1, 1), (2, 2 / 3), (3, 1 / 3))
+    ]
+    shown = lines(plan, timing, 1)[-1]
+    assert shown.startswith("by shards, --shard i/n on n GPUs, then merge, 36 s of loading on each: ")
+    assert shown.endswith(f"1: {own[0]}, 2: {own[1]}, 3: {own[2]}; no more than 3 shards, one a group of layouts")
+    assert not lines(Plan.resolve(job(shard=(1, 2))), timing, 1)[-1].startswith("by shards")
 
 
 def test_what_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ class NoFileSystemError(RuntimeError):
 
 
 def fill(arguments: Sequence[str], folder: Path, times: int, seed: int) -> Iterator[str]:
-    """``times`` runs of a command that each find a random bit of space; needs ``folder / "unstopped"``. A line for each.
+    """``times`` runs of a command that each find a random bit of space; needs ``folder / "unstopped"``. A line each.
 
     Raises:
         NoFileSystemError: with the reason.

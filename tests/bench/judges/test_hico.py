@@ -100,6 +100,9 @@ def test_the_command_is_the_registrys_judge(tmp_path: Path) -> None:
     detections, annotations = files(tmp_path)
     to = tmp_path / "classes.csv"
     answer = CliRunner().invoke(app, ["hico-map", str(detections), str(annotations), "--to", str(to)])
+    as_json = CliRunner().invoke(app, ["hico-map", str(detections), str(annotations), "--json"])
+    rows = json.loads(as_json.stdout)["rows"]
+    assert rows[0]["setting"] == "default" and 0 < rows[0]["full"] <= 1
     assert answer.exit_code == 0 and "59.09" in answer.output and "61.62" in answer.output, answer.output
     assert to.read_text().splitlines()[0] == "verb,object,rare,instances,default,known_object"
     specs = [judge_spec(name) for name in JUDGES]

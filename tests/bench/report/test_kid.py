@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from typer.testing import CliRunner
 
 from amdm.errors import InputError
 from amdm.mini.scene_stream import training_scene
-from bench.report.kid import kid, kid_table, mini_features
+from bench.batches import CEILING
+from bench.cli.main import app
+from bench.conditions import true_conditions_of
+from bench.generators.renderer import true_renderings
+from bench.layouts.named import load_layouts
+from bench.report.kid import encoded, kid, kid_table, mini_features, renderings
+from bench.report.kid_features import from_texts, kid_of_features
 from bench.run.images import read_image
+from bench.studies.trials import StudyRun, run_trials
 from scripts.kid_severity import severities
 from tests.bench.conftest import JobRunner
 
@@ -70,6 +79,23 @@ def test_a_runs_table_is_of_its_pictures_and_renderings_of_other_scenes(run_fake
     assert table.loc["migc", "kid"] > 10 * abs(kid(reference[:200], reference[200:])[0])
 
 
+def test_features_as_texts_give_the_kid_of_the_pictures() -> None:
+    layouts, features = load_layouts("mini-combined").subset(10), mini_features()
+    tables = run_trials(StudyRun(layouts, features=True), {CEILING: None}, "try")
+    images = true_renderings(
+        [entry.layout for entry in layouts.entries],
+        [f"{layouts.hash}/{entry.index}/0" for entry in layouts.entries],
+        **true_conditions_of(layouts.entries),
+    ).images
+    own = tables.features.sort_values("layout_index")
+    assert torch.allclose(from_texts(own.features.tolist()), features(images), atol=1e-4)
+    found = kid_of_features(tables.features, layouts)
+    assert found.kid[CEILING] == pytest.approx(
+        kid(from_texts(tables.features.features.tolist()), encoded(renderings(layouts), features))[0]
+    )
+    assert kid_of_features(tables.features.head(9), layouts).empty
+
+
 def test_a_folder_is_a_reference(run_fake_job: JobRunner, tmp_path: Path) -> None:
     run = run_fake_job("a")
     folder = tmp_path / "pictures"
@@ -80,6 +106,9 @@ def test_a_folder_is_a_reference(run_fake_job: JobRunner, tmp_path: Path) -> Non
         Image.open(path).save(folder / f"{k}.png")
     table = kid_table(run, mini_features(), folder).set_index("method")
     assert table.loc["ceiling", "references"] == 25 and table.loc["ceiling", "kid"] < 0  # the same pictures
+    asked = ["kid", str(run), "--reference", str(folder), "--reports", str(tmp_path / "reports"), "--json"]
+    rows = json.loads(CliRunner().invoke(app, asked).stdout)["rows"]
+    assert {one["method"]: one["kid"] for one in rows} == pytest.approx(table.kid.to_dict())
     with pytest.raises(InputError, match="is no folder"):
         kid_table(run, mini_features(), tmp_path / "absent")
 

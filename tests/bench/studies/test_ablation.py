@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from amdm.compositions.window import AMDM
 from amdm.errors import InputError
 from amdm.presets.profile import load_profile
+from bench.cli.main import app
 from bench.cocomig.strata import AUXILIARY
 from bench.layouts.named import load_layouts
 from bench.report.ablation import DIFFERENCES, distances_by_step
@@ -73,7 +75,7 @@ def test_a_small_ablation_writes_its_tables(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(ablation, "OF_THREE", {LETTER: {}, AUTHORS: {}})
     monkeypatch.setattr(ablation, "windows", lambda steps, first: [1])
     study = StudyRun(LAYOUTS, keep=tmp_path / "kept")
-    page = ablation.ablation(study, Options((3,), (0.5,), (0.5,)), tmp_path / "report")
+    page = ablation.ablation(study, Options((3,), (0.5,), (0.5,)), tmp_path / "report").page
     for section in (
         DIFFERENCES,
         "η/√dim",
@@ -90,7 +92,22 @@ def test_a_small_ablation_writes_its_tables(tmp_path: Path, monkeypatch: pytest.
     assert set(strata.of) == {"instance", "interaction"} and {AUXILIARY, "size", "overlap"} <= set(strata.stratum)
     assert set(pd.read_csv(tmp_path / "report" / "hand_over.csv").k) == {0, 1}
     monkeypatch.setattr("bench.studies.trials.run_tasks", lambda *_: (_ for _ in ()))  # nothing is left to do
-    assert ablation.ablation(study, Options((3,), (0.5,), (0.5,)), tmp_path / "report") == page
+    assert ablation.ablation(study, Options((3,), (0.5,), (0.5,)), tmp_path / "report").page == page
+    assert "action judge" in page  # beside the detector
+    places = ["--keep", str(tmp_path / "kept"), "--to", str(tmp_path / "cli"), "--workers", "1", "--json"]
+    small = ["--steps", "3", "--etas", "0.5", "--weights", "0.5", "--layouts", LAYOUTS.name, "--limit", "5"]
+    found = json.loads(CliRunner().invoke(app, ["ablation", *small, *places]).stdout)
+    assert len(found["arms"]) == len(arms) and all(Path(one).is_file() for one in found["files"])
+
+
+def test_without_style_pictures_two_models_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ablation, "FROM_LETTER", {"": {}})
+    monkeypatch.setattr(ablation, "FROM_AUTHORS", {"": {}})
+    monkeypatch.setattr(ablation, "windows", lambda steps, first: [1])
+    found = ablation.ablation(StudyRun(load_layouts("mini").subset(5)), Options((2,), (), ()), tmp_path)
+    singles = found.tables["arms"][found.tables["arms"].section == "single models"]
+    assert singles.arm.tolist() == ["T 2: interactdiffusion", "T 2: migc"]
+    assert set(found.tables["hand_over"].auxiliary) == {"migc"} and "three models" not in str(found.tables["arms"].arm)
 
 
 def test_a_t_without_a_window_from_step_1_is_refused(tmp_path: Path) -> None:

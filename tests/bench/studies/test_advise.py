@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from bench.cli.main import main
 from bench.layouts.layout_set import content_hash
 from bench.layouts.named import load_layouts
 from bench.studies import advise_rules
-from bench.studies.advise_request import Request, first_of
+from bench.studies.advise_request import Request
 from bench.studies.advise_stages import Probes, hand_over_curves
 from bench.studies.settings import as_preset
 from bench.studies.trials import StudyRun
@@ -50,7 +51,7 @@ def request_of(models: str, layouts: str = SET, **changes: Any) -> Request:
         (
             "migc,stable_diffusion",
             {"confirm": "mini"},
-            "confirm: are judged by isr, and the probes by joint_interaction",
+            "confirm: are judged by isr, and the probes by joint_interaction, joint_picture",
         ),
         ("migc,ip-adapter", {"limit": 25}, "limit: is 25; probes are 1 to 24 layouts"),
         ("migc,ip-adapter", {"limit": 0}, "limit: is 0"),
@@ -85,7 +86,7 @@ def test_a_presets_models_and_guidance_are_taken_and_overridden() -> None:
 def test_probes_are_balanced_and_the_others_are_what_they_leave() -> None:
     whole = load_layouts(SET)
     for limit in (1, 7, 24):
-        assert len(first_of(whole, limit)) == limit and first_of(whole, limit).hash == whole.hash
+        assert len(whole.first(limit)) == limit and whole.first(limit).hash == whole.hash
     found = request_of("migc,ip-adapter", limit=24, confirm_limit=None)
     contents = [{content_hash([one]) for one in own.entries} for own in (found.probes, found.confirming)]
     assert not contents[0] & contents[1] and len(found.confirming) == len(whole) - 24
@@ -103,6 +104,22 @@ def test_curves_begin_and_end_with_the_single_models() -> None:
     pd.testing.assert_frame_equal(alone, ends)
     curves = hand_over_curves(probes, singles)
     assert curves.k.tolist() == [0, 1, 2] and probes.spent == 2 * 2 * (4 + 1)  # singles, the ends, and k = 1
+
+
+def test_confirming_layouts_without_a_property_that_decides_are_refused(tmp_path: Path) -> None:
+    own = json.loads(files("bench.layouts").joinpath("sets", "mini-combined.json").read_text())
+    plain = {key: {k: v for k, v in one.items() if k != "style"} for key, one in own.items()}
+    (tmp_path / "plain.json").write_text(json.dumps(plain))
+    with pytest.raises(
+        InputError, match=r"confirm: are judged by joint_interaction, isr.*probes by joint_interaction, j"
+    ):
+        request_of("interactdiffusion,migc", confirm=str(tmp_path / "plain.json"))
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1.5])
+def test_a_number_of_processes_that_is_none_is_refused(workers: Any) -> None:
+    with pytest.raises(InputError, match=r"workers: .* is not an integer of 1 or more"):
+        advise("migc,ip-adapter", SET, workers=workers)
 
 
 @pytest.fixture

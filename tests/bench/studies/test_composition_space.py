@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
-from amdm.compositions.registry import COMPOSITIONS
 from amdm.errors import InputError
 from amdm.presets.profile import load_profile
 from bench.layouts.named import load_layouts
-from bench.studies.composition_space import FIRST, MORE, SPACES, bounds, candidates, group_of
+from bench.studies.composition_space import FIRST, MORE, SPACES, bounds, candidates, essence, group_of
 from bench.studies.settings import as_preset
 
 PRESETS = load_profile("mini")
@@ -19,10 +19,6 @@ THREE = ("interactdiffusion", "migc", "ip-adapter")
 STEPS = 20
 CHEAP = ("switch", "alternate")
 """They cost T whatever their settings."""
-
-
-def test_every_composition_of_the_registry_has_a_list() -> None:
-    assert SPACES.keys() == COMPOSITIONS.keys()
 
 
 def test_groups_follow_each_other_without_gaps() -> None:
@@ -43,6 +39,32 @@ def test_candidates_differ_and_cost_what_their_group_allows(semantics: str) -> N
             settings = as_preset(PRESETS, one)
             cost = sum(settings.composition.evaluations(len(settings.models), STEPS))
             assert settings.models[:3] == THREE and settings.steps == STEPS and group_of(cost, STEPS) == group
+
+
+@pytest.mark.parametrize(
+    ("semantics", "one", "other"),
+    [
+        ("mean-epsilon", {"weights": [0.5, 0.5, 1]}, {"weights": [1, 1, 2]}),
+        ("mean-epsilon", {"weights": [1, 1, 1], "s": 20}, {"weights": [2, 2, 2]}),
+        ("slerp", {"weights": [0.3, 0], "s": 3}, {"weights": [0.7, 0], "s": 3}),
+        ("lol", {"weights": [0.3, 0], "s": 3}, {"weights": [0.7, 0], "s": 3, "eta": []}),
+    ],
+)
+def test_settings_that_draw_the_same_pictures_are_one(
+    semantics: str, one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    first, second, third = (
+        essence({"semantics": semantics, **own}, STEPS) for own in (one, other, {**other, "first_step": 2, "s": 4})
+    )
+    assert first == second != third
+
+
+@pytest.mark.parametrize("semantics", ["mean-epsilon", "paper", "official", "lol"])
+def test_no_two_trials_draw_the_same_pictures(semantics: str) -> None:
+    found = candidates(PRESETS, semantics, THREE, LAYOUTS, STEPS, "2 T", 40, 0)
+    own = [(one["settings"], essence(one["aggregation"], STEPS)) for one in found]
+    assert len(own) == 40 and all(own.count(one) == 1 for one in own)
+    assert not any(one["aggregation"].get("eta") == [0.0] * 3 for one in found)  # which is no pull-back
 
 
 def test_fewer_settings_than_trials_are_an_error() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ from bench.layouts.named import load_layouts
 from bench.studies import compositions
 from bench.studies.composition_space import SPACES, bounds, group_of
 from bench.studies.compositions import (
+    CONTROL,
     CONVERSE,
     ITSELF,
     MODELS,
@@ -71,6 +73,32 @@ def test_controls_are_the_target_for_as_long_with_itself_and_the_converse(rows: 
     assert ours == [PRESETS.method("+".join(MODELS)), PRESETS.method(f"{'+'.join(MODELS)}@paper")]
 
 
+@pytest.mark.parametrize(("models", "steps"), [(MODELS[:2], 20), (MODELS, 8), (MODELS[:2], 8), (MODELS[:2], 3)])
+def test_the_target_alone_for_longer_stands_in_the_group_of_its_cost(models: tuple[str, ...], steps: int) -> None:
+    options = Options(models, steps=steps, trials=1)
+    found = tuned_rows(PRESETS, TUNING, options)
+    for row in found.values():
+        row.chosen = row.tried[0]
+    controlled = controls(PRESETS, TUNING, found, options)
+    longer = [(name, row) for name, row in controlled.items() if row.kind == CONTROL]
+    assert all(row.group == group_of(int(name.split()[-2]), steps) for name, row in longer)
+    assert len(longer) == len({row.group for _, row in longer}) >= 2 and "2 T" in {row.group for _, row in longer}
+
+
+def test_only_the_groups_that_are_asked_for_have_rows(rows: dict[str, Row]) -> None:
+    options = Options(trials=1, only=("2 T", "1.5 T"))
+    assert options.groups == ["1.5 T", "2 T"] and Options().groups == ["T + 4", "1.5 T", "2 T", "more"]
+    found = tuned_rows(PRESETS, TUNING, options)
+    for row in found.values():
+        row.chosen = row.tried[0]
+    found |= controls(PRESETS, TUNING, found, options)
+    assert found.keys() == {
+        name for name, row in rows.items() if row.kind == "single model" or row.group in options.only
+    }
+    with pytest.raises(InputError, match=r"groups: .*3 T"):
+        _ = Options(only=("3 T",)).groups
+
+
 def test_rows_are_compared_with_the_authors_code_at_equal_evaluations(rows: dict[str, Row]) -> None:
     for against, (method, other) in comparisons(rows):
         assert against == "equal evaluations" and other == f"official, {rows[method].group}"
@@ -84,24 +112,34 @@ def test_a_small_comparison_goes_on_and_writes_its_tables(tmp_path: Path, monkey
     options = Options(MODELS[:2], steps=3, trials=1)
     reported = load_layouts("mini-combined").subset(5)
     runs = [StudyRun(one, keep=tmp_path / "kept") for one in (TUNING, reported)]
-    page = compare_compositions(*runs, options, tmp_path / "report")
+    page, tables = compare_compositions(*runs, options, tmp_path / "report")
+    assert tables["rows"].joint_interaction.max() <= 1 and {"official, 2 T", "ceiling"} <= set(tables["rows"].method)
     assert "## Evaluations: 1.5 T (at most 4.5 evaluations a picture)" in page and "## Ceiling" in page
     assert "## Against best single model" in page and "## Against equal evaluations" in page
     joint = pd.read_csv(tmp_path / "report" / "joint.csv").set_index("method")
     assert joint.evaluations["official, 2 T"] == 6 and joint.evaluations["interactdiffusion, 6 steps"] == 6
     assert {"place", "colour given place", "action given place", "style", "joint by interaction"} <= set(joint)
+    assert joint["KID"].isna().all()  # of 5 pictures
     contrasts = pd.read_csv(tmp_path / "report" / "contrasts.csv")
     assert set(contrasts.comparisons) == {len(contrasts) // 2}  # of two metrics
     content = yaml.safe_load((tmp_path / "report" / "chosen.yaml").read_text())
     Profile({"common": PRESETS.common, "models": PRESETS.models, **content})
     monkeypatch.setattr("bench.studies.trials.run_tasks", lambda *_: (_ for _ in ()))  # nothing is left to do
-    assert compare_compositions(*runs, options, tmp_path / "report") == page
+    assert compare_compositions(*runs, options, tmp_path / "report").page == page
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     run = StudyRun(TUNING)
-    for models, what in ((("migc",), "fewer than two"), (("migc", "mgic"), "did you mean migc")):
+    refused = (
+        (("migc",), "fewer than two"),
+        (("migc", "mgic"), "did you mean migc"),
+        (("migc", "stable_diffusion"), "models: no settings are listed to try of stable_diffusion alone"),
+    )
+    for models, what in refused:
         with pytest.raises(InputError, match=what):
             compare_compositions(run, run, Options(models), tmp_path)
-    with pytest.raises(InputError, match="layouts: are those that settings are chosen on"):
+    with pytest.raises(InputError, match="layouts: holds 5 of the layouts that settings are chosen on"):
         compare_compositions(run, run, Options(), tmp_path)
+    part = replace(TUNING, hash="", entries=TUNING.entries[1:])
+    with pytest.raises(InputError, match="layouts: holds 4 of the layouts that settings are chosen on"):
+        compare_compositions(run, StudyRun(part), Options(), tmp_path)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from amdm.errors import InputError
-from bench.cli.main import main
+from bench.cli.main import app, main
 from bench.studies.sweep import sweep, sweep_name
 from bench.studies.sweep_config import Point, SweepConfig
-from bench.studies.sweep_search import search
+from bench.studies.sweep_search import search, study_name
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "sweep.yaml"
 PLAIN: dict[str, Any] = {
@@ -49,8 +51,18 @@ def test_the_example_is_read() -> None:
         ({"layouts": "mini-combined"}, "layouts: 'mini-combined' is no set for tuning"),
         ({"layouts": "mini-combined-tuna"}, "layouts: 'mini-combined-tuna' is no set for tuning"),
         ({"layouts": "no-tune"}, "layouts: unknown layout set 'no-tune'"),
-        ({"confirm": {"layouts": "mini-combined-tune"}}, "confirm.layouts: are the layouts of the sweep itself"),
-        ({"confirm": {"layouts": "mini"}}, "confirm.layouts: ask for neither actions nor styles"),
+        (
+            {"confirm": {"layouts": "mini-combined-tune", "limit": 10}},
+            "confirm.layouts: holds 5 of the layouts of the sweep, the first '0'",
+        ),
+        ({"confirm": {"layouts": "mini"}}, "confirm.layouts: ask for no interaction that is judged"),
+        ({"layouts": "mini-tune", "objective": "style"}, "layouts: ask for no style that is judged"),
+        ({"objective": "seconds"}, "objective: is 'seconds'; of which less is better"),
+        ({"objective": "evaluations"}, "objective: is 'evaluations'; of which less is better"),
+        ({"objective": "kid"}, "objective: is 'kid'; of which less is better"),
+        ({"objective": "wrong_place"}, "objective: is 'wrong_place'; of which less is better"),
+        ({"confirm": {"layouts": "mini-combined", "seeds": [0, 0]}}, "confirm.seeds: must be distinct"),
+        ({"seeds": [1, 1]}, "seeds: must be distinct"),
         ({"confirm": {"layouts": "mini-combined", "limit": 0}}, "confirm.limit: "),
         ({"method": "interactdifusion"}, "methods: unknown method 'interactdifusion'"),
         ({"objective": "ISR"}, "objective: is 'ISR'; did you mean isr?"),
@@ -91,12 +103,12 @@ def test_what_is_no_mapping_of_plain_values_is_refused(tmp_path: Path, text: str
 def test_a_set_for_no_tuning_is_allowed_where_the_file_says_so(tmp_path: Path) -> None:
     confirm = {"layouts": "mini-combined-tune"}
     config = SweepConfig.read(written(tmp_path, layouts="mini-combined", any_layouts=True, confirm=confirm))
-    assert len(config.layout_set()) == 5
+    assert len(config.layout_set) == 5
 
 
 def test_a_grid_is_measured_and_its_best_confirmed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = SweepConfig.read(written(tmp_path))
-    page = sweep(config, tmp_path / "run", tmp_path / "report", 1)
+    page = sweep(config, tmp_path / "run", tmp_path / "report", 1).page
     assert "## Confirming run: mini-combined" in page and "## Pareto front" in page
     trials = pd.read_parquet(tmp_path / "report" / "trials.parquet")
     assert trials["aggregation.weights"].tolist() == ["[0.3]", "[0.7]"] and set(trials.status) == {"ok"}
@@ -107,9 +119,37 @@ def test_a_grid_is_measured_and_its_best_confirmed_once(tmp_path: Path, monkeypa
     confirmed = pd.read_csv(tmp_path / "report" / "confirm.csv")
     assert confirmed.method.tolist() == ["the best trial", "the preset", "ceiling"]
     monkeypatch.setattr("bench.studies.trials.run_tasks", lambda *_: (_ for _ in ()))  # nothing is left to do
-    assert sweep(config, tmp_path / "run", tmp_path / "report", 1) == page
+    assert sweep(config, tmp_path / "run", tmp_path / "report", 1).page == page
+    asked = ["sweep", "--config", str(tmp_path / "own.yaml"), "--out", str(tmp_path / "run"), "--workers", "1"]
+    answer = CliRunner().invoke(app, [*asked, "--reports", str(tmp_path / "cli"), "--json"])
+    found = json.loads(answer.stdout)
+    assert [one["trial"] for one in found["trials"]] == [0, 1] and len(found["confirm"]) == 3
+    assert len(found["files"]) == 5 and all(Path(one).is_file() for one in found["files"])
     other = config.model_copy(update={"seed": 1})
     assert sweep_name(config) == sweep_name(SweepConfig.read(written(tmp_path))) != sweep_name(other)
+
+
+def test_the_same_layouts_in_a_file_of_another_name_confirm_nothing(tmp_path: Path) -> None:
+    entries = json.loads(files("bench.layouts").joinpath("sets", "mini-tune.json").read_text())
+    (tmp_path / "own.json").write_text(json.dumps(dict(list(entries.items())[3:9])))  # another set, by its hash
+    changes = {
+        "layouts": "mini-tune",
+        "limit": 50,
+        "objective": "isr",
+        "confirm": {"layouts": str(tmp_path / "own.json")},
+    }
+    with pytest.raises(InputError, match=r"confirm\.layouts: holds 6 of the layouts of the sweep, the first '3'"):
+        SweepConfig.read(written(tmp_path, **changes))
+
+
+def test_an_objective_without_a_value_in_any_trial_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = SweepConfig.read(written(tmp_path))
+    own = pd.DataFrame(
+        {"trial": [0, 1], "status": "ok", "reason": "", "joint_interaction": float("nan"), "evaluations": 5}
+    )
+    monkeypatch.setattr("bench.studies.sweep.trial_table", lambda *_: own)
+    with pytest.raises(InputError, match="objective: joint by interaction has no value in any trial"):
+        sweep(config, tmp_path / "run", tmp_path / "report", 1)
 
 
 def closeness(points: Sequence[Point]) -> list[float | None]:
@@ -143,8 +183,25 @@ def test_a_search_that_was_stopped_goes_on_as_one_that_was_not(tmp_path: Path) -
     assert {point["aggregation.s"] for point in whole} == {1, 2}
     assert all(config.settings({**point, "aggregation.eta_unit": "sqrt_dim"}) for point in whole)
     other = SweepConfig.read(written(tmp_path, **changes | {"seed": 8}))
-    (tmp_path / "other").mkdir()
-    assert search(other, tmp_path / "other", closeness) != whole
+    assert search(other, tmp_path / "whole", closeness) != whole  # in one storage, and of itself alone
+    more = SweepConfig.read(written(tmp_path, **changes | {"trials": 20}))
+    assert search(more, tmp_path / "whole", closeness)[:18] == whole and sweep_name(more) == sweep_name(config)
+
+
+def test_searches_on_other_layouts_are_other_studies(tmp_path: Path) -> None:
+    path = tmp_path / "own-tune.json"
+    entries = json.loads(files("bench.layouts").joinpath("sets", "mini-tune.json").read_text())
+    changes = {
+        "layouts": str(path),
+        "any_layouts": True,
+        "objective": "isr",
+        "confirm": {"layouts": "mini", "limit": 5},
+    }
+    found = set()
+    for first in (0, 5):
+        path.write_text(json.dumps(dict(list(entries.items())[first : first + 5])))
+        found.add(study_name(SweepConfig.read(written(tmp_path, search="optuna", **changes))))
+    assert len(found) == 2
 
 
 def test_without_optuna_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from amdm.errors import InputError
+from amdm.layout import Instance, Layout
 from amdm.presets.profile import load_profile
 from bench.batches import CEILING
+from bench.layouts.layout_set import Entry, LayoutSet
 from bench.layouts.named import load_layouts
+from bench.layouts.vocabulary import COCO, MINI
+from bench.report import trial_tables
 from bench.studies import trials
 from bench.studies.settings import as_preset, plain_aggregation, with_models
-from bench.studies.trials import StudyRun, averages, measure, run_trials, with_ceiling
+from bench.studies.trials import StudyRun, averages, measure, run_trials, table_info, with_ceiling
 
 LAYOUTS = load_layouts("mini-combined-tune").subset(5)
 SHORT = ["settings.all.num_inference_steps=3"]
@@ -65,6 +72,56 @@ def test_pictures_that_are_not_finite_are_failed_samples() -> None:
     assert averages(tables, ["wild"]).failed.tolist() == [5]
     with pytest.raises(InputError, match="wild"):
         measure(StudyRun(LAYOUTS), {"wild": wild}, "try")
+
+
+def test_another_style_picture_of_the_same_name_is_measured_again(tmp_path: Path) -> None:
+    def moved(entry: Entry) -> Entry:
+        assert entry.style is not None
+        return replace(entry, style=Path(shutil.copy(entry.style, tmp_path / entry.style.name)))
+
+    study = StudyRun(replace(LAYOUTS, entries=tuple(map(moved, LAYOUTS.entries))), keep=tmp_path / "kept")
+    for kept in (1, 2):
+        run_trials(study, {CEILING: None}, "try")
+        assert len(list((tmp_path / "kept").rglob("*.json"))) == kept
+        assert study.layout_set.entries[0].style is not None
+        Image.new("RGB", (32, 32), "red").save(study.layout_set.entries[0].style)
+
+
+def test_repeated_seeds_and_no_processes_are_refused() -> None:
+    for seeds in ((0, 0), (), (-1,)):
+        with pytest.raises(InputError, match="seeds: must be distinct integers of 0 or more"):
+            StudyRun(LAYOUTS, seeds=seeds)
+    with pytest.raises(InputError, match="workers: 0 is not"):
+        StudyRun(LAYOUTS, 0)
+
+
+def test_words_that_the_judge_cannot_read_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    instance = Instance("a red zebra", (0.1, 0.1, 0.5, 0.5))
+    own = LayoutSet("own", (Entry(0, "0", "", Layout("a red zebra", (instance,))),), COCO)
+    monkeypatch.setattr(trials, "run_tasks", None)  # before anything is drawn
+    with pytest.raises(InputError, match="detector: mini does not know 'zebra' of own"):
+        run_trials(StudyRun(own), {"alone": ALONE}, "try")
+
+
+def test_tables_tell_of_every_judge_and_of_what_none_judges() -> None:
+    info = table_info(StudyRun(LAYOUTS), ["a"], "Title")
+    assert "action judge" in info.judge and "style judge" in info.judge and info.unjudged == ()
+    strange = replace(LAYOUTS.entries[0], style=Path("photo.png"))
+    unjudged = table_info(StudyRun(replace(LAYOUTS, entries=(strange,))), ["a"], "Title").unjudged
+    assert unjudged == ("1 style pictures are asked for and not judged: 'photo.png'",)
+    plain = Layout("a ring", (Instance("a ring", (0.1, 0.1, 0.5, 0.5)),))
+    own = table_info(StudyRun(LayoutSet("own", (Entry(0, "0", "", plain),), MINI)), ["a"], "Title")
+    assert "action judge" not in own.judge and own.notes[0].startswith("1 of 1 instances name no colour")
+
+
+def test_the_sums_of_pictures_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = run_trials(StudyRun(LAYOUTS), {CEILING: None}, "try")
+    counted: list[int] = []
+    own = trial_tables.image_sums
+    monkeypatch.setattr(trial_tables, "image_sums", lambda *given, **more: counted.append(1) or own(*given, **more))
+    first = averages(tables, [CEILING])
+    pd.testing.assert_frame_equal(averages(tables, [CEILING]), first)
+    assert len(tables.metrics) and len(tables.sums) == 5 and counted == [1]
 
 
 def test_methods_of_studies_are_as_presets_have_them() -> None:

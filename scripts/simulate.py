@@ -1,0 +1,240 @@
+"""Hours of a job on 1 … 1,000 GPUs, and the stage that is its first bottleneck: a discrete-event simulation.
+
+    python scripts/simulate.py --limit 50                       # stages timed here, then the job simulated
+    python scripts/simulate.py --limit 50 --save times.json     # the stages' seconds, kept ...
+    python scripts/simulate.py --times times.json               # ... for the job as a whole, or on another machine
+    python scripts/simulate.py --limit 50 --check               # the job run with 1 and 2 workers: within 15 %?
+
+Engines: "workers" is one machine with a worker a GPU, whose parent process alone writes (bench.workers); "shards" a
+machine a GPU, each with a writer of its own (--shard i/n, then merge). As in bench.workers the parent has one batch
+more in hand than there are workers, and hands out none while it writes. The bottleneck is the stage without which the
+job would be shortest. All batches of a method take the same time a picture, and no worker slows another; tables and
+merging are not counted.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
+from heapq import heappop, heappush
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+
+from bench.batches import Group, share
+from bench.benchmark import judge_in
+from bench.cli.main import DEFAULT_METHODS
+from bench.detectors.cache import CACHE_FILE
+from bench.detectors.load import CachedSource
+from bench.generate import GroupWorker, generate, record_group
+from bench.generators import presets
+from bench.jobs import preset_job
+from bench.plan import Plan
+from bench.run.read import read_table
+from bench.run.store import RunStore
+from bench.seeds import seeds_of
+from bench.spec import Job
+from bench.verdicts import SCORING_BATCH, Picture, ScoringWorker
+
+GPUS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
+ALLOWED = 0.15
+"""By which share a simulated time may miss the measured one."""
+Batch = tuple[float, float]
+"""Seconds of a worker, and seconds of the parent that writes what it made."""
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds. start: until a new process can load. load, load_judge: the models, the detector, in each process.
+    draw: a picture, by method. judge: a picture. write: a picture and its record, record: a picture's verdicts, both by
+    the parent."""
+
+    start: float
+    load: float
+    load_judge: float
+    draw: dict[str, float]
+    judge: float
+    write: float
+    record: float
+
+    def without(self, stage: str) -> Times:
+        """As if a stage took no time."""
+        return replace(self, **{stage: dict.fromkeys(self.draw, 0.0) if stage == "draw" else 0.0})
+
+
+def phase(batches: Sequence[Batch], workers: int, start: float, load: float) -> float:
+    """Seconds of :func:`bench.workers.run_tasks`: one worker works in the parent, several are started."""
+    workers = min(workers, len(batches))
+    if workers <= 1:
+        return load + sum(work + write for work, write in batches)
+    free = [start + load] * workers
+    running: list[Batch] = []  # by when each is done
+    now, following = 0.0, 0
+    while running or following < len(batches):
+        while following < len(batches) and len(running) < workers + 1:
+            work, write = batches[following]
+            done = max(now, heappop(free)) + work
+            heappush(free, done)
+            heappush(running, (done, write))
+            following += 1
+        now = max(now, running[0][0])
+        finished = []
+        while running and running[0][0] <= now:
+            finished.append(heappop(running)[1])
+        now += sum(finished)
+    return now
+
+
+def job_seconds(times: Times, work: Sequence[Group], workers: int) -> float:
+    """Of a whole job: everything is drawn and written, then everything judged and recorded."""
+    drawn = [(times.draw[g.method] * len(g.entries), times.write * len(g.entries)) for g in work]
+    judged: list[Batch] = []
+    for pictures in Counter((g.method, g.seed) for g in work for _ in g.entries).values():
+        sizes = [SCORING_BATCH] * (pictures // SCORING_BATCH) + [pictures % SCORING_BATCH]
+        judged += [(times.judge * size, times.record * size) for size in sizes if size]
+    return phase(drawn, workers, times.start, times.load) + phase(judged, workers, times.start, times.load_judge)
+
+
+def simulate(times: Times, work: Sequence[Group], gpus: Iterable[int] = GPUS) -> pd.DataFrame:
+    """Columns engine, GPUs, hours, GPU-hours, speed-up, bottleneck; GPUs that get nothing count as held, too."""
+    groups = len({group.entries[0].index for group in work})
+    rows: list[dict[str, Any]] = []
+    for engine in ("workers", "shards"):
+        for n in gpus:
+            parts = min(n, groups)
+            of_one = share(list(work), (1, parts)) if engine == "shards" else work  # the first part is the largest
+            workers = n if engine == "workers" else 1
+            seconds = job_seconds(times, of_one, workers)
+            saved = {f.name: seconds - job_seconds(times.without(f.name), of_one, workers) for f in fields(Times)}
+            most = parts if engine == "shards" else len(work)
+            idle = f"; no more than {most} have work" if n > most else ""
+            rows.append(
+                {
+                    "engine": engine,
+                    "GPUs": n,
+                    "hours": seconds / 3600,
+                    "GPU-hours": n * seconds / 3600,
+                    "bottleneck": max(saved, key=saved.__getitem__) + idle,
+                }
+            )
+    table = pd.DataFrame(rows)
+    alone = table.groupby("engine")["hours"].transform("first")
+    table.insert(4, "speed-up", alone / table["hours"])
+    return table
+
+
+def measure(plan: Plan, folder: Path) -> Times:
+    """Time every stage by the benchmark's own code on two batches of each method; ``folder`` is made for them."""
+    began = time.perf_counter()
+    worker = GroupWorker(partial(presets.make_generator, plan.job))
+    load, draw, write = time.perf_counter() - began, {}, []
+    start = max(0.0, _in_new_process(plan.job) - load)
+    with RunStore(folder, plan.settings) as store:
+        for method in dict.fromkeys(group.method for group in plan.batches):
+            seconds = []
+            own = [group for group in plan.batches if group.method == method]
+            for group in (own * 2)[:2]:
+                began = time.perf_counter()
+                result = worker(group)
+                drawn = time.perf_counter()
+                record_group(store, result)
+                seconds.append((drawn - began) / len(group.entries))
+                write.append((time.perf_counter() - drawn) / len(group.entries))
+            if not draw:  # what a first batch does once
+                load += max(0.0, seconds[0] - seconds[1]) * len(own[0].entries)
+            draw[method] = seconds[1]
+        judging, record = _measure_judging(plan, store)
+    once = max(0.0, judging[0] - judging[-1]) * SCORING_BATCH
+    return Times(start, load, once, draw, sum(judging[1:]) / len(judging[1:]), sum(write) / len(write), record)
+
+
+def _measure_judging(plan: Plan, store: RunStore) -> tuple[list[float], float]:
+    """Seconds a picture of each batch, the first of which loads the detector; of recording a picture's verdicts."""
+    entries = {entry.index: entry for entry in plan.layout_set.entries}
+    samples = read_table(store.folder, "samples")
+    worker = ScoringWorker(CachedSource(plan.detector, plan.facts, store.folder / CACHE_FILE))
+    judging, record = [], []
+    for _, own in samples.groupby("method"):
+        rows = own.head(SCORING_BATCH).to_dict("records")
+        batch = [Picture(r["method"], r["seed"], entries[r["layout_index"]], store.folder / r["image"]) for r in rows]
+        began = time.perf_counter()
+        found = worker(batch)
+        judged = time.perf_counter()
+        store.record(judged=found.judged)
+        judging.append((judged - began) / len(batch))
+        record.append((time.perf_counter() - judged) / len(batch))
+    return judging, sum(record) / len(record)
+
+
+def _in_new_process(job: Job) -> float:
+    """Seconds until a worker process has started and loaded."""
+    began = time.perf_counter()
+    with get_context("spawn").Pool(1) as pool:
+        pool.apply(_load, (job,))
+        return time.perf_counter() - began
+
+
+def _load(job: Job) -> None:
+    GroupWorker(partial(presets.make_generator, job))
+
+
+def check(plan: Plan, times: Times, counts: Sequence[int], folder: Path) -> pd.DataFrame:
+    """Run the job with each number of workers: columns workers, simulated s, measured s, deviation."""
+    rows = []
+    for n in counts:
+        simulated, began = job_seconds(times, plan.batches, n), time.perf_counter()
+        with RunStore(folder / f"workers-{n}", plan.settings) as store:
+            generate(store, plan.batches, partial(presets.make_generator, plan.job), n)
+            judge_in(store, plan, n)
+        took = time.perf_counter() - began
+        rows.append({"workers": n, "simulated s": simulated, "measured s": took, "deviation": simulated / took - 1})
+    return pd.DataFrame(rows)
+
+
+def main(
+    profile: Annotated[str, typer.Option(help="mini or paper")] = "mini",
+    layouts: Annotated[str | None, typer.Option(help="a layout set by name, or a file")] = None,
+    methods: Annotated[str, typer.Option(help="with commas")] = ",".join(DEFAULT_METHODS),
+    limit: Annotated[int | None, typer.Option(help="layouts")] = None,
+    seeds: Annotated[str, typer.Option(help="for example 0-9")] = "0",
+    batch: Annotated[int | None, typer.Option(help="samples drawn together")] = None,
+    times: Annotated[Path | None, typer.Option(help="stage times that --save wrote, in place of measuring")] = None,
+    save: Annotated[Path | None, typer.Option(help="the file for the measured stage times")] = None,
+    check_workers: Annotated[
+        bool, typer.Option("--check", help="run the job; exit 1 if a time misses by 15 %")
+    ] = False,
+    workers: Annotated[str, typer.Option(help="of --check")] = "1,2",
+) -> None:
+    """Measure or read stage times, then simulate, or check the simulation."""
+    job = preset_job(profile, methods.split(","), layouts=layouts, seeds=seeds_of(seeds), batch=batch, limit=limit)
+    plan = Plan.resolve(job)
+    with tempfile.TemporaryDirectory(prefix="amdm-simulate-") as scratch:
+        if times is None:
+            known = measure(plan, Path(scratch) / "stages")
+        else:
+            known = Times(**json.loads(times.read_text(encoding="utf-8")))
+        typer.echo(f"seconds of the stages: {json.dumps(asdict(known))}")
+        if save is not None:
+            save.write_text(json.dumps(asdict(known), indent=2) + "\n", encoding="utf-8")
+        if not check_workers:
+            typer.echo(simulate(known, plan.batches).to_markdown(index=False, floatfmt=".3g"))
+            return
+        found = check(plan, known, [int(n) for n in workers.split(",")], Path(scratch))
+    load = os.getloadavg()[0]
+    typer.echo(f"{found.to_markdown(index=False, floatfmt='.3f')}\n\nload {load:.1f} on {os.cpu_count()} processors")
+    if not math.isfinite(found["deviation"].max()) or (found["deviation"].abs() > ALLOWED).any():
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,88 @@
+"""The simulation of scripts/simulate.py: cases that can be reckoned by hand; how fast a machine is is not tested."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer import Typer
+from typer.testing import CliRunner
+
+from bench.jobs import preset_job
+from bench.plan import Plan
+from scripts import simulate
+from scripts.simulate import Times, phase
+from tests.bench.conftest import fake_judge, fake_networks  # noqa: F401
+
+TIMES = Times(
+    start=10.0, load=5.0, load_judge=0.0, draw={"migc": 1.0, "ceiling": 0.0}, judge=0.0, write=0.0, record=0.0
+)
+
+
+def plan(limit: int = 40, batch: int = 4) -> Plan:
+    return Plan.resolve(preset_job("mini", ["migc"], limit=limit, batch=batch, device="cpu"))
+
+
+@pytest.mark.parametrize(
+    ("batches", "workers", "seconds"),
+    [
+        ([(2.0, 1.0)] * 3, 1, 5 + 9),  # one works in the parent, and starts nothing
+        ([(2.0, 0.0)] * 4, 2, 15 + 4),
+        ([(2.0, 0.0)] * 5, 2, 15 + 6),
+        ([(1.0, 1.0)] * 20, 20, 15 + 1 + 20),  # all are done at once, and written in turn
+        ([(2.0, 0.5)] * 2, 2, 15 + 2 + 1),
+        ([(4.0, 1.0), (1.0, 1.0), (1.0, 1.0)], 2, 15 + 4 + 1),  # the third waits with the second worker, one in hand
+        ([(1.0, 3.0)] * 4, 2, 15 + 1 + 12),  # 1: two and then 7: two; the writer is never idle
+        ([], 3, 5),
+    ],
+)
+def test_a_phase_takes_what_its_workers_and_its_writer_take(
+    batches: list[tuple[float, float]], workers: int, seconds: float
+) -> None:
+    assert phase(batches, workers, 10.0, 5.0) == pytest.approx(seconds)
+
+
+def test_the_bottleneck_is_the_stage_that_holds_the_job_most() -> None:
+    work = plan().batches  # 10 groups of migc, 10 of true renderings
+    table = simulate.simulate(TIMES, work, (1, 2, 16, 1000)).set_index(["engine", "GPUs"])
+    assert table.loc[("workers", 1), "hours"] * 3600 == pytest.approx(5 + 40)
+    assert table.loc[("workers", 2), "hours"] * 3600 == pytest.approx(15 + 20 + 10)  # and 10 s of start to judge
+    assert table.loc[("workers", 1), "bottleneck"] == "draw"
+    assert table.loc[("workers", 16), "bottleneck"] == "start"
+    assert table.loc[("workers", 1000), "bottleneck"] == "start; no more than 20 have work"
+    assert table.loc[("shards", 16), "bottleneck"] == "load; no more than 10 have work"
+    assert table.loc[("shards", 1000), "hours"] * 3600 == pytest.approx(5 + 4)
+    assert table.loc[("shards", 1000), "GPU-hours"] == pytest.approx(1000 * 9 / 3600)
+    slow_disk = Times(**{**vars(TIMES), "start": 0.0, "load": 0.0, "write": 0.2})
+    table = simulate.simulate(slow_disk, work, (1, 16)).set_index(["engine", "GPUs"])
+    assert list(table.loc["workers", "bottleneck"]) == ["draw", "write"]
+
+
+@pytest.mark.usefixtures("fake_networks")
+def test_stages_are_timed_and_the_job_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulate, "_in_new_process", lambda job: 100.0)
+    own = plan(limit=10)
+    times = simulate.measure(own, tmp_path / "stages")
+    assert set(times.draw) == {"migc", "ceiling"} and min(times.draw.values()) > 0
+    assert 0 < times.start <= 100 and min(times.judge, times.write, times.record) > 0
+    found = simulate.check(own, times, [1], tmp_path)
+    assert list(found["workers"]) == [1] and found["measured s"].min() > 0
+    deviation = found["simulated s"] / found["measured s"] - 1
+    pd.testing.assert_series_equal(found["deviation"], deviation, check_names=False)
+
+
+@pytest.mark.parametrize(("deviation", "status"), [(0.14, 0), (-0.16, 1), (0.16, 1), (float("nan"), 1)])
+def test_check_fails_where_a_time_misses(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, deviation: float, status: int
+) -> None:
+    table = pd.DataFrame([{"workers": 1, "simulated s": 1.0, "measured s": 1.0, "deviation": deviation}])
+    monkeypatch.setattr(simulate, "check", lambda *_: table)
+    (tmp_path / "times.json").write_text(json.dumps(vars(TIMES)))
+    app = Typer()
+    app.command()(simulate.main)
+    asked = ["--limit", "10", "--methods", "migc", "--times", str(tmp_path / "times.json")]
+    done = CliRunner().invoke(app, [*asked, "--check"])
+    assert done.exit_code == status and "load " in done.output
+    assert "| shards   |   1000 |" in CliRunner().invoke(app, asked).output
