@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from tqdm import tqdm
@@ -27,6 +29,9 @@ from bench.spec import EXTERNAL
 from bench.tracebacks import show_traceback
 from bench.unjudged import Unjudged
 from bench.verdicts import BatchVerdicts, Picture, ScoringWorker, record_verdicts
+
+SEEN_SECONDS = 90.0
+"""After which every machine sees a file: NFS keeps for 60 seconds at most that there was none."""
 
 
 def stream(
@@ -61,6 +66,7 @@ class JudgeWorker(ScoringWorker):
     """A judge that hands over its detector's answers, too."""
 
     def __call__(self, batch: Sequence[Picture]) -> JudgedBatch:  # type: ignore[override]
+        _await_files([one.path for one in batch])
         verdicts = super().__call__(batch)
         return JudgedBatch(verdicts, self.detector.taken() if isinstance(self.detector, CarriedDetector) else {})
 
@@ -141,6 +147,13 @@ def lost_group(group: Group) -> GroupResult:
 def lost_batch(batch: Sequence[Picture]) -> JudgedBatch:
     """Pictures whose judge died every time have no verdicts."""
     return JudgedBatch(BatchVerdicts({}, len(batch), [], []), {})
+
+
+def _await_files(paths: Sequence[Path]) -> None:
+    """A network file system may say for a while that a file is not there which another machine has just written."""
+    until = time.monotonic() + SEEN_SECONDS
+    while not all(path.is_file() for path in paths) and time.monotonic() < until:
+        time.sleep(0.2)
 
 
 def _named(task: Any) -> str:
