@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import random
 import sys
+from typing import Any
 
 from bench.engines.cluster import LOOPBACK, QUIET
 
 CPUS = 1
+TRIES = 10
 
 
 def main() -> None:
@@ -22,13 +24,23 @@ def main() -> None:
 
     chance, count = random.Random(int(sys.argv[1])), int(sys.argv[2])
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    nodes = [cluster.add_node(num_cpus=CPUS) for _ in range(count)]
+    nodes = [_node(cluster) for _ in range(count)]
     print(cluster.address, flush=True)
     for _ in sys.stdin:
         cluster.remove_node(nodes.pop(chance.randrange(len(nodes))), allow_graceful=False)
-        nodes.append(cluster.add_node(num_cpus=CPUS))
+        nodes.append(_node(cluster))
         print("lost one", flush=True)
     cluster.shutdown()
+
+
+def _node(cluster: Any) -> Any:
+    """One more; Ray gives a node 30 seconds to start, which a machine with other work may not have."""
+    for _ in range(TRIES - 1):
+        try:
+            return cluster.add_node(num_cpus=CPUS)
+        except Exception as error:
+            print(f"a node did not start: {error}", file=sys.stderr)
+    return cluster.add_node(num_cpus=CPUS)
 
 
 if __name__ == "__main__":
