@@ -83,7 +83,8 @@ class RayEngine:
                     **options,
                 )
         except Exception as error:  # Ray has no type of its own for them
-            raise InputError(f"no Ray cluster at {address!r}: {_first_line(error)}", field="address") from None
+            what = "Ray did not start on this machine" if address == LOCAL else f"no Ray cluster at {address!r}"
+            raise InputError(f"{what}: {_first_line(error)}", field="address") from None
         ray._private.worker._worker_logs_enabled = False  # pages about lost workers on stdout; we tell them in a line
         try:
             yield Cluster(workspace, device, self.workers)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from bench.engines.cluster import LOOPBACK, QUIET
@@ -23,24 +24,25 @@ def main() -> None:
     from ray.cluster_utils import Cluster
 
     chance, count = random.Random(int(sys.argv[1])), int(sys.argv[2])
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    nodes = [_node(cluster) for _ in range(count)]
+    head = {"num_cpus": 0, "include_dashboard": False}
+    cluster = _patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
+    nodes = [_patiently(lambda: cluster.add_node(num_cpus=CPUS)) for _ in range(count)]
     print(cluster.address, flush=True)
     for _ in sys.stdin:
         cluster.remove_node(nodes.pop(chance.randrange(len(nodes))), allow_graceful=False)
-        nodes.append(_node(cluster))
+        nodes.append(_patiently(lambda: cluster.add_node(num_cpus=CPUS)))
         print("lost one", flush=True)
     cluster.shutdown()
 
 
-def _node(cluster: Any) -> Any:
-    """One more; Ray gives a node 30 seconds to start, which a machine with other work may not have."""
+def _patiently(start: Callable[[], Any]) -> Any:
+    """What is started; Ray gives a node 30 seconds for it, which a machine with other work may not have."""
     for _ in range(TRIES - 1):
         try:
-            return cluster.add_node(num_cpus=CPUS)
+            return start()
         except Exception as error:
             print(f"a node did not start: {error}", file=sys.stderr)
-    return cluster.add_node(num_cpus=CPUS)
+    return start()
 
 
 if __name__ == "__main__":
