@@ -20,7 +20,7 @@ OPTIONS = $(call option,limit,$(LIMIT)) $(call option,seeds,$(SEEDS)) $(call opt
 	$(call option,batch,$(BATCH)) $(call option,layouts,$(LAYOUTS)) $(call option,out,$(OUT)) $(call option,set,$(SET))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench-migc smoke controls combined compositions ablation test test-processors test-reference torture fuzz soak benchmark docs check regress train-mini clean
+.PHONY: help setup bench-migc smoke controls combined compositions ablation test test-processors test-reference torture torture-ray fuzz soak benchmark docs check regress train-mini clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -65,6 +65,9 @@ test-reference: $(READY) ## Only the recorded cases of the official code, with a
 
 torture: $(READY) ## 200 kills and full disks on a real mini run; all must end as if nothing had been
 	$(BIN)/python -m tests.torture
+
+torture-ray: $(READY) ## 50 kills of workers, nodes and commands on a Ray cluster here; needs: .venv/bin/pip install 'ray>=2.60,<3'
+	$(BIN)/python -m tests.torture.ray_kills
 
 fuzz: $(READY) ## 10,000 hostile and broken inputs; each must end in success or in one line
 	$(BIN)/python -m tests.fuzz

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Set
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from bench.detectors.cache import CACHE_FILE
 from bench.detectors.detector import DetectorOptions
 from bench.detectors.load import CachedSource
 from bench.detectors.registry import check_words
+from bench.engines.cluster import RayEngine
 from bench.generate import generate
 from bench.generators import presets
 from bench.generators.generator import Generator
@@ -23,6 +25,7 @@ from bench.plan import Plan
 from bench.run.info import FILE, RunInfo, Status
 from bench.run.inventory import SampleKey
 from bench.run.store import RunStore
+from bench.streaming import stream
 from bench.verdicts import score
 
 
@@ -34,11 +37,13 @@ def run_benchmark(
     force: bool = False,
     source: Callable[[], Generator] | None = None,
     say: Callable[[str], object] = print,
+    engine: RayEngine | None = None,
 ) -> tuple[Path, int]:
     """Generate, judge and tabulate in ``folder`` (by default one that the settings name).
 
     A run that is there grows by what it lacks of what is asked for; of a part that it holds, what is missing is made.
     source: makes the generator; None makes the one that the job names. It must be picklable for several workers.
+    engine: works on a cluster, in place of ``workers`` processes of this machine; the results are the same.
     say: is told where the run grows, where it holds more than was asked for, and where there is nothing to do.
     Returns the folder, and how many samples have no verdicts because they failed; the same call tries these again.
 
@@ -53,7 +58,9 @@ def run_benchmark(
     whole = plan.grown_from(RunInfo.read(folder).job) if (folder / FILE).exists() else plan
     settings, asked = whole.settings, {one: count for one, count in plan.samples.items() if one in whole.samples}
     report = make_folder(reports / folder.resolve().name)
-    with RunStore(folder, settings, force, grows=True) as store:
+    with ExitStack() as opened:
+        cluster = None if engine is None else opened.enter_context(engine.connected(whole.job.device))
+        store = opened.enter_context(RunStore(folder, settings, force, grows=True))
         _grow(store, whole, say)
         if len(asked) < len(whole.samples):
             say(f"{folder} holds more than was asked for: {_held(whole)}; tables are of all of it")
@@ -61,10 +68,14 @@ def run_benchmark(
         if not todo:
             say(f"complete: {len(asked)} images are generated and judged; nothing to do")
         else:
-            store.begin(workers)
+            store.begin(workers if cluster is None else cluster.places)
             work = [group for group in whole.batches if not asked.keys().isdisjoint(group.samples())]
-            generate(store, work, source or partial(presets.make_generator, whole.job), workers)
-            judge_in(store, whole, workers)
+            source = source or partial(presets.make_generator, whole.job)
+            if cluster is None:
+                generate(store, work, source, workers)
+                judge_in(store, whole, workers)
+            else:
+                stream(cluster, store, whole, work, source)
         failures = _conclude(store, whole, asked.keys(), bool(todo))
     from bench.report.write import write_report
 

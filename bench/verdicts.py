@@ -83,9 +83,7 @@ def score(
         closing(run_tasks(ScoringWorker, (source, judges), batches, workers)) as results,
     ):
         for result in results:
-            show_events(result.events)
-            add_tracebacks(store.folder, result.tracebacks)
-            store.record(judged=result.judged, events=result.events)
+            record_verdicts(store, result)
             progress.update(result.pictures)
 
 
@@ -106,6 +104,13 @@ class BatchVerdicts(NamedTuple):
     pictures: int
     events: list[str]
     tracebacks: list[str]
+
+
+def record_verdicts(store: RunStore, result: BatchVerdicts) -> None:
+    """Put a batch's verdicts down, and what happened on the way."""
+    show_events(result.events)
+    add_tracebacks(store.folder, result.tracebacks)
+    store.record(judged=result.judged, events=result.events)
 
 
 class ScoringWorker:

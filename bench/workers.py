@@ -80,7 +80,7 @@ def run_tasks(
         WorkerLostError: a worker process died.
     """
     run = _in_this_process if workers == 1 or len(tasks) <= 1 else _in_processes
-    with _interrupt_deferred() as interrupted:
+    with interrupt_deferred() as interrupted:
         yield from run(factory, arguments, tasks, workers, interrupted)
         if interrupted():
             raise KeyboardInterrupt
@@ -150,7 +150,7 @@ def _answer(task: Any) -> Any:
 
 
 @contextmanager
-def _interrupt_deferred() -> Iterator[Interrupted]:
+def interrupt_deferred() -> Iterator[Interrupted]:
     """Inside, the first Ctrl-C or SIGTERM is only noted; the second raises. In other threads nothing changes."""
     asked: list[float] = []
 

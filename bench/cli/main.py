@@ -15,11 +15,14 @@ from amdm.output import JsonOption, tell, tell_aside
 from bench.cli import advise, layouts, manage, paper, plot, report, runs, score, studies
 from bench.cli.measure import foresee, measure
 from bench.cli.options import (
+    AddressOption,
     BatchOption,
     DetectorOption,
     DeviceOption,
     DryRunOption,
     DtypeOption,
+    EngineName,
+    EngineOption,
     ForceOption,
     LayoutsOption,
     LimitOption,
@@ -33,6 +36,7 @@ from bench.cli.options import (
     TrackOption,
     WeightsDirOption,
     WorkersOption,
+    engine_of,
     names,
     parse_shard,
     use_weights_dir,
@@ -121,6 +125,8 @@ def _job_command(
         out: OutOption = None,
         reports: ReportsOption = Path("reports"),
         workers: WorkersOption = None,
+        engine: EngineOption = EngineName.local,
+        address: AddressOption = None,
         change: SetOption = None,
         device: DeviceOption = "auto",
         dtype: DtypeOption = "auto",
@@ -131,6 +137,7 @@ def _job_command(
         force: ForceOption = False,
         as_json: JsonOption = False,
     ) -> None:
+        chosen_engine = engine_of(engine, address, workers)
         from bench.jobs import preset_job
 
         use_weights_dir(weights_dir)
@@ -150,7 +157,7 @@ def _job_command(
         if dry_run:
             foresee(job, workers, as_json)
         else:
-            measure(job, out, reports, workers, force, track, as_json)
+            measure(job, out, reports, workers, force, track, as_json, chosen_engine)
 
 
 _job_command(
@@ -215,7 +222,11 @@ def run(
     batch: BatchOption = 4,
     out: OutOption = None,
     reports: ReportsOption = Path("reports"),
-    workers: Annotated[int, typer.Option(help="processes; each imports the function")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(help="processes, by default 1; each imports the function; of ray: at most")
+    ] = None,
+    engine: EngineOption = EngineName.local,
+    address: AddressOption = None,
     shard: ShardOption = None,
     dry_run: DryRunOption = False,
     track: TrackOption = None,
@@ -228,8 +239,10 @@ def run(
 
     amdm-bench run --generator my_model.py:Model --generator-arg ckpt=last.safetensors --device cuda
     """
+    chosen_engine = engine_of(engine, address, workers)
     from bench.jobs import function_job
 
+    count = 1 if workers is None else workers
     job = function_job(
         generator,
         layouts=layouts,
@@ -243,9 +256,9 @@ def run(
         detector=detector,
     )
     if dry_run:
-        foresee(job, workers, as_json)
+        foresee(job, count, as_json)
     else:
-        measure(job, out, reports, workers, force, track, as_json)
+        measure(job, out, reports, count, force, track, as_json, chosen_engine)
 
 
 @app.command()

@@ -14,6 +14,7 @@ from bench.cli.options import resumable, tell_result
 from bench.workers import worker_count
 
 if TYPE_CHECKING:
+    from bench.engines.cluster import RayEngine
     from bench.spec import Job
 
 
@@ -30,9 +31,16 @@ def foresee(job: Job, workers: int | None, as_json: bool) -> None:
 
 
 def measure(
-    job: Job, out: Path | None, reports: Path, workers: int | None, force: bool, tracker: str | None, as_json: bool
+    job: Job,
+    out: Path | None,
+    reports: Path,
+    workers: int | None,
+    force: bool,
+    tracker: str | None,
+    as_json: bool,
+    engine: RayEngine | None = None,
 ) -> None:
-    """Run the benchmark, and say where the results are and what failed."""
+    """Run the benchmark, and say where the results are and what failed. engine: None works on this machine."""
     from bench.benchmark import run_benchmark
     from bench.plan import Plan
     from bench.report.write import first_failure
@@ -43,7 +51,7 @@ def measure(
     plan = Plan.resolve(job)
     with resumable():
         count, say = worker_count(workers, plan.is_heavy), partial(tell_aside, as_json=as_json)
-        folder, failures = run_benchmark(plan, out, reports, count, force, say=say)
+        folder, failures = run_benchmark(plan, out, reports, count, force, say=say, engine=engine)
     tell_result(folder, reports, as_json)
     handed_over = tracker is None or _track(tracker, folder, reports / folder.resolve().name, as_json)
     if failures:

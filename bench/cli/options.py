@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,9 +15,19 @@ import typer
 
 from amdm.errors import InputError, printable
 from amdm.output import tell
+from bench.workers import worker_count
 
 if TYPE_CHECKING:
+    from bench.engines.cluster import RayEngine
     from bench.layouts.layout_set import LayoutSet
+
+
+class EngineName(StrEnum):
+    """Where batches are worked on."""
+
+    local = "local"
+    ray = "ray"
+
 
 ProfileOption = Annotated[str, typer.Option(help="auto, mini or paper")]
 LimitOption = Annotated[
@@ -31,7 +42,8 @@ LayoutsOption = Annotated[str | None, typer.Option(help="a layout set by name, o
 OutOption = Annotated[Path | None, typer.Option(help="run folder; by default one under runs/ named by the settings")]
 ReportsOption = Annotated[Path, typer.Option(help="where tables and pictures go")]
 WorkersOption = Annotated[
-    int | None, typer.Option(help="processes; by default one a core, at most 4; 1 on CUDA and for full-size networks")
+    int | None,
+    typer.Option(help="processes; by default one a core, at most 4; 1 on CUDA and at full size; of ray: at most"),
 ]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="field=value of every method, for example aggregation.s=5; repeatable")
@@ -60,6 +72,14 @@ TrackOption = Annotated[
 ForceOption = Annotated[bool, typer.Option("--force", help="go on with a run under other settings; recorded")]
 
 
+EngineOption = Annotated[
+    EngineName, typer.Option(help="local: processes of this machine; ray: a cluster, with `pip install amdm[ray]`")
+]
+AddressOption = Annotated[
+    str | None, typer.Option(help="of ray's head, host:port or auto; default: RAY_ADDRESS, else this machine alone")
+]
+
+
 def integers(text: str, field: str) -> tuple[int, ...]:
     """``"0,1"`` → (0, 1). Raises InputError for anything else."""
     return tuple(int(value) for value in _numbers(text, int, field))
@@ -82,6 +102,21 @@ def parse_shard(text: str | None) -> tuple[int, int] | None:
     if len(parts) != 2 or not all(part.isascii() and part.isdigit() and len(part) < 6 for part in parts):
         raise InputError(f"{text!r} is not of the form i/n, for example 1/4", field="shard")
     return int(parts[0]), int(parts[1])
+
+
+def engine_of(name: EngineName, address: str | None, workers: int | None) -> RayEngine | None:
+    """The engine that is asked for, None for processes of this machine.
+
+    Raises:
+        InputError: ray is not installed; an address of no cluster; a number of workers that is none.
+    """
+    if name == EngineName.local:
+        if address is not None:
+            raise InputError("goes with --engine ray", field="address")
+        return None
+    from bench.engines.cluster import RayEngine
+
+    return RayEngine(address, None if workers is None else worker_count(workers))
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -48,16 +48,20 @@ class CachedDetector:
     """
 
     def __init__(self, path: Path, facts: DetectorFacts, canvas: int | None, factory: Callable[[], Detector]) -> None:
-        self.name, self.revision, self.canvas = facts.name, facts.revision, canvas
-        self._path, self._factory = path, factory
-        self._detector: Detector | None = None
-        known = json.dumps([facts.model_dump(), canvas, _code()], sort_keys=True)
-        self._facts = hashlib.sha256(known.encode()).hexdigest()
+        self._known_as(facts, canvas, factory)
+        self._path = path
         try:
             check_untrusted_sqlite(path)
         except InputError:
             self._remove()
         self._use(_check_schema)
+
+    def _known_as(self, facts: DetectorFacts, canvas: int | None, factory: Callable[[], Detector]) -> None:
+        self.name, self.revision, self.canvas = facts.name, facts.revision, canvas
+        self._factory = factory
+        self._detector: Detector | None = None
+        known = json.dumps([facts.model_dump(), canvas, _code()], sort_keys=True)
+        self._facts = hashlib.sha256(known.encode()).hexdigest()
 
     def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[Found]:
         """See :class:`bench.detectors.detector.Detector`; asks the detector only where the cache lacks something.
@@ -77,7 +81,7 @@ class CachedDetector:
                 for key, name in zip(own, names, strict=True)
             }
             known |= found
-            self._write({key: [one.boxes.tolist(), one.scores.tolist()] for key, one in found.items()})
+            self.put({key: [one.boxes.tolist(), one.scores.tolist()] for key, one in found.items()})
         return [
             Found(
                 {name: known[key] for name, key in zip(categories[k], keys[k], strict=True)},
@@ -101,7 +105,7 @@ class CachedDetector:
                 (source,) = [fresh] if fresh is not None else self._load().find([image], [wanted])
                 made = dict(zip(lacking, source.segment(list(lacking.values())), strict=True))
                 known.update(made)
-                self._write({key: _encoded(one) for key, one in made.items()})
+                self.put({key: _encoded(one) for key, one in made.items()})
             return [known[key] for key in keys]
 
         return segment
@@ -160,7 +164,8 @@ class CachedDetector:
                 continue
         return known
 
-    def _write(self, answers: dict[bytes, Any]) -> None:
+    def put(self, answers: dict[bytes, Any]) -> None:
+        """Write answers of this detector by their keys; of the same question, the last stays."""
         texts = {key: json.dumps(answer) for key, answer in answers.items()}
         rows = [(key, text, _mac(key, text)) for key, text in texts.items()]
 
@@ -170,6 +175,26 @@ class CachedDetector:
             database.execute("COMMIT")
 
         self._use(write)
+
+
+class CarriedDetector(CachedDetector):
+    """A detector whose answers go into the cache of another machine: it keeps them until they are taken."""
+
+    def __init__(self, facts: DetectorFacts, canvas: int | None, factory: Callable[[], Detector]) -> None:
+        self._known_as(facts, canvas, factory)
+        self._answers: dict[bytes, Any] = {}
+
+    def taken(self) -> dict[bytes, Any]:
+        """The answers since they were last taken, for :meth:`CachedDetector.put`."""
+        found, self._answers = self._answers, {}
+        return found
+
+    def put(self, answers: dict[bytes, Any]) -> None:
+        """Keep answers."""
+        self._answers |= answers
+
+    def _read(self, keys: Sequence[bytes], decode: Callable[[Any], Any]) -> dict[bytes, Any]:
+        return {}
 
 
 def _check_schema(database: sqlite3.Connection) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench.detectors.cache import CachedDetector
+from bench.detectors.cache import CachedDetector, CarriedDetector
 from bench.detectors.detector import Detector, DetectorFacts, DetectorOptions
 from bench.detectors.registry import detector_canvas, is_heavy, load_detector
 from bench.workers import _one_thread
@@ -28,8 +29,13 @@ class CachedSource:
     facts: DetectorFacts
     cache: Path
 
-    def __call__(self) -> Detector:
+    def __call__(self) -> CachedDetector:
         """In a worker process, once."""
-        return CachedDetector(
-            self.cache, self.facts, detector_canvas(self.options.name), partial(make_judge, self.options)
-        )
+        return CachedDetector(self.cache, *self._detector())
+
+    def carried(self) -> CarriedDetector:
+        """In a worker process that does not write to the cache: answers are handed to the process that does."""
+        return CarriedDetector(*self._detector())
+
+    def _detector(self) -> tuple[DetectorFacts, int | None, Callable[[], Detector]]:
+        return self.facts, detector_canvas(self.options.name), partial(make_judge, self.options)

@@ -27,7 +27,7 @@ def main() -> None:
         for line in torture(mini, Path(folder), wanted.kills, wanted.seed):
             print(line, flush=True)
         try:
-            for line in fill(mini, Path(folder), wanted.fills, wanted.seed):
+            for line in fill(mini.command(), Path(folder), wanted.fills, wanted.seed):
                 print(line, flush=True)
         except NoFileSystemError as reason:
             print(f"full disk: skipped, no small file system can be mounted here ({reason})")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import random
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.torture.command import Command
-from tests.torture.kills import Mini
 from tests.torture.same import differences
 
 SIZE = 8 << 20
@@ -19,8 +18,8 @@ class NoFileSystemError(RuntimeError):
     """No small file system can be mounted here."""
 
 
-def fill(mini: Mini, folder: Path, times: int, seed: int) -> Iterator[str]:
-    """``times`` runs that each find a random bit of space; needs ``folder / "unstopped"``. A line for each.
+def fill(arguments: Sequence[str], folder: Path, times: int, seed: int) -> Iterator[str]:
+    """``times`` runs of a command that each find a random bit of space; needs ``folder / "unstopped"``. A line each.
 
     Raises:
         NoFileSystemError: with the reason.
@@ -32,7 +31,7 @@ def fill(mini: Mini, folder: Path, times: int, seed: int) -> Iterator[str]:
         space = chance.randrange(needed)
         with small_file_system(folder / f"disk{turn}") as place:
             (place / "filler").write_bytes(bytes(SIZE - space))
-            command = Command(mini.command(), place, log=folder / "log")
+            command = Command(arguments, place, log=folder / "log")
             status = command.wait()
             assert status in (0, 1), command.printed()
             if status == 1:
@@ -40,7 +39,7 @@ def fill(mini: Mini, folder: Path, times: int, seed: int) -> Iterator[str]:
                 assert error.startswith("error: ") and "Traceback" not in command.printed(), command.printed()
                 full += 1
             (place / "filler").unlink()
-            command = Command(mini.command(), place, log=folder / "log")
+            command = Command(arguments, place, log=folder / "log")
             assert command.wait() == 0, command.printed()
             found = differences(folder / "unstopped", place)
             assert not found, f"seed {seed}, {space} bytes free: {'; '.join(found)}"

@@ -18,6 +18,8 @@ TIMED = {"seconds"}
 """Columns of the records that may differ."""
 COST = re.compile(rb'<td class="cost">[^<]*</td>')
 """Seconds and memory on the page of a run."""
+ENGINE = re.compile(rb" --workers 2| --workers 1| --engine ray| --address [0-9.:]+")
+"""Of a command: who worked, which is no setting."""
 
 
 def differences(one: Path, other: Path) -> list[str]:
@@ -67,17 +69,17 @@ def _table(folder: Path) -> str:
 
 
 def _reports(folder: Path) -> dict[str, bytes]:
-    """File → content, but for times and memory (in Table 1 and on the page) and the command's number of workers."""
+    """File → content, but for times and memory (in Table 1 and on the page) and what the command says of workers."""
     files = (folder / "reports" / "run").iterdir()
     return {path.name: _without_costs(path.read_bytes()) for path in files if path.stem != "table1"}
 
 
 def _without_costs(content: bytes) -> bytes:
-    return COST.sub(b"", content).replace(b"--workers 2", b"--workers 1")
+    return ENGINE.sub(b"", COST.sub(b"", content))
 
 
 def _settings(folder: Path) -> dict[str, str]:
     info = RunInfo.read(folder / "run")
-    command = info.command.replace("--workers 2", "--workers 1")
+    command = ENGINE.sub(b"", info.command.encode()).decode()
     found = {**info.settings.by_name(), "status": info.status, "command": command}
     return {name: json.dumps(value) for name, value in found.items()}
