@@ -59,6 +59,15 @@ CLAIM = (
     *("interactdiffusion@combined", "migc@combined", "ip-adapter@combined", "interactdiffusion+migc@combined"),
     *("interactdiffusion+ip-adapter", "interactdiffusion+migc+ip-adapter", "ceiling"),
 )
+COMPOSED = {
+    "interactdiffusion": "InteractDiffusion",
+    "migc": "MIGC",
+    "ip-adapter": "IP-Adapter",
+    "the target with itself": "`official` with three times InteractDiffusion",
+    "converse": "`official` with the models in the opposite order",
+    "ceiling": "*ceiling: true renderings under the same judges*",
+}
+"""Rows of compositions that are not called by the name of one."""
 RUNS = {
     "mini-seeds": "SEEDS=0,1,2 OUT=runs/mini-seeds",
     "mini-hard": "LAYOUTS=mini-hard OUT=runs/mini-hard",
@@ -154,6 +163,25 @@ def _combined(about: str, methods: list[str]) -> list[str]:
     return _table(heading, rows)
 
 
+def compositions_table() -> list[str]:
+    """Compositions of three models and their controls, in the order of the report: by evaluations a picture."""
+    found, rows = pd.read_csv(ROOT / "reports" / "compositions" / "joint.csv"), []
+    for one in found.to_dict("records"):
+        name, _, rest = str(one["method"]).partition(", ")
+        label = COMPOSED.get(name, f"`{name}`") + (f", {rest}" if rest.endswith("steps") else "")
+        cost = "–" if math.isnan(one["evaluations"]) else f"{one['evaluations']:.0f}"
+        shown = (one[column] for column in ("place", "colour given place", "action given place", "style"))
+        cells = ["–" if math.isnan(value) else f"{value:.1f}" for value in shown]
+        joint = [
+            f"{one[metric]:.1f} ({one[f'{metric} low']:.1f}–{one[f'{metric} high']:.1f})"
+            for metric in ("joint by interaction", "joint by picture")
+        ]
+        rows.append([label, cost, *cells, *joint, f"{one['KID']:.2f} ± {one['KID sd']:.2f}"])
+    heading = ["evaluations", "place", "colour given place", "action given place", "style"]
+    joined = ["joint by interaction", "joint by picture", "KID"]
+    return _table([f"of three models, {int(found.n.iloc[0])} layouts", *heading, *joined], rows)
+
+
 def _layouts(report: str) -> int:
     return int(json.loads((ROOT / "reports" / report / "summary.json").read_text(encoding="utf-8"))["count"])
 
@@ -207,7 +235,7 @@ def _table(heading: list[str], rows: list[list[str]]) -> list[str]:
 
 PAGES: dict[str, tuple[Callable[[], list[str]], ...]] = {
     "README.md": (results_table, claim_table),
-    "docs/results.md": (results_table, controls_table, runs_table, combined_table),
+    "docs/results.md": (results_table, controls_table, runs_table, combined_table, compositions_table),
 }
 
 if __name__ == "__main__":
