@@ -11,10 +11,11 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.workers import Factory, WorkerLostError
+from bench.workers import Factory, Worker, WorkerLostError
 
 ATTEMPTS = 3
 """How often a task is begun, and how often Ray starts an actor; then another takes its place."""
@@ -46,15 +47,17 @@ class _Raised(NamedTuple):
 
 
 class Actor:
-    """What runs on a node, as a Ray actor."""
+    """What runs on a node, as a Ray actor. Ray starts it again with the same arguments when it dies, idle or not."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, factory: Factory, arguments: tuple[Any, ...]) -> None:
         os.chdir(folder)  # paths are read as the command reads them
+        self.make = partial(factory, *arguments)
+        self.worker: Worker | None = None
 
-    def start(self, factory: Factory, arguments: tuple[Any, ...]) -> _Raised | None:
-        """Make the worker: when the actor is new, and when Ray started it again."""
+    def start(self) -> _Raised | None:
+        """Make the worker."""
         try:
-            self.worker = factory(*arguments)
+            self._made()
         except Exception as error:
             return _Raised(error)
         return None
@@ -62,9 +65,13 @@ class Actor:
     def work(self, task: Any) -> Any:
         """The worker's answer."""
         try:
-            return self.worker(task)
+            return self._made()(task)
         except Exception as error:
             return _Raised(error)
+
+    def _made(self) -> Worker:
+        self.worker = self.worker or self.make()
+        return self.worker
 
 
 @dataclass
@@ -145,7 +152,7 @@ class Pool:
 
     def _begin(self, actor: Any, new: bool) -> None:
         start = actor.start.options(max_task_retries=-1)  # Ray counts each look at an actor that it restarts
-        self.starting[start.remote(self.factory, self.arguments)] = actor, new
+        self.starting[start.remote()] = actor, new
 
     def _started(self, reference: Any) -> None:
         import ray
@@ -180,4 +187,4 @@ def launcher(folder: Path) -> Callable[[Pool], Any]:
     import ray
 
     kind = ray.remote(max_restarts=ATTEMPTS - 1)(Actor)
-    return lambda pool: kind.options(**pool.options).remote(str(folder))
+    return lambda pool: kind.options(**pool.options).remote(str(folder), pool.factory, pool.arguments)
