@@ -79,7 +79,7 @@ class Pool:
     """Actors of one kind, and the tasks that wait for them.
 
     factory, arguments: make the worker, in each actor. options: what an actor takes of its node, as Ray names it.
-    size: how many actors it should have; :meth:`fit` makes it so.
+    size: how many actors it should have; :meth:`fit` makes it so. failed: new actors in turn that never started.
     """
 
     factory: Factory
@@ -90,6 +90,7 @@ class Pool:
     starting: dict[Any, tuple[Any, bool]] = field(default_factory=dict)
     running: dict[Any, tuple[Any, Any, int]] = field(default_factory=dict)
     idle: list[Any] = field(default_factory=list)
+    failed: int = 0
 
     def add(self, tasks: Sequence[Any]) -> None:
         """Tasks to be done, behind those that wait."""
@@ -124,7 +125,7 @@ class Pool:
         """What came of a task; None where an actor has started, or was started again.
 
         Raises:
-            WorkerLostError: a new actor died :data:`ATTEMPTS` times before it had made its worker.
+            WorkerLostError: :data:`ATTEMPTS` new actors in turn died as often before they had made their worker.
             Exception: what a worker raised.
         """
         import ray
@@ -162,10 +163,12 @@ class Pool:
             result = ray.get(reference)
         except ray.exceptions.RayError as error:
             _end(actor)
-            if new:
-                what = f"a worker died {ATTEMPTS} times while it started ({type(error).__name__})"
+            self.failed += new
+            if self.failed >= ATTEMPTS:
+                what = f"{ATTEMPTS} workers in turn died {ATTEMPTS} times while they started ({type(error).__name__})"
                 raise WorkerLostError(what) from error
             return
+        self.failed = 0
         _value(result)
         self.idle.append(actor)
 
