@@ -49,11 +49,12 @@ class Actor:
     """What runs on a node, as a Ray actor."""
 
     def __init__(self, folder: str) -> None:
-        os.chdir(folder)  # paths are read as the command reads them
+        self.folder = folder
 
     def start(self, factory: Factory, arguments: tuple[Any, ...]) -> _Raised | None:
         """Make the worker: when the actor is new, and when Ray started it again."""
         try:
+            os.chdir(self.folder)  # paths are read as the command reads them; a node may not see the folder
             self.worker = factory(*arguments)
         except Exception as error:
             return _Raised(error)
