@@ -11,10 +11,11 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.workers import Factory, WorkerLostError
+from bench.workers import Factory, Worker, WorkerLostError
 
 ATTEMPTS = 3
 """How often a task is begun, and how often Ray starts an actor; then another takes its place."""
@@ -46,16 +47,16 @@ class _Raised(NamedTuple):
 
 
 class Actor:
-    """What runs on a node, as a Ray actor."""
+    """What runs on a node, as a Ray actor. Ray starts it again with the same arguments when it dies, idle or not."""
 
-    def __init__(self, folder: str) -> None:
-        self.folder = folder
+    def __init__(self, folder: str, factory: Factory, arguments: tuple[Any, ...]) -> None:
+        self.folder, self.make = folder, partial(factory, *arguments)
+        self.worker: Worker | None = None
 
-    def start(self, factory: Factory, arguments: tuple[Any, ...]) -> _Raised | None:
-        """Make the worker: when the actor is new, and when Ray started it again."""
+    def start(self) -> _Raised | None:
+        """Make the worker."""
         try:
-            os.chdir(self.folder)  # paths are read as the command reads them; a node may not see the folder
-            self.worker = factory(*arguments)
+            self._made()
         except Exception as error:
             return _Raised(error)
         return None
@@ -63,9 +64,15 @@ class Actor:
     def work(self, task: Any) -> Any:
         """The worker's answer."""
         try:
-            return self.worker(task)
+            return self._made()(task)
         except Exception as error:
             return _Raised(error)
+
+    def _made(self) -> Worker:
+        if self.worker is None:
+            os.chdir(self.folder)  # paths are read as the command reads them; a node may not see the folder
+            self.worker = self.make()
+        return self.worker
 
 
 @dataclass
@@ -73,7 +80,7 @@ class Pool:
     """Actors of one kind, and the tasks that wait for them.
 
     factory, arguments: make the worker, in each actor. options: what an actor takes of its node, as Ray names it.
-    size: how many actors it should have; :meth:`fit` makes it so.
+    size: how many actors it should have; :meth:`fit` makes it so. failed: new actors in turn that never started.
     """
 
     factory: Factory
@@ -84,6 +91,7 @@ class Pool:
     starting: dict[Any, tuple[Any, bool]] = field(default_factory=dict)
     running: dict[Any, tuple[Any, Any, int]] = field(default_factory=dict)
     idle: list[Any] = field(default_factory=list)
+    failed: int = 0
 
     def add(self, tasks: Sequence[Any]) -> None:
         """Tasks to be done, behind those that wait."""
@@ -118,7 +126,7 @@ class Pool:
         """What came of a task; None where an actor has started, or was started again.
 
         Raises:
-            WorkerLostError: a new actor died :data:`ATTEMPTS` times before it had made its worker.
+            WorkerLostError: :data:`ATTEMPTS` new actors in turn died as often before they had made their worker.
             Exception: what a worker raised.
         """
         import ray
@@ -146,7 +154,7 @@ class Pool:
 
     def _begin(self, actor: Any, new: bool) -> None:
         start = actor.start.options(max_task_retries=-1)  # Ray counts each look at an actor that it restarts
-        self.starting[start.remote(self.factory, self.arguments)] = actor, new
+        self.starting[start.remote()] = actor, new
 
     def _started(self, reference: Any) -> None:
         import ray
@@ -156,10 +164,12 @@ class Pool:
             result = ray.get(reference)
         except ray.exceptions.RayError as error:
             _end(actor)
-            if new:
-                what = f"a worker died {ATTEMPTS} times while it started ({type(error).__name__})"
+            self.failed += new
+            if self.failed >= ATTEMPTS:
+                what = f"{ATTEMPTS} workers in turn died {ATTEMPTS} times while they started ({type(error).__name__})"
                 raise WorkerLostError(what) from error
             return
+        self.failed = 0
         _value(result)
         self.idle.append(actor)
 
@@ -181,4 +191,4 @@ def launcher(folder: Path) -> Callable[[Pool], Any]:
     import ray
 
     kind = ray.remote(max_restarts=ATTEMPTS - 1)(Actor)
-    return lambda pool: kind.options(**pool.options).remote(str(folder))
+    return lambda pool: kind.options(**pool.options).remote(str(folder), pool.factory, pool.arguments)

@@ -20,7 +20,7 @@ pytest.importorskip("ray", reason="ray is not installed (extra: ray)")
 from amdm.errors import InputError
 from bench.batches import groups
 from bench.engines.cluster import Cluster, RayEngine
-from bench.engines.pool import ATTEMPTS, Pool
+from bench.engines.pool import ATTEMPTS, Pool, launcher
 from bench.generate import GroupWorker
 from bench.generators.generator import ContractError
 from bench.run.read import read_table
@@ -179,8 +179,23 @@ def no_weights() -> Any:
     raise InputError("no weights", field="generator")
 
 
+def test_an_actor_that_dies_while_it_is_idle_makes_its_worker_again(cluster: Cluster, tmp_path: Path) -> None:
+    import ray
+
+    pool = Pool(GroupWorker, (Source(tmp_path),), {"num_cpus": 1})
+    actor = launcher(tmp_path)(pool)
+    try:
+        assert ray.get(actor.start.remote()) is None
+        os.kill(ray.get(actor.__ray_call__.remote(lambda _: os.getpid())), signal.SIGKILL)
+        (group, *_) = groups(small_set(COUNT), METHODS, (0,), 4)
+        result = ray.get(actor.work.options(max_task_retries=-1).remote(group))
+        assert [one.error for one in result.outcomes] == [None] * 4
+    finally:
+        ray.kill(actor)
+
+
 def test_workers_that_die_whenever_they_start_stop_the_run(cluster: Cluster, tmp_path: Path) -> None:
-    with pytest.raises(WorkerLostError, match=f"a worker died {ATTEMPTS} times while it started"):
+    with pytest.raises(WorkerLostError, match=f"{ATTEMPTS} workers in turn died {ATTEMPTS} times"):
         ray_run(cluster, tmp_path / "run", dead)
 
 
