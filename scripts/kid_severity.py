@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from amdm.mini.scene_stream import combined_scene
-from bench.report.kid import kid, mini_features
+from bench.judges.picture_features import mini_features
+from bench.report.kid import kid
 
 PICTURES = 400
 Degrade = Callable[[np.ndarray], np.ndarray]

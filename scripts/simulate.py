@@ -153,27 +153,30 @@ def measure(plan: Plan, folder: Path) -> Times:
             if not draw:  # what a first batch does once
                 load += max(0.0, seconds[0] - seconds[1]) * len(own[0].entries)
             draw[method] = seconds[1]
-        judging, record = _measure_judging(plan, store)
-    once = max(0.0, judging[0] - judging[-1]) * SCORING_BATCH
-    return Times(start, load, once, draw, sum(judging[1:]) / len(judging[1:]), sum(write) / len(write), record)
+        load_judge, judge, record = _measure_judging(plan, store)
+    return Times(start, load, load_judge, draw, judge, sum(write) / len(write), record)
 
 
-def _measure_judging(plan: Plan, store: RunStore) -> tuple[list[float], float]:
-    """Seconds a picture of each batch, the first of which loads the detector; of recording a picture's verdicts."""
+def _measure_judging(plan: Plan, store: RunStore) -> tuple[float, float, float]:
+    """Seconds that a first batch takes more than others do; of judging a picture; of recording its verdicts."""
     entries = {entry.index: entry for entry in plan.layout_set.entries}
     samples = read_table(store.folder, "samples")
     worker = ScoringWorker(CachedSource(plan.detector, plan.facts, store.folder / CACHE_FILE))
-    judging, record = [], []
-    for _, own in samples.groupby("method"):
-        rows = own.head(SCORING_BATCH).to_dict("records")
+    made = [own.head(SCORING_BATCH).to_dict("records") for _, own in samples.groupby("method")]
+    batches = [part for rows in made for part in (rows[: len(rows) // 2], rows[len(rows) // 2 :]) if part]
+    judging, recording = [], []
+    for rows in batches:
         batch = [Picture(r["method"], r["seed"], entries[r["layout_index"]], store.folder / r["image"]) for r in rows]
         began = time.perf_counter()
         found = worker(batch)
         judged = time.perf_counter()
         store.record(judged=found.judged)
-        judging.append((judged - began) / len(batch))
-        record.append((time.perf_counter() - judged) / len(batch))
-    return judging, sum(record) / len(record)
+        judging.append(judged - began)
+        recording.append(time.perf_counter() - judged)
+    pictures = [len(rows) for rows in batches]
+    later = slice(1, None) if len(batches) > 1 else slice(None)
+    each = sum(judging[later]) / sum(pictures[later])
+    return max(0.0, judging[0] - each * pictures[0]), each, sum(recording) / sum(pictures)
 
 
 def _in_new_process(job: Job) -> float:

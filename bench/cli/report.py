@@ -123,7 +123,8 @@ def kid(
 
     amdm-bench kid runs/NAME --clip --reference FOLDER_OF_PHOTOGRAPHS
     """
-    from bench.report.kid import Features, kid_table, mini_features
+    from bench.judges.picture_features import Features, mini_features
+    from bench.report.kid import kid_table
     from bench.report.text import as_markdown
 
     if weights is not None and not clip:

@@ -122,12 +122,16 @@ class Cluster:
         return {"num_cpus": max(1, min((one for one in cores if one), default=1)) if heavy else 1}
 
     def room(self, drawing: Pool, judging: Pool) -> float:
-        """What both pools may take together, in the unit of :func:`share`."""
+        """What both pools may take together, in the unit of :meth:`part`."""
         import ray
 
         if self.workers is not None:
-            return self.workers * max(share(drawing), share(judging))
+            return self.workers
         return float(ray.cluster_resources().get(kind(drawing), 0))
+
+    def part(self, pool: Pool) -> float:
+        """What an actor takes of the room: what it takes of the cluster, or one of so many actors."""
+        return share(pool) if self.workers is None else 1
 
     def results(self, drawing: Pool, judging: Pool) -> Generator[tuple[Pool, Answer | Lost], None, None]:
         """What came of the tasks of both pools, in the order in which they are done; tasks may be added meanwhile.
@@ -155,7 +159,7 @@ class Cluster:
                 pool.close()
 
     def _fit(self, drawing: Pool, judging: Pool, launch: Callable[[Pool], Any]) -> None:
-        loads = [Load(share(one), len(one.waiting), len(one.running), one.actors) for one in (drawing, judging)]
+        loads = [Load(self.part(one), len(one.waiting), len(one.running), one.actors) for one in (drawing, judging)]
         drawing.size, judging.size = pool_sizes(self.room(drawing, judging), *loads)
         for pool in (drawing, judging):
             pool.fit(launch)
@@ -192,7 +196,7 @@ def _check_answers(address: str) -> None:
         return
     try:
         socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         raise InputError(f"nothing answers at {address!r}: {error}", field="address") from None
 
 

@@ -50,8 +50,7 @@ class Actor:
     """What runs on a node, as a Ray actor. Ray starts it again with the same arguments when it dies, idle or not."""
 
     def __init__(self, folder: str, factory: Factory, arguments: tuple[Any, ...]) -> None:
-        os.chdir(folder)  # paths are read as the command reads them
-        self.make = partial(factory, *arguments)
+        self.folder, self.make = folder, partial(factory, *arguments)
         self.worker: Worker | None = None
 
     def start(self) -> _Raised | None:
@@ -70,7 +69,9 @@ class Actor:
             return _Raised(error)
 
     def _made(self) -> Worker:
-        self.worker = self.worker or self.make()
+        if self.worker is None:
+            os.chdir(self.folder)  # paths are read as the command reads them; a node may not see the folder
+            self.worker = self.make()
         return self.worker
 
 

@@ -10,13 +10,12 @@ references are not comparable.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 from tqdm import tqdm
 
 from amdm.errors import InputError
@@ -24,6 +23,7 @@ from amdm.io.images import FORMATS
 from amdm.mini.scene_stream import combined_scene, training_scene
 from amdm.process_state import undisturbed
 from bench.generators.folder import PICTURE_SUFFIXES
+from bench.judges.picture_features import Features
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.vocabulary import MINI
 from bench.plan import Plan
@@ -31,29 +31,11 @@ from bench.run.images import read_image, stored_file
 from bench.run.info import RunInfo
 from bench.run.read import read_table
 
-Features = Callable[[Sequence[np.ndarray]], torch.Tensor]
-"""Pictures, uint8 RGB (H, W, 3) → (N, D) float32."""
 SUBSETS, MOST_IN_SUBSET = 50, 1000
 FEWEST = 10
 """Pictures without which there is no distance."""
 REFERENCES = 400
 BATCH = 64
-
-
-def mini_features() -> Features:
-    """Class token and mean over patches of the last layer of the mini IP-Adapter's image tower, (N, 192)."""
-    from amdm.mini.models import MiniModels
-
-    adapter = MiniModels.load().ip_adapter
-    tower, processor = adapter.image_encoder.vision_model, adapter.image_processor
-
-    @torch.inference_mode()
-    def features(images: Sequence[np.ndarray]) -> torch.Tensor:
-        pixels = processor([Image.fromarray(one) for one in images], return_tensors="pt").pixel_values
-        states = tower(pixels).last_hidden_state.float()
-        return torch.cat([states[:, 0], states[:, 1:].mean(1)], dim=1)
-
-    return features
 
 
 def kid(pictures: torch.Tensor, reference: torch.Tensor) -> tuple[float, float]:

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import torch
 
+from bench.judges.picture_features import mini_features
 from bench.layouts.layout_set import LayoutSet
-from bench.report.kid import FEWEST, encoded, kid, mini_features, renderings
+from bench.report.kid import FEWEST, encoded, kid, renderings
 
 
 def as_texts(features: torch.Tensor) -> list[str]:
@@ -28,7 +29,8 @@ def kid_of_features(found: pd.DataFrame, layout_set: LayoutSet) -> pd.DataFrame:
     :func:`bench.report.kid.kid_table`; methods of fewer than :data:`bench.report.kid.FEWEST` pictures have no row.
 
     Args:
-        found: columns method and features, the texts of :func:`as_texts` of :func:`bench.report.kid.mini_features`.
+        found: columns method and features, the texts of :func:`as_texts` of what
+            :func:`bench.judges.picture_features.mini_features` gives.
     """
     methods = {str(name): own for name, own in found.groupby("method", sort=False) if len(own) >= FEWEST}
     base = encoded(renderings(layout_set), mini_features()) if methods else torch.empty(0, 1)

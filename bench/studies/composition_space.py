@@ -101,8 +101,8 @@ def candidates(
 ) -> list[dict[str, Any]]:
     """``trials`` different settings of a composition that cost what the group allows, as a file of presets has them.
 
-    The same ones for the same seed, and the first ones of more. Empty where the composition costs less or more than
-    the group's whatever its settings.
+    Each mixes at least two models. The same ones for the same seed, and the first ones of more. Empty where the
+    composition costs less or more than the group's whatever its settings.
 
     Raises:
         InputError: the stated lists hold fewer.
@@ -116,7 +116,11 @@ def candidates(
             break
         drawn, factor = _drawn(rng, semantics, len(models)), _one(rng, GUIDANCE)
         aggregation = _fitted(drawn, space, len(everyone), steps, group)
-        if not aggregation or (own := (factor, essence(aggregation, steps))) in drawn_before:
+        if (
+            not aggregation
+            or _is_one_model(aggregation)
+            or (own := (factor, essence(aggregation, steps))) in drawn_before
+        ):
             continue
         drawn_before.append(own)
         found.append({**common, "settings": _settings(presets, everyone, steps, factor), "aggregation": aggregation})
@@ -146,6 +150,16 @@ def essence(aggregation: Mapping[str, Any], steps: int) -> dict[str, Any]:
     if aggregation["semantics"] == "mean-epsilon":
         found["weights"] = [round(one / sum(aggregation["weights"]), 6) for one in aggregation["weights"]]
     return found
+
+
+def _is_one_model(aggregation: dict[str, Any]) -> bool:
+    """Whether the weights leave the state of a single model, so that nothing is composed.
+
+    >>> [_is_one_model({"semantics": "slerp", "s": 2, "weights": [0.5, one]}) for one in (0, 0.5)]
+    [True, False]
+    """
+    composition = composition_type(aggregation["semantics"]).model_validate(aggregation)
+    return isinstance(composition, Window) and sum(one != 0 for one in composition.config().mixing()) < 2
 
 
 def _settings(presets: Profile, models: tuple[str, ...], steps: int, factor: float) -> dict[str, Any]:

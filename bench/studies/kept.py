@@ -20,7 +20,7 @@ Rows = dict[str, list[tuple[Any, ...]]]
 LARGEST = 2**24
 """Bytes of a file."""
 FORMAT = 2
-"""To be raised where :mod:`bench.studies.trials` comes to make other rows."""
+"""To be raised where :mod:`bench.studies.trials` comes to make other rows, or the text of features is another."""
 NO_MATTER = ("bench/report/", "bench/cli/", "bench/studies/")
 """Sources that may change while a study goes on: they choose settings and write tables."""
 

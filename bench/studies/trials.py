@@ -27,11 +27,11 @@ from bench.detectors.load import make_judge
 from bench.detectors.registry import detector_facts
 from bench.generators.renderer import true_renderings
 from bench.judges.conditions import judge_revisions, load_judges
+from bench.judges.picture_features import mini_features
 from bench.layouts.layout_set import LayoutSet
 from bench.provenance import provenance
 from bench.pull_back import with_pull_back
 from bench.report.joint import calls_of
-from bench.report.kid import mini_features
 from bench.report.kid_features import as_texts
 from bench.report.tables import TableInfo
 from bench.report.trial_tables import FEATURES, TABLES, Tables

@@ -28,6 +28,8 @@ from tests.torture.same import differences
 
 KINDS = ("worker", "node", "driver")
 MOST_IN_SERIES = 6
+MOST_SERIES_PER_KILL = 10
+"""Where runs end before they can be killed, that is told, and the series do not go on for ever."""
 SETTLED = 12.0
 """Seconds within which an actor has loaded its libraries; kills come that much apart, at most."""
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,6 +103,7 @@ def torture(cluster: Nodes, folder: Path, kills: int, seed: int, limit: int) -> 
     """
     chance, done, series = random.Random(seed), 0, 0
     while done < kills:
+        assert series < MOST_SERIES_PER_KILL * kills, f"{done} kills in {series} series: the runs end too soon"
         place = folder / f"series{series}"
         place.mkdir()
         wanted = [KINDS[k] if k < len(KINDS) else chance.choice(KINDS) for k in range(done, kills)]
@@ -130,8 +133,10 @@ def _series(place: Path, cluster: Nodes, chance: random.Random, wanted: list[str
         elif kind == "node":
             cluster.lose()
         else:
-            with suppress(ProcessLookupError, IndexError):
+            try:
                 os.kill(chance.choice(cluster.workers()), signal.SIGKILL)
+            except (ProcessLookupError, IndexError):  # none is there at this moment
+                continue
         killed[kind] += 1
     assert command.wait() == 0, command.printed()
     return killed

@@ -24,6 +24,13 @@ def test_an_address_goes_with_ray() -> None:
         engine_of(EngineName.local, "10.0.0.1:6379", None)
 
 
+@pytest.mark.parametrize("address", ["a..b:6379", "127.0.0.1:99999999"])
+def test_an_address_that_is_none_is_one_line(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.engines.cluster.find_spec", lambda name: name)
+    with pytest.raises(InputError, match=f"^address: nothing answers at '{address}'"):
+        engine_of(EngineName.ray, address, None)
+
+
 @pytest.mark.parametrize("workers", [0, -1])
 def test_a_number_of_workers_is_one(workers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.engines.cluster.find_spec", lambda name: name)

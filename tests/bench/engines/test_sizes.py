@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
+from bench.engines.cluster import Cluster
+from bench.engines.pool import Pool
 from bench.engines.sizes import BACKLOG, Load, pool_sizes
 
 
@@ -37,3 +42,19 @@ def test_there_is_always_an_actor_for_what_is_left() -> None:
             for queue in range(3):
                 drawers, judges = pool_sizes(room, Load(1, waiting, 0, 0), Load(1, queue, 0, 0))
                 assert (drawers or not waiting) and (drawers + judges or not (waiting + queue))
+
+
+@pytest.mark.parametrize("shares", [(1, 0.25), (0.25, 1), (1, 16)])
+@pytest.mark.parametrize("queues", [(50, 0), (50, 50), (0, 50)])
+def test_workers_are_the_most_actors_whatever_each_takes(
+    shares: tuple[float, float], queues: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools = [Pool(lambda: None, (), {"num_cpus": share}) for share in shares]
+    for pool, count in zip(pools, queues, strict=True):
+        pool.add(range(count))
+    cluster = Cluster(Path(), "cpu", 4)
+    monkeypatch.setattr(Pool, "fit", lambda *_: None)  # no actor is started
+    monkeypatch.setitem(sys.modules, "ray", object())
+    cluster._fit(*pools, launch=lambda pool: None)
+    sizes = [pool.size for pool in pools]
+    assert sum(sizes) <= 4 and sum(sizes) > 0 and (sizes[0] >= 3 if queues[0] else sizes == [0, 4])

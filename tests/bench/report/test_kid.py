@@ -17,8 +17,9 @@ from bench.batches import CEILING
 from bench.cli.main import app
 from bench.conditions import true_conditions_of
 from bench.generators.renderer import true_renderings
+from bench.judges.picture_features import mini_features
 from bench.layouts.named import load_layouts
-from bench.report.kid import encoded, kid, kid_table, mini_features, renderings
+from bench.report.kid import encoded, kid, kid_table, renderings
 from bench.report.kid_features import from_texts, kid_of_features
 from bench.run.images import read_image
 from bench.studies.trials import StudyRun, run_trials
@@ -121,7 +122,7 @@ def test_a_folder_is_a_reference(run_fake_job: JobRunner, tmp_path: Path) -> Non
 def test_the_mini_tower_is_not_loaded_for_clips_features(
     call: Call, run_fake_job: JobRunner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("bench.report.kid.mini_features", lambda: pytest.fail("loaded"))
+    monkeypatch.setattr("bench.judges.picture_features.mini_features", lambda: pytest.fail("loaded"))
     answer = call("kid", run_fake_job("few", limit=5), "--clip", "--weights", tmp_path / "absent")
     assert answer.status == 2 and "absent: is not a safetensors file" in answer.err
 

@@ -67,6 +67,14 @@ def test_no_two_trials_draw_the_same_pictures(semantics: str) -> None:
     assert not any(one["aggregation"].get("eta") == [0.0] * 3 for one in found)  # which is no pull-back
 
 
+def test_every_trial_mixes_two_models_at_least() -> None:
+    for semantics in ("paper", "official", "slerp", "true-slerp", "lol"):
+        for seed in range(3):
+            for one in candidates(PRESETS, semantics, THREE, LAYOUTS, STEPS, MORE, 8, seed):
+                mixing = as_preset(PRESETS, one).composition.config().mixing()  # type: ignore[attr-defined]
+                assert sum(value != 0 for value in mixing) >= 2, one
+
+
 def test_fewer_settings_than_trials_are_an_error() -> None:
     with pytest.raises(InputError, match="trials: 99 are asked for, and there are 16 settings of multidiffusion"):
         candidates(PRESETS, "multidiffusion", THREE, LAYOUTS, STEPS, FIRST, 99, 0)
