@@ -30,7 +30,6 @@ from bench.import_images import score_images
 from bench.jobs import EXTERNAL_BATCH, function_job, images_job, preset_job
 from bench.plan import Plan
 from bench.report.measured import Measured
-from bench.report.tables import table1
 from bench.report.text import as_markdown
 from bench.seeds import seeds_of
 from bench.spec import EXTERNAL, Job
@@ -140,8 +139,7 @@ def read_result(folder: Path | str, failures: int = 0) -> Result:
     """The result of a run folder."""
     folder = Path(folder)
     run = Measured.read(folder)
-    table = table1(run.metrics, run.samples, run.info)
-    return Result(folder, run.verdicts, run.samples, run.metrics, table, failures)
+    return Result(folder, run.verdicts, run.samples, run.metrics, run.table1, failures)
 
 
 def pipeline_function(pipe: DiffusionPipeline) -> UserFunction:

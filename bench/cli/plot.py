@@ -14,8 +14,8 @@ from bench.cli.options import names
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from bench.report.html.together import Together
     from bench.report.plots.charts import Panel
-    from bench.report.plots.of_runs import Shown
 
 app = typer.Typer(
     no_args_is_help=True, help="Figures for papers: levels, sizes, trade-off, heatmap, hand-over, samples."
@@ -80,10 +80,10 @@ def tradeoff(
     """
     from bench.report.plots.canvas import check_target
     from bench.report.plots.charts import draw_spots
-    from bench.report.plots.of_runs import Shown, tradeoff
+    from bench.report.plots.of_runs import read_runs, tradeoff
 
     check_target(out)
-    _write(draw_spots(*tradeoff(Shown.read(runs, _list(methods)), x, y)), out, as_json)
+    _write(draw_spots(*tradeoff(read_runs(runs, _list(methods)), x, y)), out, as_json)
 
 
 @app.command()
@@ -94,10 +94,10 @@ def heatmap(runs: RunsArgument, out: FigureOption, methods: ShownOption = None, 
     """
     from bench.report.plots.canvas import check_target
     from bench.report.plots.heatmap import colour_confusions, draw_heatmaps
-    from bench.report.plots.of_runs import Shown
+    from bench.report.plots.of_runs import read_runs
 
     check_target(out)
-    _write(draw_heatmaps(colour_confusions(Shown.read(runs, _list(methods)))), out, as_json)
+    _write(draw_heatmaps(colour_confusions(read_runs(runs, _list(methods)))), out, as_json)
 
 
 @app.command()
@@ -134,15 +134,15 @@ def samples(
     Example: amdm-bench plot samples runs/mini --keys 3,17 --out samples.pdf
     """
     from bench.report.plots.canvas import check_target
-    from bench.report.plots.of_runs import Shown
+    from bench.report.plots.of_runs import read_runs
     from bench.report.plots.samples import draw_samples, read_samples
 
     check_target(out)
-    _write(draw_samples(read_samples(Shown.read(runs, _list(methods)), _list(keys), seed)), out, as_json)
+    _write(draw_samples(read_samples(read_runs(runs, _list(methods)), _list(keys), seed)), out, as_json)
 
 
 def _panels(
-    panels: Callable[[Shown, Sequence[str]], list[Panel]],
+    panels: Callable[[Together, Sequence[str]], list[Panel]],
     runs: list[Path],
     out: Path,
     metrics: str,
@@ -152,10 +152,10 @@ def _panels(
     """Draw a panel a metric."""
     from bench.report.plots.canvas import check_target
     from bench.report.plots.charts import draw_panels
-    from bench.report.plots.of_runs import Shown
+    from bench.report.plots.of_runs import read_runs
 
     check_target(out)
-    _write(draw_panels(panels(Shown.read(runs, _list(methods)), names(metrics))), out, as_json)
+    _write(draw_panels(panels(read_runs(runs, _list(methods)), names(metrics))), out, as_json)
 
 
 def _list(text: str | None) -> tuple[str, ...] | None:

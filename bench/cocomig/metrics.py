@@ -7,8 +7,8 @@ the instances of a layout, and its seeds, share its fate.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -75,6 +75,16 @@ class Estimate(NamedTuple):
     low: float
     high: float
 
+    @classmethod
+    def of_row(cls, row: Mapping[Any, Any], name: str, prefix: str = "") -> Estimate:
+        """From the columns that :func:`as_columns` makes; NaN where there are none. prefix: of the bounds' names."""
+        return cls(*(row.get(column, np.nan) for column in (name, f"{prefix}{name}_low", f"{prefix}{name}_high")))
+
+    @property
+    def per_cent(self) -> Estimate:
+        """Of a fraction."""
+        return Estimate(*(100 * one for one in self))
+
 
 class Difference(NamedTuple):
     """A metric of one method less that of another over the samples (layout and seed) that both have, and its interval.
@@ -87,6 +97,11 @@ class Difference(NamedTuple):
     high: float
     pairs: int
     unpaired: int
+
+
+def as_columns(name: str, one: Estimate | Difference) -> dict[str, float]:
+    """A value and its bounds as columns of a table: ``<name>``, ``<name>_low``, ``<name>_high``."""
+    return {name: one.value, f"{name}_low": one.low, f"{name}_high": one.high}
 
 
 def image_sums(
@@ -149,11 +164,16 @@ def metrics_of(sums: pd.DataFrame, intervals: bool = True) -> pd.DataFrame:
         row = {"method": method, "level": level, "images": len(part), "instances": int(part.instances.sum())}
         if intervals:
             for metric, estimate in estimates(part).items():
-                row |= {metric: estimate.value, f"{metric}_low": estimate.low, f"{metric}_high": estimate.high}
+                row |= as_columns(metric, estimate)
         else:
             row |= ratios(part)
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def averages(metrics: pd.DataFrame) -> dict[str, dict[Any, Any]]:
+    """Of a :func:`metric_table`, each method's row over all levels."""
+    return {row["method"]: row for row in metrics[metrics.level == AVERAGE].to_dict("records")}
 
 
 def breakdown(verdicts: pd.DataFrame, by: str) -> pd.DataFrame:

@@ -9,17 +9,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from amdm.errors import printable
 from amdm.io.files import write_whole
 from amdm.presets.settings import MethodSettings
 from bench.batches import CEILING
 from bench.cocomig.intervals import CONFIDENCE
-from bench.cocomig.metrics import AVERAGE, METRICS, paired
+from bench.cocomig.metrics import AVERAGE, METRICS, as_columns, paired
 from bench.pull_back import DISTANCE, ETA
 from bench.report.files import Written, write_csv
 from bench.report.joint import JUDGED, SHOWN, calls_of
 from bench.report.tables import NAN, TableInfo, beside_verdicts
-from bench.report.text import as_markdown, bounds_text
+from bench.report.text import as_markdown, as_page, bounds_texts, in_per_cent
 from bench.report.trial_tables import Tables, failed_markdown
 
 ALONE = "single models"
@@ -95,8 +94,7 @@ def arm_table(tables: Tables, arms: Sequence[Arm]) -> pd.DataFrame:
             confidence = 1 - (1 - CONFIDENCE) / int(counts[arm.steps])
             differences = paired(sums, arm.name, target, confidence)
             for name in (one for one in GAINS if one in differences):
-                one = differences[name]
-                row |= {f"{name}_gain": one.value, f"{name}_gain_low": one.low, f"{name}_gain_high": one.high}
+                row |= as_columns(f"{name}_gain", differences[name])
         row |= {"evaluations": float(calls_of(own).mean()), "s/image": float(own.seconds.mean())}
         rows.append(row | {"failed": int((own.status == "failed").sum())})
     return pd.DataFrame(rows)
@@ -130,16 +128,14 @@ def ablation_markdown(
         parts += ["## Ceiling", as_markdown(_shown(ceiling.assign(arm=CEILING)))]
     parts += ["## Distances to the means, and overshoots", *_distances(distances, table)]
     parts += ["## Hand-over curves", _curves(findings.curves), "## Where the gain is", _strata(findings.strata)]
-    return printable("\n\n".join(part for part in [*parts, f"Made by `{info.command}`."] if part) + "\n", keep="\n")
+    return as_page([*parts, f"Made by `{info.command}`."])
 
 
 def _shown(table: pd.DataFrame) -> pd.DataFrame:
-    shown = table[["arm"]].copy()
-    for name in (one for one in ("isr", *SHOWN) if one in table):
-        shown[METRICS[name].label] = 100 * table[name]
+    shown = table[["arm"]].assign(**in_per_cent(table, ("isr", *SHOWN)))
     for name in (one for one in GAINS if f"{one}_gain" in table and table[f"{one}_gain"].notna().any()):
-        cells = zip(*(table[f"{name}_gain{end}"] for end in ("", "_low", "_high")), strict=True)
-        shown[f"gain, {METRICS[name].label}"] = [bounds_text(*values) for values in cells]
+        bounds = (f"{name}_gain{end}" for end in ("", "_low", "_high"))
+        shown[f"gain, {METRICS[name].label}"] = bounds_texts(table, *bounds)
     return shown.assign(**{name: table[name] for name in ("evaluations", "s/image") if name in table})
 
 
@@ -167,16 +163,15 @@ def _where(own: pd.DataFrame) -> str:
 
 
 def _curves(curves: pd.DataFrame) -> str:
-    shown = curves[["auxiliary", "target", "k"]].copy()
-    for name in (one for one in SHOWN if one in curves):
-        shown[METRICS[name].label] = 100 * curves[name]
+    shown = curves[["auxiliary", "target", "k"]].assign(**in_per_cent(curves, SHOWN))
     return f"The auxiliary alone for k steps, then the target from its state. Per cent.\n\n{as_markdown(shown, '.1f')}"
 
 
 def _strata(strata: pd.DataFrame) -> str:
-    cells = zip(strata.gain, strata.simultaneous_low, strata.simultaneous_high, strict=True)
     shown = strata[["T", "of", "method", "stratum", "value", "units", "layouts"]].assign(
-        target=100 * strata.target_right, aggregate=100 * strata.method_right, gain=[bounds_text(*one) for one in cells]
+        target=100 * strata.target_right,
+        aggregate=100 * strata.method_right,
+        gain=bounds_texts(strata, "gain", "simultaneous_low", "simultaneous_high"),
     )
     about = (
         "Gain over the target alone, in points, of instances (place and colour) and of interactions (both ends and the "

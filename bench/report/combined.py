@@ -8,23 +8,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from amdm.errors import InputError, printable
-from amdm.io.files import write_whole
+from amdm.errors import InputError
+from amdm.io.files import make_folder, write_whole
 from bench.report.columns import USUAL_COLUMNS
-from bench.report.html import figures
-from bench.report.latex import (
-    Block,
-    Row,
-    columns_of,
-    cost_table,
-    latex_table,
-    measured_rows,
-    missing_notes,
-)
+from bench.report.files import as_csv
+from bench.report.latex import Block, Row, columns_of, latex_table, missing_notes, rows_of
 from bench.report.measured import Measured
 from bench.report.published import AS_STATED, published, published_blocks
-from bench.report.tables import TableInfo, remarks_markdown, table1
-from bench.report.text import as_markdown
+from bench.report.tables import TableInfo, levels_of, remarks_markdown
+from bench.report.text import as_markdown, as_page
 
 
 def combined_table(runs: Sequence[Measured]) -> pd.DataFrame:
@@ -37,8 +29,7 @@ def combined_table(runs: Sequence[Measured]) -> pd.DataFrame:
         raise InputError("two runs have one name", field="run")
     tables = []
     for run in runs:
-        info = run.info
-        table = table1(run.metrics, run.samples, info)
+        info, table = run.info, run.table1.copy()
         world = "mini world" if "(mini world)" in info.title else ""
         about = {
             "run": f"{run.name} (--force)" if info.forced else run.name,
@@ -76,26 +67,22 @@ def combined_markdown(table: pd.DataFrame, runs: Sequence[Measured], with_publis
         for (group, layouts, source), rows in published().groupby(about, sort=False):
             parts.append(f"## {group}: {layouts}\n\nSource: {source}")
             parts.append(as_markdown(rows.drop(columns=about).dropna(axis="columns", how="all")))
-    return printable("\n\n".join(parts) + "\n", keep="\n")
+    return as_page(parts)
 
 
 def combined_latex(runs: Sequence[Measured], with_published: bool, columns: Sequence[str] = USUAL_COLUMNS) -> str:
     """The same as one tabular: a block for each pair of layout set and judge, published figures below."""
     blocks: dict[str, list[Row]] = {}
-    levels: set[str] = set()
     notes: list[str] = []
     for run in runs:
         info = run.info
-        results = table1(run.metrics, run.samples, info)
-        levels |= set(run.metrics.level)
         heading = f"{info.layouts} ({info.layout_hash[:12]}), judge {info.judge}"
         named = f"{run.name}: " if len(runs) > 1 else ""
-        rows = measured_rows(run.metrics, cost_table(results, run.samples), info.methods)
-        blocks.setdefault(heading, []).extend(replace(row, name=named + row.name) for row in rows)
-        notes += [named + note for note in missing_notes(results, info)]
+        blocks.setdefault(heading, []).extend(replace(row, name=named + row.name) for row in rows_of(run))
+        notes += [named + note for note in missing_notes(run.table1, info)]
     found = [Block(heading, tuple(rows)) for heading, rows in blocks.items()]
     found += published_blocks().values() if with_published else ()
-    chosen = columns_of(columns, figures.levels_of(pd.DataFrame({"level": list(levels)})))
+    chosen = columns_of(columns, levels_of(level for run in runs for level in run.metrics.level))
     return latex_table(chosen, found, [*notes, *([AS_STATED] if with_published else [])])
 
 
@@ -112,13 +99,13 @@ def write_combined(
     table = combined_table(runs)
     page = combined_markdown(table, runs, with_published)
     files = {
-        "combined.csv": table.to_csv(index=False, float_format="%.4f"),
-        "combined.tex": combined_latex(runs, with_published, columns),
-        "combined.md": page,
+        "combined.csv": as_csv(table, decimals=4),
+        "combined.tex": combined_latex(runs, with_published, columns).encode(),
+        "combined.md": page.encode(),
     }
     if with_published:
-        files["published.csv"] = published().to_csv(index=False)
-    folder.mkdir(parents=True, exist_ok=True)
+        files["published.csv"] = published().to_csv(index=False).encode()
+    make_folder(folder)
     for name, content in files.items():
-        write_whole(folder / name, content.encode())
+        write_whole(folder / name, content)
     return page

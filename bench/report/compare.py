@@ -11,7 +11,7 @@ import pandas as pd
 
 from amdm.errors import InputError, instead, printable
 from bench.batches import CEILING
-from bench.cocomig.metrics import AVERAGE, METRICS, paired_differences
+from bench.cocomig.metrics import AVERAGE, METRICS, Estimate, as_columns, paired_differences
 from bench.report.text import bounds_text
 from bench.run.info import RunInfo
 from bench.run.read import read_table
@@ -106,7 +106,7 @@ def _unpaired(first: pd.DataFrame, second: pd.DataFrame, method: str, a: Path) -
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of differences as readers see it, in points."""
-    points = {METRICS[name].label: bounds_text(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in SHOWN}
+    points = {METRICS[name].label: bounds_text(*Estimate.of_row(row, name)) for name in SHOWN}
     head, tail = ({name: row[name] for name in names} for names in (("method", "level"), ("pairs", "unpaired")))
     return {**head, **points, **tail}
 
@@ -147,7 +147,6 @@ def _differences(first: pd.DataFrame, second: pd.DataFrame, method: str) -> list
         found = paired_differences(part, "B", "A")
         row: dict[str, Any] = {"method": method, "level": AVERAGE if level is None else f"L{level}"}
         for metric in SHOWN:
-            value, low, high = map(float, found[metric][:3])
-            row |= {metric: value, f"{metric}_low": low, f"{metric}_high": high}
+            row |= as_columns(metric, found[metric])
         rows.append({**row, "pairs": found["isr"].pairs, "unpaired": found["isr"].unpaired})
     return rows

@@ -10,23 +10,22 @@ from typing import Any
 
 import pandas as pd
 
-from amdm.errors import printable
 from amdm.io.files import write_whole
 from bench.batches import CEILING
 from bench.cocomig.metrics import AVERAGE
 from bench.report.files import Written, write_csv, write_parquet
 from bench.report.joint import (
-    SHOWN,
     Compared,
     Rows,
     contrasts_shown,
+    joint_by_level,
     joint_contrasts,
+    joint_shown,
     joint_table,
     outcome_table,
-    with_intervals,
 )
 from bench.report.tables import TableInfo, beside_verdicts
-from bench.report.text import NO_NUMBER, as_markdown
+from bench.report.text import NO_NUMBER, as_markdown, as_page
 from bench.report.trial_tables import Tables, failed_markdown
 
 GROUP = "group"
@@ -60,10 +59,7 @@ def write_compositions(folder: Path, tables: Tables, study: Study, info: TableIn
     for name, column in (("KID", "kid"), ("KID sd", "kid_sd")):
         joint.insert(list(joint).index("evaluations"), name, joint.method.map(study.kid[column]).astype(float))
     differences = joint_contrasts(tables.sums, rows, study.compared)
-    outcomes = pd.DataFrame()
-    if not tables.interactions.empty:
-        outcomes = outcome_table(tables.interactions, (*info.methods, CEILING))
-    by_level = metrics[["method", "level", "images", *(name for name in SHOWN if name in metrics)]]
+    outcomes, by_level = outcome_table(tables.interactions, info.methods), joint_by_level(metrics)
     found = {"joint": joint, "joint_by_level": by_level, "contrasts": differences, "outcomes": outcomes}
     write_csv(folder, {**found, "trials": study.trials})
     write_parquet(folder, {one.name: getattr(tables, one.name) for one in fields(tables) if one.name != "features"})
@@ -84,7 +80,7 @@ def compositions_markdown(
 ) -> str:
     """The tables as a page. failed: pictures, by method."""
     parts = [f"# {info.title}: {info.layouts}", _about(study, info), beside_verdicts(info), failed_markdown(failed)]
-    shown = with_intervals(joint)
+    shown = joint_shown(joint)
     if "KID" in shown:  # of the true renderings it is near 0
         shown["KID"] = [_kid_text(*both) for both in zip(shown.KID, shown.pop("KID sd"), strict=True)]
     for group, most in study.bounds.items():
@@ -102,7 +98,7 @@ def compositions_markdown(
         parts += ["## What became of the actions", as_markdown(outcomes)]
     chosen = pd.DataFrame({"method": list(study.chosen), "settings": list(study.chosen.values())})
     parts += ["## Settings", as_markdown(chosen), f"Made by `{info.command}`."]
-    return printable("\n\n".join(part for part in parts if part) + "\n", keep="\n")
+    return as_page(parts)
 
 
 def _kid_text(value: float, spread: float) -> str:

@@ -8,8 +8,8 @@ from itertools import combinations
 import pandas as pd
 
 from bench.cocomig.intervals import CONFIDENCE
-from bench.cocomig.metrics import METRICS, paired
-from bench.report.text import as_markdown, bounds_text
+from bench.cocomig.metrics import METRICS, as_columns, paired
+from bench.report.text import as_markdown, bounds_texts
 
 SHOWN = ("isr", "miou")
 SIMULTANEOUS = "simultaneous"
@@ -31,7 +31,7 @@ def differences(sums: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
         counts = {"pairs": found["isr"].pairs, "unpaired": found["isr"].unpaired}
         row: dict[str, object] = {"method": method, "target": target, **counts}
         for metric, one in found.items():
-            row |= {metric: one.value, f"{metric}_low": one.low, f"{metric}_high": one.high}
+            row |= as_columns(metric, one)
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -54,7 +54,7 @@ def contrasts(sums: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
         row: dict[str, object] = {"method": method, "other": other, "comparisons": len(pairs)}
         row |= {"pairs": one["isr"].pairs, "unpaired": one["isr"].unpaired}
         for metric in SHOWN:
-            row |= {metric: one[metric].value, f"{metric}_low": one[metric].low, f"{metric}_high": one[metric].high}
+            row |= as_columns(metric, one[metric])
             for bound in ("low", "high"):
                 row[f"{SIMULTANEOUS}_{metric}_{bound}"] = getattr(all_at_once[metric], bound)
         rows.append(row)
@@ -83,12 +83,7 @@ def contrasts_markdown(table: pd.DataFrame) -> str:
 def _shown(table: pd.DataFrame, other: str, prefix: str) -> pd.DataFrame:
     names = [f"{one} − {two}" for one, two in zip(table["method"], table[other], strict=True)]
     cells = {
-        METRICS[metric].label: [
-            bounds_text(*values)
-            for values in zip(
-                table[metric], table[f"{prefix}{metric}_low"], table[f"{prefix}{metric}_high"], strict=True
-            )
-        ]
+        METRICS[metric].label: bounds_texts(table, metric, f"{prefix}{metric}_low", f"{prefix}{metric}_high")
         for metric in SHOWN
     }
     return pd.DataFrame({"difference": names, **cells, "pairs": table["pairs"], "unpaired": table["unpaired"]})

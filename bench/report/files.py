@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from amdm.io.files import write_whole
+from amdm.io.files import make_folder, write_whole
 
 
 class Written(NamedTuple):
@@ -19,15 +19,31 @@ class Written(NamedTuple):
     tables: dict[str, pd.DataFrame]
 
 
+def as_csv(table: pd.DataFrame, decimals: int = 6) -> bytes:
+    """For a file."""
+    return table.to_csv(index=False, float_format=f"%.{decimals}f").encode()
+
+
+def write_table(path: Path, table: pd.DataFrame, decimals: int = 6) -> None:
+    """Write a table as CSV; the folder is made where it is not there."""
+    make_folder(path.parent)
+    write_whole(path, as_csv(table, decimals))
+
+
 def write_csv(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     """``<name>.csv`` of each, numbers with six decimals."""
     for name, table in tables.items():
-        write_whole(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.6f").encode())
+        write_table(folder / f"{name}.csv", table)
+
+
+def as_parquet(table: pd.DataFrame) -> bytes:
+    """For a file."""
+    content = BytesIO()
+    table.to_parquet(content, index=False)
+    return content.getvalue()
 
 
 def write_parquet(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     """``<name>.parquet`` of each."""
     for name, table in tables.items():
-        content = BytesIO()
-        table.to_parquet(content, index=False)
-        write_whole(folder / f"{name}.parquet", content.getvalue())
+        write_whole(folder / f"{name}.parquet", as_parquet(table))

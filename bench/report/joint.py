@@ -11,17 +11,16 @@ from typing import Any
 
 import pandas as pd
 
-from amdm.errors import printable
-from amdm.io.files import write_whole
+from amdm.io.files import make_folder, write_whole
 from bench.batches import CEILING
 from bench.cocomig.action_style import OUTCOMES
 from bench.cocomig.intervals import CONFIDENCE
-from bench.cocomig.metrics import AVERAGE, METRICS, paired
+from bench.cocomig.metrics import METRICS, averages, paired
 from bench.layouts.named import load_layouts
 from bench.report.files import write_csv, write_parquet
 from bench.report.measured import Measured
 from bench.report.tables import NAN, TableInfo, beside_verdicts
-from bench.report.text import as_markdown, bounds_text, interval_text
+from bench.report.text import as_markdown, as_page, bounds_texts, in_per_cent, with_intervals
 
 SHOWN = ("place", "colour_given_place", "action_given_place", "style", "joint_interaction", "joint_picture")
 JUDGED = ("joint_interaction", "joint_picture")
@@ -59,20 +58,21 @@ def joint_table(metrics: pd.DataFrame, samples: pd.DataFrame, info: TableInfo, r
 
     metrics: of :func:`bench.cocomig.metrics.metric_table`. Columns of what the layouts do not ask for are absent.
     """
-    found = {row["method"]: row for row in metrics[metrics.level == AVERAGE].to_dict("records")}
-    table = []
+    found, table = averages(metrics), []
     for method in (one for one in (*info.methods, CEILING) if one in found):
         own, done = found[method], samples[(samples.method == method) & (samples.status == "ok")]
         row: dict[str, object] = {"method": method, "ignores": ", ".join(rows.ignores.get(method, ()))}
-        row |= {METRICS[name].label: 100 * own[name] for name in SHOWN if name in own}
+        row |= in_per_cent(own, SHOWN)
         for name in (name for name in JUDGED if name in own):
             row |= {f"{METRICS[name].label} {bound}": 100 * own[f"{name}_{bound}"] for bound in ("low", "high")}
-        row |= {
-            "evaluations": evaluations_of(done),
-            "s/image": NAN if method == CEILING else float(done.seconds.mean()),
-        }
-        table.append(row | {"n": int(own["images"])})
+        seconds = NAN if method == CEILING else float(done.seconds.mean())
+        table.append(row | {"evaluations": evaluations_of(done), "s/image": seconds, "n": int(own["images"])})
     return pd.DataFrame(table)
+
+
+def joint_by_level(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Of a :func:`bench.cocomig.metrics.metric_table` the columns method, level, images and :data:`SHOWN`."""
+    return metrics[["method", "level", "images", *(name for name in SHOWN if name in metrics)]]
 
 
 def evaluations_of(samples: pd.DataFrame) -> float:
@@ -87,9 +87,12 @@ def calls_of(samples: pd.DataFrame) -> pd.Series:
 
 
 def outcome_table(interactions: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
-    """Per cent of all interactions by what became of their action, and their number."""
+    """Per cent of all interactions by what became of their action, and their number; empty where there are none."""
+    if interactions.empty:
+        return pd.DataFrame()
     counts = interactions.groupby(["method", "outcome"]).size().unstack(fill_value=0)
-    counts = counts.reindex(index=[m for m in methods if m in counts.index], columns=list(OUTCOMES), fill_value=0)
+    there = [name for name in (*methods, CEILING) if name in counts.index]
+    counts = counts.reindex(index=there, columns=list(OUTCOMES), fill_value=0)
     total = counts.sum(axis=1)
     return counts.mul(100.0).div(total, axis=0).assign(interactions=total).rename_axis(columns=None).reset_index()
 
@@ -142,17 +145,16 @@ def _semantics(aggregates: Sequence[str], rows: Rows) -> list[Compared]:
 def write_joint(folder: Path, run: Measured, rows: Rows) -> None:
     """``joint`` as Markdown and CSV, by level, contrasts, what became of actions, and the verdicts as parquet."""
     metrics, conditions, info = run.metrics, run.conditions, run.info
-    table = joint_table(metrics, run.samples, info, rows)
-    differences = joint_contrasts(run.sums, rows)
-    outcomes = pd.DataFrame()
-    if not conditions.interactions.empty:
-        outcomes = outcome_table(conditions.interactions, (*info.methods, CEILING))
-    by_level = metrics[["method", "level", "images", *(name for name in SHOWN if name in metrics)]]
-    folder.mkdir(parents=True, exist_ok=True)
-    found = {"joint": table, "joint_by_level": by_level, "joint_contrasts": differences, "outcomes": outcomes}
-    write_csv(folder, found)
+    found = {
+        "joint": joint_table(metrics, run.samples, info, rows),
+        "joint_by_level": joint_by_level(metrics),
+        "joint_contrasts": joint_contrasts(run.sums, rows),
+        "outcomes": outcome_table(conditions.interactions, info.methods),
+    }
+    write_csv(make_folder(folder), found)
     write_parquet(folder, {"interactions": conditions.interactions, "styles": conditions.styles})
-    write_whole(folder / "joint.md", joint_markdown(table, outcomes, differences, info).encode())
+    page = joint_markdown(found["joint"], found["outcomes"], found["joint_contrasts"], info)
+    write_whole(folder / "joint.md", page.encode())
 
 
 def joint_markdown(table: pd.DataFrame, outcomes: pd.DataFrame, differences: pd.DataFrame, info: TableInfo) -> str:
@@ -164,7 +166,7 @@ def joint_markdown(table: pd.DataFrame, outcomes: pd.DataFrame, differences: pd.
         "and the style right. Intervals: 95 %, over layouts. evaluations: guided calls of all models, a picture."
     )
     title = f"# What is right together: {info.layouts}"
-    parts = [one for one in (title, about, beside_verdicts(info), as_markdown(with_intervals(table))) if one]
+    parts = [title, about, beside_verdicts(info), as_markdown(joint_shown(table))]
     if not differences.empty:
         parts += [
             "## Against the best single model, and between semantics",
@@ -173,8 +175,7 @@ def joint_markdown(table: pd.DataFrame, outcomes: pd.DataFrame, differences: pd.
         ]
     if not outcomes.empty:
         parts += ["## What became of the actions", as_markdown(outcomes)]
-    parts.append(f"Made by `{info.command}`.")
-    return printable("\n\n".join(parts) + "\n", keep="\n")
+    return as_page([*parts, f"Made by `{info.command}`."])
 
 
 def _claim(differences: pd.DataFrame, info: TableInfo) -> str:
@@ -194,24 +195,18 @@ def _claim(differences: pd.DataFrame, info: TableInfo) -> str:
     )
 
 
-def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
-    """A :func:`joint_table` with two bounds written as one interval."""
-    shown = table.copy()
-    for label in (METRICS[name].label for name in JUDGED):
-        if label in shown:
-            bounds = zip(shown.pop(f"{label} low") / 100, shown.pop(f"{label} high") / 100, strict=True)
-            shown[f"{label} 95 %"] = [interval_text(low, high) for low, high in bounds]
-    return shown
+def joint_shown(table: pd.DataFrame) -> pd.DataFrame:
+    """A :func:`joint_table` for readers."""
+    return with_intervals(table, [METRICS[name].label for name in JUDGED if METRICS[name].label in table])
 
 
 def contrasts_shown(differences: pd.DataFrame) -> str:
     """:func:`joint_contrasts` for readers."""
-    cells = zip(differences.difference, differences.simultaneous_low, differences.simultaneous_high, strict=True)
     shown = pd.DataFrame(
         {
             "of": [METRICS[name].label for name in differences.metric],
             "difference": [f"{one} − {two}" for one, two in zip(differences.method, differences.other, strict=True)],
-            "points": [bounds_text(*values) for values in cells],
+            "points": bounds_texts(differences, "difference", "simultaneous_low", "simultaneous_high"),
             "pairs": differences.pairs,
         }
     )

@@ -15,8 +15,9 @@ from amdm.errors import InputError, printable, unknown
 from bench.batches import CEILING
 from bench.cocomig.metrics import AVERAGE, METRICS, Estimate
 from bench.report.joint import evaluations_of
+from bench.report.measured import Measured
 from bench.report.names import display_name
-from bench.report.tables import NAN, TableInfo
+from bench.report.tables import NAN, TableInfo, lacking
 
 COSTS = {
     "seconds": ("Time", "s", ".2f"),
@@ -87,14 +88,17 @@ def measured_rows(metrics: pd.DataFrame, costs: pd.DataFrame, methods: Sequence[
     values: dict[str, dict[Column, Estimate]] = {}
     for row in metrics.to_dict("records"):
         own = values.setdefault(row["method"], {})
-        for name in (name for name in METRICS if name in row):
-            bounds = (100 * row.get(f"{name}{end}", NAN) for end in ("", "_low", "_high"))
-            own[Column(name, row["level"])] = Estimate(*bounds)
+        own |= {Column(name, row["level"]): Estimate.of_row(row, name).per_cent for name in METRICS if name in row}
     for row in costs.to_dict("records"):
         own = values.setdefault(row["method"], {})
         own |= {Column(name): Estimate(float(row[name]), NAN, NAN) for name in COSTS}
     order = [name for name in (*methods, CEILING) if name in values]
     return tuple(Row(display_name(name), values[name], name != CEILING) for name in order)
+
+
+def rows_of(run: Measured) -> tuple[Row, ...]:
+    """Of the methods of one run."""
+    return measured_rows(run.metrics, cost_table(run.table1, run.samples), run.info.methods)
 
 
 def cost_table(results: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
@@ -109,13 +113,12 @@ def cost_table(results: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
 
 def missing_notes(results: pd.DataFrame, info: TableInfo) -> list[str]:
     """What a reader of the table must know: what is not counted, what is not judged, what changed on the way."""
-    lacking = [
+    unjudged = [
         f"{display_name(row['method'])}: {row['n']} of {row['expected']} images were judged; the others do not count."
-        for row in results.to_dict("records")
-        if row["n"] < row["expected"]
+        for row in lacking(results)
     ]
     forced = [f"The run went on under other settings (--force): {change}" for change in info.forced]
-    return [*lacking, *(f"{note}." for note in info.remarks), *forced]
+    return [*unjudged, *(f"{note}." for note in info.remarks), *forced]
 
 
 def latex_table(columns: Sequence[Column], blocks: Sequence[Block], notes: Sequence[str] = ()) -> str:

@@ -15,7 +15,7 @@ from bench.conditions import asked_of, judged_conditions
 from bench.layouts.layout_set import Entry, LayoutSet
 from bench.layouts.vocabulary import MINI
 from bench.plan import Plan
-from bench.report.tables import TableInfo
+from bench.report.tables import TableInfo, table1
 from bench.run.info import RunInfo, check_layouts
 from bench.run.read import read_tables
 from bench.settings import RunSettings
@@ -87,24 +87,24 @@ class Measured:
         """By method and level: :func:`bench.cocomig.metrics.metric_table`."""
         return metrics_of(self.sums)
 
+    @cached_property
+    def table1(self) -> pd.DataFrame:
+        """By method: :func:`bench.report.tables.table1`."""
+        return table1(self.metrics, self.samples, self.info)
+
 
 def _table_info(recorded: RunInfo, layout_set: LayoutSet) -> TableInfo:
     """What tables say of a run."""
     job = recorded.job
     part = "" if job.shard is None else ", shard {} of {}".format(*job.shard)
-    return TableInfo(
+    return TableInfo.of(
+        layout_set,
         title=f"Table 1{' (mini world)' if layout_set.vocabulary == MINI else ''}: {layout_set.name}{part}",
         judge=recorded.settings.judges,
-        layouts=layout_set.name,
-        layout_hash=layout_set.hash,
-        count=len(layout_set),
-        full_size=layout_set.full_size,
         methods=job.methods,
         seeds=job.seeds,
         command=recorded.command,
         forced=tuple(map(str, recorded.progress.forced)),
-        notes=layout_set.judging_notes,
-        unjudged=layout_set.unjudged,
     )
 
 

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from amdm.errors import printable
 from amdm.io.files import write_whole
 from bench.cocomig.metrics import METRICS, Difference
 from bench.report.files import Written, write_csv, write_parquet
 from bench.report.joint import SHOWN
 from bench.report.tables import TableInfo, beside_verdicts
-from bench.report.text import as_markdown, bounds_text, interval_text
+from bench.report.text import as_markdown, as_page, bounds_text, in_per_cent, interval_texts
 from bench.report.trial_tables import failed_markdown
 
 SHOWN_TRIALS = 50
@@ -84,7 +83,7 @@ def sweep_markdown(
     if len(others):
         parts += ["## Not measured", as_markdown(others[["trial", "status", "reason"]].head(SHOWN_TRIALS))]
     parts.append(f"Made by `{info.command}`.")
-    return printable("\n\n".join(part for part in parts if part) + "\n", keep="\n")
+    return as_page(parts)
 
 
 def _confirming(confirmed: Confirmed, best: int, label: str) -> str:
@@ -99,13 +98,10 @@ def _confirming(confirmed: Confirmed, best: int, label: str) -> str:
 
 def _percent(table: pd.DataFrame, objective: str) -> pd.DataFrame:
     """For readers: what was tried, metrics in per cent with the objective's interval, costs."""
-    names = [name for name in dict.fromkeys((objective, "isr", *SHOWN)) if name in table]
     hidden = {"status", "reason", "failed", "images", "instances", *COSTS}
     own = [c for c in table.columns if c not in hidden and c.removesuffix("_low").removesuffix("_high") not in METRICS]
-    shown = table[own].copy()
-    for name in names:
-        shown[METRICS[name].label] = 100 * table[name]
-        if name == objective:
-            bounds = zip(table[f"{name}_low"], table[f"{name}_high"], strict=True)
-            shown[f"{METRICS[name].label} 95 %"] = [interval_text(low, high) for low, high in bounds]
+    shown = table[own].assign(**in_per_cent(table, dict.fromkeys((objective, "isr", *SHOWN))))
+    if objective in table:
+        interval = interval_texts(table[f"{objective}_low"], table[f"{objective}_high"])
+        shown.insert(len(own) + 1, f"{METRICS[objective].label} 95 %", interval)
     return shown.assign(**{name: table[name] for name in COSTS})

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
 
-from amdm.errors import printable
 from bench.batches import CEILING
-from bench.cocomig.metrics import AVERAGE, JOINT, METRICS
+from bench.cocomig.metrics import AVERAGE, JOINT, METRICS, Estimate, averages
+from bench.layouts.layout_set import LayoutSet
 from bench.memory import WHOSE
-from bench.report.text import as_markdown, interval_text
+from bench.pull_back import DISTANCE, ETA
+from bench.report.text import as_markdown, as_page, with_intervals
 
 SHOWN_FAILURES = 20
 NAN = float("nan")
@@ -46,6 +47,19 @@ class TableInfo:
     unjudged: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, layout_set: LayoutSet, **fields: Any) -> TableInfo:
+        """With all that a layout set says of itself. fields: the others."""
+        return cls(
+            layouts=layout_set.name,
+            layout_hash=layout_set.hash,
+            count=len(layout_set),
+            full_size=layout_set.full_size,
+            unjudged=layout_set.unjudged,
+            notes=layout_set.judging_notes,
+            **fields,
+        )
+
     @property
     def remarks(self) -> tuple[str, ...]:
         """What tables do not say of the layouts: what is not judged, and what verdicts cannot say."""
@@ -58,6 +72,11 @@ class TableInfo:
         return f"{self.count} of {self.full_size} layouts of `{self.layouts}` ({self.layout_hash[:12]}), seeds {seeds}"
 
 
+def levels_of(levels: Iterable[str]) -> list[str]:
+    """Those that occur in a :func:`bench.cocomig.metrics.metric_table`, ascending, and then the average."""
+    return [*sorted(set(levels) - {AVERAGE}, key=lambda level: int(level[1:])), AVERAGE]
+
+
 def table1(metrics: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> pd.DataFrame:
     """One row a method: per cent by level and in all (weighted by instances), 95 % intervals, seconds, memory, n.
 
@@ -66,7 +85,7 @@ def table1(metrics: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> pd.
     or are not done yet.
     """
     found = {(row["method"], row["level"]): row for row in metrics.to_dict("records")}
-    levels = [*sorted(set(metrics["level"]) - {AVERAGE}, key=lambda level: int(level[1:])), AVERAGE]
+    levels = levels_of(metrics.level)
     rows = []
     for method in (*info.methods, *([CEILING] if CEILING in set(samples["method"]) else [])):
         of_level = [found.get((method, level), {}) for level in levels]
@@ -86,6 +105,22 @@ def table1(metrics: pd.DataFrame, samples: pd.DataFrame, info: TableInfo) -> pd.
     return pd.DataFrame(rows)
 
 
+def lacking(results: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """The rows of :func:`table1` that have fewer images than were asked for."""
+    return results[results.n < results.expected].to_dict("records")
+
+
+def failed_lines(samples: pd.DataFrame) -> list[str]:
+    """Which samples failed, and why; of more than :data:`SHOWN_FAILURES` how many more."""
+    failed = samples[samples.status == "failed"]
+    lines = [
+        f"{row['method']}, layout {row['layout_index']}, seed {row['seed']} failed: "
+        f"{' '.join(str(row['error']).split())[:200]}"
+        for row in failed.head(SHOWN_FAILURES).to_dict("records")
+    ]
+    return lines + ([f"and {len(failed) - SHOWN_FAILURES} more"] if len(failed) > SHOWN_FAILURES else [])
+
+
 def failure_split(metrics: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     """Per cent of instances at the right place, of these in the right colour, and why the others fail."""
     average = metrics[metrics.level == AVERAGE].set_index("method")
@@ -94,14 +129,11 @@ def failure_split(metrics: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame
     return table.rename(columns={name: METRICS[name].label for name in SPLIT}).reset_index()
 
 
-def _markdown(
+def table1_markdown(
     results: pd.DataFrame, metrics: pd.DataFrame, sections: Sequence[str], samples: pd.DataFrame, info: TableInfo
 ) -> str:
     """The table as a page: results, other sections, failures, what is missing, and how to make it again."""
-    shown = results.copy()
-    for label in (METRICS[metric].label for metric in BY_LEVEL):
-        bounds = zip(shown.pop(f"{label} low") / 100, shown.pop(f"{label} high") / 100, strict=True)
-        shown[f"{label} 95 %"] = [interval_text(low, high) for low, high in bounds]
+    ceiling = f"`{CEILING}`: true renderings of the same layouts under the same judge."
     parts = [
         f"# {info.title}",
         f"{info.measured_on}, judge `{info.judge}`. Per cent; Avg is weighted by instances; rounded "
@@ -110,38 +142,31 @@ def _markdown(
         "colour wrong. s/image: a batch's seconds over its size, while every worker was at work." + _memory(samples),
         _forced(info),
         beside_verdicts(info),
-        as_markdown(shown),
-        f"`{CEILING}`: true renderings of the same layouts under the same judge."
-        if CEILING in set(shown.method)
-        else "",
+        as_markdown(with_intervals(results, [METRICS[metric].label for metric in BY_LEVEL])),
+        ceiling if CEILING in set(results.method) else "",
         *sections,
         "## Where instances fail",
         as_markdown(failure_split(metrics, info.methods)),
         _missing(results, samples),
         f"Made by `{info.command}`.",
     ]
-    return printable("\n\n".join(part for part in parts if part) + "\n", keep="\n")
-
-
-def _fractions(table: pd.DataFrame) -> bytes:
-    return b"" if table.empty else table.to_csv(index=False, float_format="%.6f").encode()
+    return as_page(parts)
 
 
 def summary(metrics: pd.DataFrame, info: TableInfo) -> dict[str, Any]:
     """For programs: what was run, and each metric of each method as [value, low, high] (fractions, all levels)."""
-    rows = [row for row in metrics.to_dict("records") if row["level"] == AVERAGE]
     results = {
-        row["method"]: {
+        method: {
             "images": row["images"],
             "instances": row["instances"],
-            **{m: _numbers(row[m], row[f"{m}_low"], row[f"{m}_high"]) for m in METRICS if m in row},
+            **{name: _numbers(Estimate.of_row(row, name)) for name in METRICS if name in row},
         }
-        for row in rows
+        for method, row in averages(metrics).items()
     }
     return {**asdict(info), "results": results}
 
 
-def _numbers(*values: float) -> list[float | None]:
+def _numbers(values: Iterable[float]) -> list[float | None]:
     """Rounded; None where undefined, which JSON can say."""
     return [None if math.isnan(value) else round(float(value), 6) for value in values]
 
@@ -152,7 +177,8 @@ def _memory(samples: pd.DataFrame) -> str:
     return f" peak MiB: the most while a batch was drawn, {' or '.join(whose)}." if whose else ""
 
 
-def _pulled(table: pd.DataFrame) -> str:
+def pull_back_markdown(table: pd.DataFrame) -> str:
+    """The section of :func:`bench.pull_back.pull_back_table`."""
     if table.empty:
         return ""
     about = (
@@ -160,11 +186,12 @@ def _pulled(table: pd.DataFrame) -> str:
         "is pulled back. Where η comes near the distance, the model is put back to its own mean, and nothing of the "
         "mix is left; beyond it, the pull-back overshoots."
     )
-    shown = table.rename(columns={"distance_to_mean": "‖x′−μ‖/√dim", "eta": "η/√dim"})
+    shown = table.rename(columns={DISTANCE: "‖x′−μ‖/√dim", ETA: "η/√dim"})
     return f"## Pull-back\n\n{about}\n\n{as_markdown(shown, '.4f')}"
 
 
-def _seeds(table: pd.DataFrame) -> str:
+def seeds_markdown(table: pd.DataFrame) -> str:
+    """The section of :func:`bench.cocomig.metrics.over_seeds`."""
     if table.empty:
         return ""
     table = table[table.level == AVERAGE]
@@ -195,15 +222,7 @@ def beside_verdicts(info: TableInfo) -> str:
 def _missing(results: pd.DataFrame, samples: pd.DataFrame) -> str:
     lines = [
         f"- **{row['method']}: {row['n']} of {row['expected']} images were judged; the others are not counted.**"
-        for row in results.to_dict("records")
-        if row["n"] < row["expected"]
+        for row in lacking(results)
     ]
-    failed = samples[samples["status"] == "failed"]
-    lines += [
-        f"- {row['method']}, layout {row['layout_index']}, seed {row['seed']} failed: "
-        f"{' '.join(str(row['error']).split())[:200]}"
-        for row in failed.head(SHOWN_FAILURES).to_dict("records")
-    ]
-    if len(failed) > SHOWN_FAILURES:
-        lines.append(f"- and {len(failed) - SHOWN_FAILURES} more")
+    lines += [f"- {line}" for line in failed_lines(samples)]
     return "## Missing\n\n" + "\n".join(lines) if lines else ""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
+
+from amdm.errors import printable
+from bench.cocomig.metrics import METRICS
 
 NO_NUMBER = "–"
 
@@ -20,6 +24,16 @@ def as_markdown(table: pd.DataFrame, floats: str = ".2f") -> str:
         table[name] = [_cell(value) for value in table[name]]
     text: str = table.to_markdown(index=False, floatfmt=formats, missingval=NO_NUMBER)
     return text.replace(" nan ", f"   {NO_NUMBER} ")
+
+
+def as_page(parts: Iterable[str]) -> str:
+    """The parts of a page that say anything, a blank line between them; what a terminal would obey is written out."""
+    return printable("\n\n".join(part for part in parts if part) + "\n", keep="\n")
+
+
+def in_per_cent(fractions: Mapping[Any, Any] | pd.DataFrame, names: Iterable[str]) -> dict[str, Any]:
+    """Of a row or a table the metrics that it has, by their labels."""
+    return {METRICS[name].label: 100 * fractions[name] for name in names if name in fractions}
 
 
 def interval_text(low: float, high: float) -> str:
@@ -40,6 +54,25 @@ def bounds_text(value: float, low: float, high: float) -> str:
     if math.isnan(value):
         return NO_NUMBER
     return f"{100 * value:+.2f} " + ("[no interval]" if math.isnan(low) else f"[{100 * low:+.2f}, {100 * high:+.2f}]")
+
+
+def bounds_texts(table: pd.DataFrame, *columns: str) -> list[str]:
+    """:func:`bounds_text` of each row. columns: of the value, of its lower and of its upper bound."""
+    return [bounds_text(*row) for row in table[list(columns)].itertuples(index=False)]
+
+
+def interval_texts(low: Iterable[float], high: Iterable[float]) -> list[str]:
+    """:func:`interval_text` of each pair of bounds."""
+    return [interval_text(*both) for both in zip(low, high, strict=True)]
+
+
+def with_intervals(table: pd.DataFrame, labels: Iterable[str]) -> pd.DataFrame:
+    """A table of per cents, the columns ``<label> low`` and ``<label> high`` written as one, ``<label> 95 %``."""
+    shown = table.copy()
+    for label in labels:
+        low, high = (shown.pop(f"{label} {end}") / 100 for end in ("low", "high"))
+        shown[f"{label} 95 %"] = interval_texts(low, high)
+    return shown
 
 
 def _cell(value: Any) -> Any:

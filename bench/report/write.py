@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from amdm.io.files import write_whole
+from amdm.io.files import make_folder, write_whole
 from bench.batches import CEILING
 from bench.cocomig.metrics import breakdown, over_seeds
 from bench.conditions import unread
@@ -18,13 +18,13 @@ from bench.plan import Plan
 from bench.pull_back import pull_back_table
 from bench.report.columns import USUAL_COLUMNS
 from bench.report.contrasts import contrasts, contrasts_markdown, differences, differences_markdown
+from bench.report.files import as_csv, as_parquet
 from bench.report.grid import balanced, picture_grid
-from bench.report.html import figures
 from bench.report.html.page import write_page
 from bench.report.joint import Rows, write_joint
-from bench.report.latex import Block, columns_of, cost_table, latex_table, measured_rows, missing_notes
+from bench.report.latex import Block, columns_of, latex_table, missing_notes, rows_of
 from bench.report.measured import Measured
-from bench.report.tables import _fractions, _markdown, _pulled, _seeds, summary, table1
+from bench.report.tables import levels_of, pull_back_markdown, seeds_markdown, summary, table1_markdown
 from bench.run.images import read_image, stored_file
 from bench.run.read import read_tables
 
@@ -89,38 +89,36 @@ def write_tables(folder: Path, run: Measured, columns: Sequence[str] = USUAL_COL
     Paired differences, distances and the spread over seeds where there are several methods, aggregates and seeds.
     Returns the Markdown.
     """
-    verdicts, samples, info, metrics = run.verdicts, run.samples, run.info, run.metrics
-    results = table1(metrics, samples, info)
+    verdicts, info, metrics = run.verdicts, run.info, run.metrics
     to_first, all_pairs = differences(run.sums, info.methods), contrasts(run.sums, info.methods)
-    pulled = pull_back_table(samples)
+    pulled = pull_back_table(run.samples)
     by_seed = over_seeds(verdicts[verdicts.method != CEILING]) if len(info.seeds) > 1 else pd.DataFrame()
-    sections = [differences_markdown(to_first), _pulled(pulled), contrasts_markdown(all_pairs), _seeds(by_seed)]
-    page = _markdown(results, metrics, sections, samples, info)
-    parquet = BytesIO()
-    verdicts.to_parquet(parquet, index=False)
-    files = {
-        "table1.csv": results.to_csv(index=False, float_format="%.4f").encode(),
-        "table1.tex": _latex(run, results, columns).encode(),
-        "table1.md": page.encode(),
-        "metrics.csv": _fractions(metrics),
-        **{f"by_{by}.csv": _fractions(breakdown(verdicts, by)) for by in ("colour", "category", "size")},
-        "differences.csv": _fractions(to_first),
-        "contrasts.csv": _fractions(all_pairs),
-        "pull_back.csv": _fractions(pulled),
-        "seeds.csv": _fractions(by_seed),
-        "summary.json": f"{json.dumps(summary(metrics, info), indent=2)}\n".encode(),
-        "verdicts.parquet": parquet.getvalue(),
+    sections = [
+        *(differences_markdown(to_first), pull_back_markdown(pulled)),
+        *(contrasts_markdown(all_pairs), seeds_markdown(by_seed)),
+    ]
+    page = table1_markdown(run.table1, metrics, sections, run.samples, info)
+    chosen = columns_of(columns, levels_of(metrics.level))
+    latex = latex_table(chosen, [Block("", rows_of(run))], missing_notes(run.table1, info))
+    fractions = {
+        "metrics": metrics,
+        **{f"by_{by}": breakdown(verdicts, by) for by in ("colour", "category", "size")},
+        "differences": to_first,
+        "contrasts": all_pairs,
+        "pull_back": pulled,
+        "seeds": by_seed,
     }
-    folder.mkdir(parents=True, exist_ok=True)
+    files = {
+        "table1.csv": as_csv(run.table1, decimals=4),
+        "table1.tex": latex.encode(),
+        "table1.md": page.encode(),
+        **{f"{name}.csv": as_csv(table) for name, table in fractions.items() if not table.empty},
+        "summary.json": f"{json.dumps(summary(metrics, info), indent=2)}\n".encode(),
+        "verdicts.parquet": as_parquet(verdicts),
+    }
+    make_folder(folder)
     for name, content in files.items():
-        if content:
-            write_whole(folder / name, content)
-        else:
-            (folder / name).unlink(missing_ok=True)  # of an earlier run with other methods or seeds
+        write_whole(folder / name, content)
+    for name in fractions.keys() - {Path(file).stem for file in files}:
+        (folder / f"{name}.csv").unlink(missing_ok=True)  # of an earlier run with other methods or seeds
     return page
-
-
-def _latex(run: Measured, results: pd.DataFrame, columns: Sequence[str]) -> str:
-    rows = measured_rows(run.metrics, cost_table(results, run.samples), run.info.methods)
-    chosen = columns_of(columns, figures.levels_of(run.metrics))
-    return latex_table(chosen, [Block("", rows)], missing_notes(results, run.info))

@@ -221,16 +221,11 @@ def table_info(study: StudyRun, methods: list[str], title: str) -> TableInfo:
     """What tables say of a study."""
     layout_set = study.layout_set
     judges = sorted(judge_revisions().items()) if layout_set.asks_conditions else []
-    return TableInfo(
+    return TableInfo.of(
+        layout_set,
         title=title,
         judge=", ".join([str(detector_facts(JUDGE)), *(f"{of} judge {digest[:12]}" for of, digest in judges)]),
-        layouts=layout_set.name,
-        layout_hash=layout_set.hash,
-        count=len(layout_set),
-        full_size=layout_set.full_size,
         methods=tuple(methods),
         seeds=study.seeds,
         command=provenance().command,
-        unjudged=layout_set.unjudged,
-        notes=layout_set.judging_notes,
     )

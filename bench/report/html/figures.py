@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,10 +12,10 @@ import pandas as pd
 from bench.batches import CEILING
 from bench.cocomig.colour import HSV_RANGES
 from bench.cocomig.finding import UNNAMED
-from bench.cocomig.metrics import AVERAGE, METRICS, Estimate, estimates, image_sums
+from bench.cocomig.metrics import AVERAGE, METRICS, Estimate, averages, estimates, image_sums
 from bench.report.contrasts import SHOWN, SIMULTANEOUS, contrasts, differences
 from bench.report.html.charts import Bar, Chart, Forest, forest, over_places, stacked
-from bench.report.tables import BY_LEVEL
+from bench.report.tables import BY_LEVEL, levels_of
 from bench.report.text import bounds_text
 
 SIZE_EDGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 1.0)
@@ -36,18 +35,13 @@ def shown_metrics(metrics: pd.DataFrame) -> list[str]:
     return [name for name in METRICS if name in metrics and metrics[name].notna().any()]
 
 
-def levels_of(metrics: pd.DataFrame) -> list[str]:
-    """Levels that occur, then the average."""
-    return [*sorted(set(metrics.level) - {AVERAGE}, key=lambda level: int(level[1:])), AVERAGE]
-
-
 def by_level(metrics: pd.DataFrame, methods: Sequence[str]) -> list[tuple[bool, Chart]]:
     """(whether it is one of the table's, chart) of each metric, the table's first."""
     names = sorted(shown_metrics(metrics), key=lambda name: name not in BY_LEVEL)
 
     def chart(metric: str) -> Chart:
         values = level_values(metrics, metric)
-        return over_places(METRICS[metric].label, levels_of(metrics), values, styles(methods), AVERAGE)
+        return over_places(METRICS[metric].label, levels_of(metrics.level), values, styles(methods), AVERAGE)
 
     return [(name in BY_LEVEL, chart(name)) for name in names]
 
@@ -56,7 +50,7 @@ def level_values(metrics: pd.DataFrame, metric: str) -> dict[str, dict[str, Esti
     """Method → level → the metric, with its interval."""
     values: dict[str, dict[str, Estimate]] = {}
     for row in metrics.to_dict("records"):
-        values.setdefault(row["method"], {})[row["level"]] = _estimate(row, metric)
+        values.setdefault(row["method"], {})[row["level"]] = Estimate.of_row(row, metric)
     return values
 
 
@@ -95,7 +89,7 @@ class Fate:
 
 def fates(metrics: pd.DataFrame, methods: Sequence[str]) -> list[Fate]:
     """Of every method that has verdicts."""
-    average = {row["method"]: row for row in metrics[metrics.level == AVERAGE].to_dict("records")}
+    average = averages(metrics)
     return [
         Fate(name, stacked([(kind, average[name][metric]) for kind, metric in SPLIT.items()]))
         for name in methods
@@ -162,11 +156,7 @@ def paired_forests(sums: pd.DataFrame, methods: Sequence[str]) -> tuple[list[For
     for metric in SHOWN:
         rows = []
         for row in table.to_dict("records"):
-            one = _estimate(row, metric, prefix)
+            one = Estimate.of_row(row, metric, prefix)
             rows.append((f"{row['method']} − {row[other]}", one, bounds_text(*one)))
         charts.append(forest(METRICS[metric].label, rows))
     return charts, len(table)
-
-
-def _estimate(row: Mapping[Hashable, Any], metric: str, prefix: str = "") -> Estimate:
-    return Estimate(row[metric], row[f"{prefix}{metric}_low"], row[f"{prefix}{metric}_high"])

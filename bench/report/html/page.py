@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from math import isnan
@@ -19,7 +19,7 @@ from amdm.errors import printable
 from amdm.io.files import write_whole
 from bench.batches import CEILING
 from bench.cocomig.intervals import CONFIDENCE
-from bench.cocomig.metrics import AVERAGE, METRICS
+from bench.cocomig.metrics import METRICS, Estimate, averages
 from bench.report.html import figures
 from bench.report.html.gallery import FATES, gallery
 from bench.report.html.pictures import Pictures
@@ -27,7 +27,7 @@ from bench.report.html.together import Together, together
 from bench.report.measured import Measured
 from bench.report.palette import css_variables
 from bench.report.published import AS_STATED, published
-from bench.report.tables import BY_LEVEL, SHOWN_FAILURES, table1
+from bench.report.tables import BY_LEVEL, failed_lines, lacking, levels_of
 from bench.report.text import NO_NUMBER, interval_text
 
 PAGE = "report.html"
@@ -52,10 +52,9 @@ def write_page(runs: Sequence[Measured], folder: Path, single_file: bool = False
 
 def _content(shown: Together, pictures: Pictures, single_file: bool) -> dict[str, Any]:
     """All that the template reads."""
-    verdicts, metrics = shown.verdicts, shown.metrics
-    findings = pd.concat([run.findings for run in shown.runs], ignore_index=True)
-    forests, comparisons = figures.paired_forests(shown.sums, shown.generated)
-    costs, found = _costs(shown), gallery(shown, pictures)
+    verdicts, metrics, results = shown.table("verdicts"), shown.table("metrics"), shown.table("table1")
+    forests, comparisons = figures.paired_forests(shown.table("sums"), shown.generated)
+    found = gallery(shown, pictures)
     script, style = _joined(SCRIPTS), f"{css_variables()}\n{_joined(STYLES)}"
     beside = "" if single_file else " 'self' file:"
     policy = f"default-src 'none'; script-src {_digest(script)}; style-src {_digest(style)}; img-src data:{beside}; "
@@ -65,10 +64,10 @@ def _content(shown: Together, pictures: Pictures, single_file: bool) -> dict[str
         "style": Markup(style),
         "runs": shown.runs,
         "first": shown.runs[0],
-        "styles": figures.styles(shown.methods),
-        "table": _table(shown, metrics, costs),
+        "styles": shown.styles,
+        "table": _table(shown, metrics, results),
         "wide": _every_metric(shown, metrics),
-        "missing": _missing(shown, costs),
+        "missing": _missing(shown, results),
         "unjudged": list(dict.fromkeys(line for run in shown.runs for line in run.info.unjudged)),
         "notes": list(dict.fromkeys(line for run in shown.runs for line in run.info.notes)),
         "published": _published(shown),
@@ -77,7 +76,7 @@ def _content(shown: Together, pictures: Pictures, single_file: bool) -> dict[str
         "sizes": figures.by_size(verdicts, shown.methods),
         "fates": figures.fates(metrics, shown.methods),
         "words": {kind: (letter, words) for kind, letter, words in FATES.values()},
-        "confusions": figures.confusions(verdicts, findings, shown.methods),
+        "confusions": figures.confusions(verdicts, shown.table("findings"), shown.methods),
         "forests": forests,
         "comparisons": comparisons,
         "confidence": f"{100 * CONFIDENCE:g} %",
@@ -88,62 +87,47 @@ def _content(shown: Together, pictures: Pictures, single_file: bool) -> dict[str
     }
 
 
-def _table(shown: Together, metrics: pd.DataFrame, all_costs: list[dict[Hashable, Any]]) -> dict[str, Any]:
+def _table(shown: Together, metrics: pd.DataFrame, results: pd.DataFrame) -> dict[str, Any]:
     """Table 1: groups of columns (a metric's levels), and of each method its cells, with intervals, and its costs."""
-    levels = figures.levels_of(metrics)
+    levels = levels_of(metrics.level)
     rows = {(row["method"], row["level"]): row for row in metrics.to_dict("records")}
-    costs = {row["method"]: row for row in all_costs}
+    costs = {row["method"]: row for row in results.to_dict("records")}
     lines = []
     for method in shown.methods:
         of_level = [rows.get((method, level), {}) for level in levels]
         groups = [[_cell(row, metric) for row in of_level] for metric in BY_LEVEL]
-        cost = costs.get(method, {})
-        seconds, peak = (_number(cost.get(name), form) for name, form in (("s/image", ".2f"), ("peak MiB", ".0f")))
-        n, expected = cost.get("n", 0), cost.get("expected", 0)
-        lines.append({"method": method, "groups": groups, "seconds": seconds, "peak": peak, "n": n, "of": expected})
+        cost = costs[method]
+        seconds, peak = _number(cost["s/image"], ".2f"), _number(cost["peak MiB"], ".0f")
+        counts = {"n": cost["n"], "of": cost["expected"]}
+        lines.append({"method": method, "groups": groups, "seconds": seconds, "peak": peak, **counts})
     return {"levels": levels, "metrics": [METRICS[name].label for name in BY_LEVEL], "rows": lines}
-
-
-def _costs(shown: Together) -> list[dict[Hashable, Any]]:
-    """Seconds, memory and counts, as Table 1 of each run has them."""
-    tables = [table1(run.metrics, run.samples, run.info) for run in shown.runs]
-    return pd.concat(tables, ignore_index=True).to_dict("records")
 
 
 def _every_metric(shown: Together, metrics: pd.DataFrame) -> dict[str, Any]:
     """Every metric over all levels: labels, whether more is better, and a line of cells a method."""
     names = figures.shown_metrics(metrics)
-    average = {row["method"]: row for row in metrics[metrics.level == AVERAGE].to_dict("records")}
+    average = averages(metrics)
     lines = [(name, [_cell(average[name], one) for one in names]) for name in shown.methods if name in average]
     return {"metrics": [METRICS[name] for name in names], "rows": lines}
 
 
 def _cell(row: Mapping[Any, Any], metric: str) -> tuple[str, str]:
     """A value and its interval, per cent."""
-    value = row.get(metric, float("nan"))
-    return _number(100 * value, ".2f"), "" if isnan(value) else interval_text(
-        row[f"{metric}_low"], row[f"{metric}_high"]
-    )
+    one = Estimate.of_row(row, metric)
+    return _number(one.per_cent.value, ".2f"), "" if isnan(one.value) else interval_text(one.low, one.high)
 
 
-def _number(value: float | None, form: str) -> str:
-    return NO_NUMBER if value is None or isnan(value) else format(value, form)
+def _number(value: float, form: str) -> str:
+    return NO_NUMBER if isnan(value) else format(value, form)
 
 
-def _missing(shown: Together, costs: list[dict[Hashable, Any]]) -> list[str]:
+def _missing(shown: Together, results: pd.DataFrame) -> list[str]:
     """Methods that lack pictures, and the first samples that failed."""
     lines = [
         f"{row['method']}: {row['n']} of {row['expected']} pictures were judged; the others are in no figure"
-        for row in costs
-        if row["n"] < row["expected"]
+        for row in lacking(results)
     ]
-    failed = pd.concat([run.samples[run.samples.status == "failed"] for run in shown.runs])
-    for row in failed.head(SHOWN_FAILURES).to_dict("records"):
-        why = " ".join(str(row["error"]).split())[:200]
-        lines.append(f"{row['method']}, layout {row['layout_index']}, seed {row['seed']} failed: {why}")
-    if len(failed) > SHOWN_FAILURES:
-        lines.append(f"and {len(failed) - SHOWN_FAILURES} more")
-    return [printable(line) for line in lines]
+    return [printable(line) for line in (*lines, *failed_lines(shown.table("samples")))]
 
 
 def _published(shown: Together) -> dict[str, Any]:

@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import pandas as pd
 
-from amdm.errors import InputError
+from amdm.errors import InputError, unknown
 from bench.batches import CEILING
 from bench.cocomig.joint import ConditionTables
+from bench.report.html.figures import styles
 from bench.report.measured import Measured
+
+Table = Literal["verdicts", "samples", "findings", "sums", "metrics", "table1"]
 
 
 @dataclass(frozen=True)
 class Together:
-    """Runs on one page.
+    """Runs on one page or in one figure.
 
-    methods: as they are called there, in order; the ceiling, if there is one, is the last.
+    methods: those that are shown, as they are called there. styles: of every method of the runs, whichever are shown
+    (:func:`bench.report.html.figures.styles`).
     """
 
     runs: tuple[Measured, ...]
     methods: tuple[str, ...]
+    styles: Mapping[str, int | None]
 
-    @property
-    def verdicts(self) -> pd.DataFrame:
-        """Of all runs."""
-        return pd.concat([run.verdicts for run in self.runs], ignore_index=True)
-
-    @property
-    def sums(self) -> pd.DataFrame:
-        """Of each picture of all runs."""
-        return pd.concat([run.sums for run in self.runs], ignore_index=True)
-
-    @property
-    def metrics(self) -> pd.DataFrame:
-        """Of all runs, by method and level."""
-        return pd.concat([run.metrics for run in self.runs], ignore_index=True)
+    def table(self, name: Table) -> pd.DataFrame:
+        """The rows of a table of all runs, by its name in :class:`bench.report.measured.Measured`."""
+        return pd.concat([getattr(run, name) for run in self.runs], ignore_index=True)
 
     @property
     def generated(self) -> tuple[str, ...]:
@@ -44,11 +39,13 @@ class Together:
         return tuple(name for name in self.methods if name != CEILING)
 
 
-def together(runs: Sequence[Measured]) -> Together:
+def together(runs: Sequence[Measured], methods: Sequence[str] | None = None) -> Together:
     """Several runs as one: methods are called ``run: method`` then, and one ceiling stays.
 
+    methods: those to show, in this order; by default all, the ceiling, if there is one, last.
+
     Raises:
-        InputError: other layouts or another judge than the first run's, or two runs of one name.
+        InputError: other layouts or another judge than the first run's, or two runs of one name; an unknown method.
     """
     first = runs[0]
     if len({run.name for run in runs}) < len(runs):
@@ -59,9 +56,12 @@ def together(runs: Sequence[Measured]) -> Together:
                 what = f"is not that of {first.folder}; a page shows one (`amdm-bench table` has several tables)"
                 raise InputError(what, file=run.folder, field=field)
     shown = [run if len(runs) == 1 else _renamed(run, ceiling=run is first) for run in runs]
-    methods = [method for run in shown for method in run.info.methods]
     ceiling = [CEILING] if any((run.samples.method == CEILING).any() for run in shown) else []
-    return Together(tuple(shown), (*methods, *ceiling))
+    every = (*(method for run in shown for method in run.info.methods), *ceiling)
+    for name in methods or ():
+        if name not in every:
+            raise unknown("method", name, every, field="methods")
+    return Together(tuple(shown), tuple(methods or every), styles(every))
 
 
 def _renamed(run: Measured, ceiling: bool) -> Measured:

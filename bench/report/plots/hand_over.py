@@ -33,7 +33,7 @@ def hand_over_panels(path: Path) -> list[Panel]:
             Curve(
                 METRICS[name].label,
                 names.index(name),
-                {str(row["k"]): Estimate(row[name], row[f"{name}_low"], row[f"{name}_high"]) for row in rows},
+                {str(row["k"]): Estimate.of_row(row, name) for row in rows},
             )
             for name in names
         )

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from amdm.errors import InputError
 from bench.report import palette
 from bench.report.html.figures import Confusion, confusions
+from bench.report.html.together import Together
 from bench.report.plots.canvas import paper_style, sheet, shown
-from bench.report.plots.of_runs import Shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,13 +22,12 @@ DARK = 0.55
 """Share from which on a cell's text is white."""
 
 
-def colour_confusions(runs: Shown) -> list[Confusion]:
+def colour_confusions(runs: Together) -> list[Confusion]:
     """Of each method with findings. Raises InputError where none has any."""
-    findings = pd.concat([run.findings for run in runs.runs.runs], ignore_index=True)
-    found = confusions(runs.runs.verdicts, findings, runs.methods)
+    found = confusions(runs.table("verdicts"), runs.table("findings"), runs.methods)
     if not found:
         what = "records no colours found, or none of its instances is in place; `amdm-bench score --again` records them"
-        raise InputError(what, file=runs.runs.runs[0].folder, field="findings")
+        raise InputError(what, file=runs.runs[0].folder, field="findings")
     return found
 
 

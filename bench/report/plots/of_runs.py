@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from math import isnan
 from pathlib import Path
 
@@ -11,79 +10,57 @@ import pandas as pd
 
 from amdm.errors import InputError, unknown
 from bench.batches import CEILING
-from bench.cocomig.metrics import AVERAGE, METRICS, Estimate
+from bench.cocomig.metrics import AVERAGE, METRICS, Estimate, averages
 from bench.report.html import figures
 from bench.report.html.together import Together, together
 from bench.report.joint import JUDGED, evaluations_of
 from bench.report.measured import Measured
 from bench.report.plots.canvas import shown
 from bench.report.plots.charts import Curve, Panel, Spot
-from bench.report.tables import NAN
+from bench.report.tables import NAN, levels_of
 
 COSTS = {"evaluations": "guided calls a picture", "seconds": "seconds a picture"}
 """What a picture costs → the axis's name; the other quantities are :data:`bench.cocomig.metrics.METRICS`."""
 
 
-@dataclass(frozen=True)
-class Shown:
-    """Runs on the same layouts, and which of their methods a figure shows, with the look that each has everywhere."""
-
-    runs: Together
-    methods: tuple[str, ...]
-
-    @classmethod
-    def read(cls, runs: Sequence[Path], methods: Sequence[str] | None = None) -> Shown:
-        """methods: all where None. Raises InputError for runs that cannot stand together, or an unknown method."""
-        return cls.of([Measured.read(run) for run in runs], methods)
-
-    @classmethod
-    def of(cls, runs: Sequence[Measured], methods: Sequence[str] | None = None) -> Shown:
-        """As :meth:`read`, of records that were read."""
-        found = together(runs)
-        for name in methods or ():
-            if name not in found.methods:
-                raise unknown("method", name, found.methods, field="methods")
-        return cls(found, tuple(methods or found.methods))
-
-    @property
-    def metrics(self) -> pd.DataFrame:
-        """Every metric by method and level, with intervals."""
-        return self.runs.metrics
-
-    def curves(self, values: dict[str, dict[str, Estimate]]) -> tuple[Curve, ...]:
-        """One for each method that has values, in order."""
-        looks = figures.styles(self.runs.methods)
-        return tuple(Curve(shown(name), looks[name], values[name]) for name in self.methods if name in values)
+def read_runs(runs: Sequence[Path], methods: Sequence[str] | None = None) -> Together:
+    """methods: all where None. Raises InputError for runs that cannot stand together, or an unknown method."""
+    return together([Measured.read(run) for run in runs], methods)
 
 
-def levels(runs: Shown, metrics: Sequence[str]) -> list[Panel]:
+def _curves(runs: Together, values: Mapping[str, Mapping[str, Estimate]]) -> tuple[Curve, ...]:
+    """One for each method that is shown and has values, in order."""
+    return tuple(Curve(shown(name), runs.styles[name], values[name]) for name in runs.methods if name in values)
+
+
+def levels(runs: Together, metrics: Sequence[str]) -> list[Panel]:
     """Each metric by level, and over all of them. Raises InputError for a metric that the runs do not have."""
-    table = runs.metrics
-    places = tuple(figures.levels_of(table))
+    table = runs.table("metrics")
+    places = tuple(levels_of(table.level))
     return [
-        Panel(METRICS[name].label, "level", places, runs.curves(figures.level_values(table, name)), AVERAGE)
+        Panel(METRICS[name].label, "level", places, _curves(runs, figures.level_values(table, name)), AVERAGE)
         for name in _known(metrics, table)
     ]
 
 
-def sizes(runs: Shown, metrics: Sequence[str]) -> list[Panel]:
+def sizes(runs: Together, metrics: Sequence[str]) -> list[Panel]:
     """Each metric by the share of the picture that an instance's box takes."""
-    places, found = figures.size_values(runs.runs.verdicts)
+    places, found = figures.size_values(runs.table("verdicts"))
     available = list(dict.fromkeys(name for own in found.values() for one in own.values() for name in one))
     return [
         Panel(
             METRICS[name].label,
             "box, per cent of the picture",
             tuple(map(_plain, places)),
-            runs.curves(
-                {method: {_plain(size): one[name] for size, one in own.items()} for method, own in found.items()}
+            _curves(
+                runs, {method: {_plain(size): one[name] for size, one in own.items()} for method, own in found.items()}
             ),
         )
         for name in _known(metrics, pd.DataFrame(columns=available))
     ]
 
 
-def tradeoff(runs: Shown, x: str | None = None, y: str | None = None) -> tuple[list[Spot], str, str]:
+def tradeoff(runs: Together, x: str | None = None, y: str | None = None) -> tuple[list[Spot], str, str]:
     """A point a method, and the names of the axes.
 
     x, y: a metric, ``evaluations`` or ``seconds``. By default joint success where the layouts ask for it, else ISR,
@@ -92,9 +69,8 @@ def tradeoff(runs: Shown, x: str | None = None, y: str | None = None) -> tuple[l
     Raises:
         InputError: a quantity that the runs do not have; no method has both.
     """
-    table = runs.metrics
-    average = {row["method"]: row for row in table[table.level == AVERAGE].to_dict("records")}
-    samples = pd.concat([run.samples for run in runs.runs.runs], ignore_index=True)
+    table, samples = runs.table("metrics"), runs.table("samples")
+    average = averages(table)
     done = samples[(samples.status == "ok") & (samples.method != CEILING)]
     costs = {
         str(name): {"evaluations": evaluations_of(own), "seconds": float(own.seconds.mean())}
@@ -111,11 +87,9 @@ def tradeoff(runs: Shown, x: str | None = None, y: str | None = None) -> tuple[l
     def quantity(method: str, name: str) -> Estimate:
         if name in COSTS:
             return Estimate(costs.get(method, {}).get(name, NAN), NAN, NAN)
-        row = average.get(method, {})
-        return Estimate(*(100 * row.get(f"{name}{end}", NAN) for end in ("", "_low", "_high")))
+        return Estimate.of_row(average.get(method, {}), name).per_cent
 
-    looks = figures.styles(runs.runs.methods)
-    spots = [Spot(shown(one), looks[one], quantity(one, x), quantity(one, y)) for one in runs.methods]
+    spots = [Spot(shown(one), runs.styles[one], quantity(one, x), quantity(one, y)) for one in runs.methods]
     spots = [one for one in spots if not (isnan(one.x.value) or isnan(one.y.value))]
     if not spots:
         raise InputError(f"no method has both {x} and {y}", field="x")

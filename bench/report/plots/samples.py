@@ -14,8 +14,8 @@ from bench.batches import CEILING
 from bench.layouts.layout_set import Entry
 from bench.report import palette
 from bench.report.grid import balanced
+from bench.report.html.together import Together
 from bench.report.plots.canvas import paper_style, shown
-from bench.report.plots.of_runs import Shown
 from bench.run.images import read_image, stored_file
 
 if TYPE_CHECKING:
@@ -44,20 +44,20 @@ class Samples:
     rows: Mapping[str, Mapping[int, np.ndarray | str]]
 
 
-def read_samples(runs: Shown, keys: Sequence[str] | None, seed: int | None = None) -> Samples:
+def read_samples(runs: Together, keys: Sequence[str] | None, seed: int | None = None) -> Samples:
     """The pictures of layouts by key (a few, balanced over levels, where None), of one seed (the run's first).
 
     Raises:
         InputError: a key that the runs do not have, or a seed.
     """
-    seeds = list(dict.fromkeys(one for run in runs.runs.runs for one in run.info.seeds))
+    seeds = list(dict.fromkeys(one for run in runs.runs for one in run.info.seeds))
     chosen = seeds[0] if seed is None else seed
     if chosen not in seeds:
         raise unknown("seed of these runs", chosen, [str(one) for one in seeds], field="seed")
-    columns = chosen_entries([entry for run in runs.runs.runs for entry in run.entries], keys)
+    columns = chosen_entries([entry for run in runs.runs for entry in run.entries], keys)
     rows: dict[str, dict[int, np.ndarray | str]] = {shown(method): {} for method in runs.methods}
     wanted = {entry.index for entry in columns}
-    for run in runs.runs.runs:
+    for run in runs.runs:
         own = run.samples[run.samples.layout_index.isin(wanted) & run.samples.method.isin(runs.methods)]
         for row in own.to_dict("records"):
             # true renderings are drawn for the first seed alone, and are the same for all

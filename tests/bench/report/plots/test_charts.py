@@ -18,10 +18,11 @@ from amdm.errors import InputError
 from bench.cocomig.metrics import Estimate, metric_table
 from bench.report import palette
 from bench.report.html.figures import SIZE_EDGES
+from bench.report.html.together import together
 from bench.report.measured import Measured
 from bench.report.plots.canvas import check_target, method_look, paper_style, save
 from bench.report.plots.charts import Curve, Panel, Spot, draw_panels, draw_spots
-from bench.report.plots.of_runs import Shown, levels, sizes, tradeoff
+from bench.report.plots.of_runs import levels, sizes, tradeoff
 
 NAN = float("nan")
 
@@ -79,7 +80,7 @@ def test_a_single_layout_has_no_error_bar() -> None:
 
 def test_levels_are_those_of_the_metric_table(run_measured: Callable[..., Measured]) -> None:
     run = run_measured()
-    shown = Shown.of([run])
+    shown = together([run])
     first, second = levels(shown, ["isr", "place"])
     assert (first.title, second.title) == ("ISR", "place") and first.places == ("L2", "L3", "L4", "L5", "L6", "Avg")
     expected = metric_table(run.verdicts).set_index(["method", "level"])
@@ -88,17 +89,17 @@ def test_levels_are_those_of_the_metric_table(run_measured: Callable[..., Measur
             row = expected.loc[(method, level)]
             assert one == (row.isr, row.isr_low, row.isr_high)
     assert [one.name for one in first.curves] == ["InteractDiffusion", "MIGC", "Ceiling"]
-    (only,) = levels(Shown.of([run], ["migc"]), ["isr"])[0].curves
+    (only,) = levels(together([run], ["migc"]), ["isr"])[0].curves
     assert only.style == 1  # its colour does not depend on what else is shown
     with pytest.raises(InputError, match="metrics: unknown metric of these runs 'irs'; did you mean isr"):
         levels(shown, ["irs"])
     with pytest.raises(InputError, match="methods: unknown method 'mgic'; did you mean migc"):
-        Shown.of([run], ["mgic"])
+        together([run], ["mgic"])
 
 
 def test_sizes_have_the_success_of_their_instances(run_measured: Callable[..., Measured]) -> None:
     run = run_measured()
-    (panel,) = sizes(Shown.of([run]), ["isr"])
+    (panel,) = sizes(together([run]), ["isr"])
     area = run.verdicts.box_area
     there = [(low, high) for low, high in pairwise(SIZE_EDGES) if ((area >= low) & (area < high)).any()]
     assert len(there) > 2
@@ -107,30 +108,30 @@ def test_sizes_have_the_success_of_their_instances(run_measured: Callable[..., M
     own = run.verdicts[(run.verdicts.method == "migc") & run.verdicts.box_area.between(0.1, 0.2, inclusive="left")]
     assert panel.curves[1].values["10–20"].value == pytest.approx((own.success * own.attr).mean())
     with pytest.raises(InputError, match="unknown metric of these runs 'image_success'"):
-        sizes(Shown.of([run]), ["image_success"])
+        sizes(together([run]), ["image_success"])
 
 
 def test_tradeoff_takes_evaluations_and_isr_and_leaves_out_what_has_no_cost(
     run_measured: Callable[..., Measured],
 ) -> None:
     run = run_measured()
-    spots, across, up = tradeoff(Shown.of([run]))
+    spots, across, up = tradeoff(together([run]))
     assert [spot.name for spot in spots] == ["InteractDiffusion", "MIGC"] and spots[0].x.value == 1
     assert (across, up) == ("guided calls a picture", "ISR, per cent")
     average = metric_table(run.verdicts).query("level == 'Avg'").set_index("method")
     assert spots[1].y == pytest.approx(tuple(100 * average.loc["migc", f"isr{end}"] for end in ("", "_low", "_high")))
-    spots, across, _ = tradeoff(Shown.of([run]), "place", "seconds")
+    spots, across, _ = tradeoff(together([run]), "place", "seconds")
     assert (
         across == "place, per cent"
         and spots[0].y.value == run.samples.query("method == 'interactdiffusion'").seconds.mean()
     )
     with pytest.raises(InputError, match="unknown metric of these runs 'style'"):
-        tradeoff(Shown.of([run]), "style")
+        tradeoff(together([run]), "style")
 
 
 def test_combined_layouts_are_shown_by_joint_success(run_measured: Callable[..., Measured]) -> None:
     run = run_measured(layouts="mini-combined", methods=("interactdiffusion@combined", "migc@combined"))
-    assert tradeoff(Shown.of([run]))[2] == "joint by interaction, per cent"
+    assert tradeoff(together([run]))[2] == "joint by interaction, per cent"
 
 
 @pytest.mark.parametrize(("kind", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])

@@ -10,9 +10,9 @@ import pytest
 
 from amdm.errors import InputError
 from bench.report.html.figures import Confusion
+from bench.report.html.together import together
 from bench.report.measured import Measured
 from bench.report.plots.heatmap import colour_confusions, draw_heatmaps
-from bench.report.plots.of_runs import Shown
 
 ONE = Confusion("migc@x", ("red", "blue"), ("red", "blue", "other"), ((3, 1, 0), (0, 0, 0)))
 
@@ -28,7 +28,7 @@ def test_cells_hold_the_shares_of_their_row() -> None:
 
 def test_each_method_has_its_own_and_runs_without_findings_none(run_measured: Callable[..., Measured]) -> None:
     run = run_measured()
-    assert [one.method for one in colour_confusions(Shown.of([run], ["migc"]))] == ["migc"]
-    assert len(draw_heatmaps(colour_confusions(Shown.of([run]))).axes) == 3
+    assert [one.method for one in colour_confusions(together([run], ["migc"]))] == ["migc"]
+    assert len(draw_heatmaps(colour_confusions(together([run]))).axes) == 3
     with pytest.raises(InputError, match="findings: records no colours found"):
-        colour_confusions(Shown.of([replace(run, findings=run.findings.iloc[:0])]))
+        colour_confusions(together([replace(run, findings=run.findings.iloc[:0])]))

@@ -10,8 +10,8 @@ import pytest
 
 from amdm.errors import InputError
 from bench.layouts.named import load_layouts
+from bench.report.html.together import together
 from bench.report.measured import Measured
-from bench.report.plots.of_runs import Shown
 from bench.report.plots.samples import LETTER, LINE, Samples, draw_samples, label_place, read_samples
 from bench.run.images import read_image
 from tests.bench.fakes import small_set
@@ -19,7 +19,7 @@ from tests.bench.fakes import small_set
 
 def test_rows_are_methods_and_columns_the_keys_in_their_order(run_measured: Callable[..., Measured]) -> None:
     run = run_measured()
-    found = read_samples(Shown.of([run]), ["17", "3"])
+    found = read_samples(together([run]), ["17", "3"])
     assert [entry.key for entry in found.columns] == ["17", "3"]
     assert list(found.rows) == ["InteractDiffusion", "MIGC", "Ceiling"]
     row = run.samples[(run.samples.method == "migc") & (run.samples.layout_index == 17)].iloc[0]
@@ -44,18 +44,18 @@ def test_what_is_not_there_is_said_in_its_place(run_measured: Callable[..., Meas
     failed = run.samples.assign(status=["failed" if k == 0 else "ok" for k in range(len(run.samples))])
     first = failed.iloc[0]
     (run.folder / run.samples[run.samples.layout_index == 1].iloc[0].image).unlink()
-    found = read_samples(Shown.of([replace(run, samples=failed)]), ["0", "1"])
+    found = read_samples(together([replace(run, samples=failed)]), ["0", "1"])
     assert found.rows["Ceiling" if first.method == "ceiling" else first.method][int(first.layout_index)] == "failed"
     figure = draw_samples(Samples(found.columns, {"a": {0: "failed"}}))
     assert [text.get_text() for ax in figure.axes[2:] for text in ax.texts] == ["failed", "not drawn"]
     with pytest.raises(InputError, match="keys: unknown key of these layouts '999'"):
-        read_samples(Shown.of([run]), ["999"])
+        read_samples(together([run]), ["999"])
     with pytest.raises(InputError, match="seed: unknown seed of these runs '7'"):
-        read_samples(Shown.of([run]), None, 7)
+        read_samples(together([run]), None, 7)
 
 
 def test_without_keys_a_few_balanced_over_the_levels(run_measured: Callable[..., Measured]) -> None:
-    assert [entry.level for entry in read_samples(Shown.of([run_measured()]), None).columns] == [2, 3, 4, 5]
+    assert [entry.level for entry in read_samples(together([run_measured()]), None).columns] == [2, 3, 4, 5]
 
 
 def test_styles_and_interactions_are_shown() -> None:
