@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -28,6 +28,8 @@ class EngineName(StrEnum):
     local = "local"
     ray = "ray"
 
+
+Number = TypeVar("Number", int, float)
 
 ProfileOption = Annotated[str, typer.Option(help="auto, mini or paper")]
 LimitOption = Annotated[
@@ -82,12 +84,12 @@ AddressOption = Annotated[
 
 def integers(text: str, field: str) -> tuple[int, ...]:
     """``"0,1"`` → (0, 1). Raises InputError for anything else."""
-    return tuple(int(value) for value in _numbers(text, int, field))
+    return _numbers(text, int, "integers", field)
 
 
 def numbers(text: str, field: str) -> tuple[float, ...]:
     """``"2,3.5"`` → (2.0, 3.5). Raises InputError for anything else."""
-    return tuple(_numbers(text, float, field))
+    return _numbers(text, float, "numbers", field)
 
 
 def parse_shard(text: str | None) -> tuple[int, int] | None:
@@ -146,11 +148,10 @@ def use_weights_dir(chosen: Path | None) -> None:
         os.environ["AMDM_WEIGHTS_DIR"] = str(chosen)
 
 
-def _numbers(text: str, kind: type[int] | type[float], field: str) -> list[float]:
+def _numbers(text: str, kind: Callable[[str], Number], what: str, field: str) -> tuple[Number, ...]:
     try:
-        return [kind(part) for part in text.split(",")]
+        return tuple(kind(part) for part in text.split(","))
     except ValueError:
-        what = "integers" if kind is int else "numbers"
         raise InputError(f"{text!r} is not a list of {what} with commas", field=field) from None
 
 

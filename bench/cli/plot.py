@@ -78,12 +78,10 @@ def tradeoff(
 
     Example: amdm-bench plot tradeoff runs/combined --out tradeoff.pdf --x place --y colour_given_place
     """
-    from bench.report.plots.canvas import check_target
     from bench.report.plots.charts import draw_spots
     from bench.report.plots.of_runs import read_runs, tradeoff
 
-    check_target(out)
-    _write(draw_spots(*tradeoff(read_runs(runs, _list(methods)), x, y)), out, as_json)
+    _write(lambda: draw_spots(*tradeoff(read_runs(runs, _list(methods)), x, y)), out, as_json)
 
 
 @app.command()
@@ -92,12 +90,10 @@ def heatmap(runs: RunsArgument, out: FigureOption, methods: ShownOption = None, 
 
     Example: amdm-bench plot heatmap runs/mini --out colours.pdf --methods interactdiffusion
     """
-    from bench.report.plots.canvas import check_target
     from bench.report.plots.heatmap import colour_confusions, draw_heatmaps
     from bench.report.plots.of_runs import read_runs
 
-    check_target(out)
-    _write(draw_heatmaps(colour_confusions(read_runs(runs, _list(methods)))), out, as_json)
+    _write(lambda: draw_heatmaps(colour_confusions(read_runs(runs, _list(methods)))), out, as_json)
 
 
 @app.command()
@@ -110,12 +106,10 @@ def handover(
 
     Example: amdm-bench plot handover reports/combined/hand_over.csv --out handover.pdf
     """
-    from bench.report.plots.canvas import check_target
     from bench.report.plots.charts import draw_panels
     from bench.report.plots.hand_over import hand_over_panels
 
-    check_target(out)
-    _write(draw_panels(hand_over_panels(table)), out, as_json)
+    _write(lambda: draw_panels(hand_over_panels(table)), out, as_json)
 
 
 @app.command()
@@ -133,12 +127,10 @@ def samples(
 
     Example: amdm-bench plot samples runs/mini --keys 3,17 --out samples.pdf
     """
-    from bench.report.plots.canvas import check_target
     from bench.report.plots.of_runs import read_runs
     from bench.report.plots.samples import draw_samples, read_samples
 
-    check_target(out)
-    _write(draw_samples(read_samples(read_runs(runs, _list(methods)), _list(keys), seed)), out, as_json)
+    _write(lambda: draw_samples(read_samples(read_runs(runs, _list(methods)), _list(keys), seed)), out, as_json)
 
 
 def _panels(
@@ -150,20 +142,20 @@ def _panels(
     as_json: bool,
 ) -> None:
     """Draw a panel a metric."""
-    from bench.report.plots.canvas import check_target
     from bench.report.plots.charts import draw_panels
     from bench.report.plots.of_runs import read_runs
 
-    check_target(out)
-    _write(draw_panels(panels(read_runs(runs, _list(methods)), names(metrics))), out, as_json)
+    _write(lambda: draw_panels(panels(read_runs(runs, _list(methods)), names(metrics))), out, as_json)
 
 
 def _list(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else names(text)
 
 
-def _write(figure: Figure, out: Path, as_json: bool) -> None:
-    from bench.report.plots.canvas import save
+def _write(draw: Callable[[], Figure], out: Path, as_json: bool) -> None:
+    """Draw a figure, if it can be written there, and write it."""
+    from bench.report.plots.canvas import check_target, save
 
-    save(figure, out)
+    check_target(out)
+    save(draw(), out)
     tell(f"wrote {out}", {"figure": out}, as_json)

@@ -88,19 +88,17 @@ def clip(
     """
     from amdm.model_set import Loading
     from bench.report.clip import ClipScorer, clip_scores, clip_table
+    from bench.report.files import write_table
     from bench.report.text import as_markdown
 
     path = _clip_weights(weights, random_weights)
     scorer = ClipScorer(path, Loading.parse("mini", device=device).device, bgr)
     scores = clip_scores(run, scorer)
-    folder = reports / run.resolve().name
-    folder.mkdir(parents=True, exist_ok=True)
     shown = clip_table(scores)
     if random_weights:
         tell_aside(MEASURES_NOTHING, as_json)
     else:
-        content = scores.to_csv(index=False, float_format="%.6f")
-        write_whole(folder / f"clip{'_bgr' if bgr else ''}.csv", content.encode())
+        write_table(reports / run.resolve().name / f"clip{'_bgr' if bgr else ''}.csv", scores)
     tell(as_markdown(shown), {"random_weights": random_weights, "rows": shown}, as_json)
 
 
@@ -124,6 +122,7 @@ def kid(
     amdm-bench kid runs/NAME --clip --reference FOLDER_OF_PHOTOGRAPHS
     """
     from bench.judges.picture_features import Features, mini_features
+    from bench.report.files import write_table
     from bench.report.kid import kid_table
     from bench.report.text import as_markdown
 
@@ -138,9 +137,7 @@ def kid(
     else:
         features = mini_features()
     table = kid_table(run, features, reference)
-    folder = reports / run.resolve().name
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "kid.csv", table.to_csv(index=False, float_format="%.6f").encode())
+    write_table(reports / run.resolve().name / "kid.csv", table)
     tell(as_markdown(table), {"rows": table}, as_json)
 
 
@@ -160,6 +157,7 @@ def style(
     """
     from amdm.model_set import Loading
     from bench.judges.registry import load_judge
+    from bench.report.files import write_table
     from bench.report.style_retrieval import retrieval_table, retrieve_styles
     from bench.report.text import as_markdown
 
@@ -169,9 +167,7 @@ def style(
     if random_weights:
         tell_aside(MEASURES_NOTHING, as_json)
     else:
-        folder = reports / run.resolve().name
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / "style_retrieval.csv", found.to_csv(index=False, float_format="%.6f").encode())
+        write_table(reports / run.resolve().name / "style_retrieval.csv", found)
     shown = retrieval_table(found)
     shares = shown.assign(**{name: shown[name] / 100 for name in ("style", "low", "high", "chance")})
     tell(as_markdown(shown), {"random_weights": random_weights, "rows": shares}, as_json)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from amdm.errors import InputError
-from amdm.io.files import write_whole
 from amdm.output import JsonOption, tell, tell_aside
 from bench.cli.options import (
     DetectorOption,
@@ -163,12 +162,12 @@ def hico_map(
     from bench.judges.hico import means
     from bench.judges.hico_files import Annotations
     from bench.judges.registry import load_judge
+    from bench.report.files import write_table
     from bench.report.text import as_markdown
 
     table = load_judge("hico", detections).score(Annotations.read(annotations))
     if to is not None:
-        to.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(to, table.to_csv(index=False, float_format="%.6f").encode())
+        write_table(to, table)
     shown = means(table)
     shares = shown.assign(**{name: shown[name] / 100 for name in ("full", "rare", "non_rare")})
     tell(as_markdown(shown), {"rows": shares}, as_json)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from amdm.io.files import write_whole
+from amdm.io.files import make_folder, write_whole
 from amdm.output import JsonOption, tell
 from bench.cli.options import (
     KeepOption,
@@ -40,12 +40,12 @@ def tune(
 
     Example: amdm-bench tune --models migc --steps 10,20,30 --guidances 4.5 --limit 40
     """
+    from bench.report.files import write_table
     from bench.studies.tuning import tune as measure
 
     scales = numbers(guidances, "guidances")
     table = measure("mini", names(models), integers(steps, "steps"), scales, limit, worker_count(workers))
-    to.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(to, table.to_csv(index=False, float_format="%.4f").encode())
+    write_table(to, table, decimals=4)
     tell(table.to_string(index=False), {"table": to, "rows": table}, as_json)
 
 
@@ -66,14 +66,14 @@ def tune_combined(
     Example: amdm-bench tune-combined --trials 12 --limit 100
     """
     from amdm.presets.profile import tuned_path
+    from bench.report.files import write_table
     from bench.studies.tuning_combined import tune_combined as measure
 
     presets = presets or tuned_path("mini")
     with resumable():
         table, chosen = measure("mini", trials, limit, seed, worker_count(workers), keep)
-    for path, content in ((to, table.to_csv(index=False, float_format="%.4f")), (presets, chosen)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content.encode())
+    write_table(to, table, decimals=4)
+    write_whole(make_folder(presets.parent) / presets.name, chosen.encode())
     best = table.groupby("row", sort=False).head(1)
     text = f"{best.to_string(index=False)}\ntrials: {to}\npresets: {presets}"
     tell(text, {"table": to, "presets": presets, "best": best}, as_json)
@@ -95,6 +95,7 @@ def hand_over(
     Example: amdm-bench hand-over --auxiliaries migc --steps 0,3,10,20 --limit 25
     """
     from bench.layouts.named import load_layouts
+    from bench.report.files import write_table
     from bench.studies.hand_over import hand_over as measure
     from bench.studies.hand_over import hand_over_markdown
     from bench.studies.trials import StudyRun
@@ -103,8 +104,7 @@ def hand_over(
     with resumable():
         table = measure(study, target, names(auxiliaries), integers(steps, "steps"))
     page = hand_over_markdown(table)
-    to.mkdir(parents=True, exist_ok=True)
-    write_whole(to / "hand_over.csv", table.to_csv(index=False, float_format="%.6f").encode())
+    write_table(to / "hand_over.csv", table)
     write_whole(to / "hand_over.md", page.encode())
     tell(page, {"table": to / "hand_over.csv", "rows": table}, as_json)
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from amdm.errors import printable
-from bench.layouts.layout_set import Entry
+from bench.layouts.layout_set import Entry, in_turn
 
 TILE, GAP, HEADER, MARGIN = 192, 6, 18, 190
 _INK = {"white": (150, 150, 150)}
@@ -38,15 +38,7 @@ def picture_grid(rows: Mapping[str, Mapping[int, np.ndarray]], entries: Sequence
 
 def balanced(entries: Sequence[Entry], count: int = 10) -> list[Entry]:
     """The first entries of each level in turn, ``count`` in all, sorted by level."""
-    by_level: dict[int, list[Entry]] = {}
-    for entry in entries:
-        by_level.setdefault(entry.level, []).append(entry)
-    chosen: list[Entry] = []
-    rank = 0
-    while len(chosen) < min(count, len(entries)):
-        chosen += [own[rank] for _, own in sorted(by_level.items()) if rank < len(own)]
-        rank += 1
-    return sorted(chosen[:count], key=lambda entry: (entry.level, entry.index))
+    return sorted(in_turn(entries)[:count], key=lambda entry: (entry.level, entry.index))
 
 
 def _tile(picture: np.ndarray | None, entry: Entry) -> Image.Image:

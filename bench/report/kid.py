@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -88,14 +89,9 @@ def kid_table(run: Path, features: Features, reference: Path | None = None) -> p
 
 def encoded(images: Iterable[np.ndarray], features: Features, what: str = "reference") -> torch.Tensor:
     """Features of pictures one after another, (N, D). what: for the progress bar."""
+    shown = iter(tqdm(images, f"KID: {what}", unit="picture", leave=False))
     rows: list[torch.Tensor] = []
-    chunk: list[np.ndarray] = []
-    for image in tqdm(images, f"KID: {what}", unit="picture", leave=False):
-        chunk.append(image)
-        if len(chunk) == BATCH:
-            rows.append(features(chunk))
-            chunk = []
-    if chunk:
+    while chunk := list(islice(shown, BATCH)):
         rows.append(features(chunk))
     return torch.cat(rows) if rows else torch.empty(0, 1)
 
