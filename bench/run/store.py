@@ -12,7 +12,8 @@ import json
 import os
 import socket
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -216,6 +217,18 @@ class RunStore:
             self.info = self.info.model_copy(update={"settings": under})
             self.update(forced=(*self.info.progress.forced, *forced))
         return self.info
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Nobody else works on the run in ``folder`` meanwhile; its database is not opened.
+
+    Raises:
+        InputError: another process does; a link or what is no regular file lies where a run writes.
+    """
+    _check_untrusted_folder(folder)
+    with _locked(folder):
+        yield
 
 
 class _transaction:
