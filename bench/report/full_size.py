@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from bench.cocomig.joint import SAMPLE, ConditionTables
@@ -67,9 +68,11 @@ def with_full_size(
 
 def _asked(kind: str, counts: pd.Series, layout_set: LayoutSet) -> pd.Series:
     """How many verdicts a picture of each layout must have: of styles one where a style is asked for; of interactions,
-    of which detections may not know every class, as many as some picture has."""
+    of which detections may not know every class, as many as some picture has, or all where none has any."""
     if kind == "styles":
         return pd.Series({one.index: int(one.style is not None) for one in layout_set.entries})
+    if counts.empty:
+        return pd.Series({one.index: len(one.pairs) for one in layout_set.entries})
     return counts.groupby("layout_index").max()
 
 
@@ -80,7 +83,8 @@ def _known(of: str, table: pd.DataFrame, verdicts: pd.DataFrame, layout_set: Lay
         return there
     asked = {(one.index, k): (p.subject, p.object) for one in layout_set.entries for k, p in enumerate(one.pairs)}
     places = zip(there.layout_index, there.interaction, there.subject, there.object, strict=True)
-    return there[[asked.get((index, k)) == (subject, thing) for index, k, subject, thing in places]]
+    fits = [asked.get((index, k)) == (subject, thing) for index, k, subject, thing in places]
+    return there[np.array(fits, bool)]
 
 
 def _notes(judge: FullSizeJudge) -> list[str]:

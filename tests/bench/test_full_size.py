@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from amdm.errors import InputError
+from amdm.io.files import sha256
 from bench.cli.main import app
 from bench.full_size import record_actions, record_styles, retrieve_styles
 from bench.judges.clip_style import ClipStyleJudge
@@ -154,6 +156,47 @@ def test_a_run_with_them_is_whole_and_other_pictures_lose_them(
         left = read_table(run, table)
         there = set(zip(left.method, left.layout_index, strict=True))
         assert there and (sample["method"], sample["layout_index"]) not in there
+
+
+def test_the_command_records_and_the_tables_are_written_again(
+    run: Path, judge: ClipStyleJudge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.judges.registry.load_judge", lambda name, *_: {"clip-style": judge}[name])
+    (tmp_path / "clip.safetensors").write_bytes(b"weights")
+    places = ["--reports", str(tmp_path / "reports")]
+    done = CliRunner().invoke(app, ["style", str(run), "--weights", str(tmp_path / "clip.safetensors"), *places])
+    assert done.exit_code == 0, done.output
+    (recorded,) = RunInfo.read(run).progress.full_size
+    assert recorded.of == "style" and recorded.source == sha256(tmp_path / "clip.safetensors")
+    assert CliRunner().invoke(app, ["table", str(run), *places]).exit_code == 0
+    joint = pd.read_csv(tmp_path / "reports" / "run" / "joint.csv").set_index("method")
+    shares = pd.read_csv(tmp_path / "reports" / "run" / "style_retrieval.csv").groupby("method").success.mean()
+    assert joint["style"].to_dict() == pytest.approx((100 * shares).to_dict(), abs=1e-3)
+
+
+def test_when_every_picture_is_made_anew_no_column_is_left(run: Path, judge: ClipStyleJudge, tmp_path: Path) -> None:
+    before = Measured.read(run).info
+    record_actions(run, detections(run, tmp_path))
+    record_styles(run, retrieve_styles(run, judge), "")
+    with sqlite3.connect(run / "run.sqlite") as database:
+        for table in FULL_SIZE_OF.values():
+            database.execute(f"DELETE FROM {table}")
+    found = Measured.read(run)
+    assert found.conditions.empty and found.info.judge == before.judge and found.info.unjudged == before.unjudged
+    assert len(found.info.notes) == 2
+    assert all("pictures are not judged, and are in no column" in note for note in found.info.notes)
+
+
+def test_records_of_strangers_do_no_harm(run: Path, judge: ClipStyleJudge, tmp_path: Path) -> None:
+    record_actions(run, detections(run, tmp_path))
+    record_styles(run, retrieve_styles(run, judge), "")
+    with sqlite3.connect(run / "run.sqlite") as database:
+        database.execute("INSERT INTO full_size_styles VALUES ('other', 99, 7, 'a', 'b', 0, 0)")
+        database.execute("UPDATE full_size_interactions SET subject = 9 WHERE method = ?", METHODS[:1])
+    found = Measured.read(run)
+    assert found.conditions.interactions.empty and len(found.conditions.styles) == 20
+    problems = "\n".join(verify_run(run))
+    assert problems.count("do not say what their layout says") == 1
 
 
 def test_a_picture_without_verdict_leaves_the_column_out(run: Path, judge: ClipStyleJudge) -> None:
