@@ -151,22 +151,26 @@ def style(
 ) -> None:
     """How often the style asked for is the likest of the layouts' references (CLIP ViT-L/14, CSLS), by method.
 
-    Chance is 1/K of K styles. In the mini world a classifier judges styles, too, in every run.
+    Chance is 1/K of K styles. It fills the column of styles in the run's tables (`amdm-bench table RUN`), except where
+    a classifier judges them in every run, as it does those of the mini world.
 
     Example: amdm-bench style runs/NAME
     """
+    from amdm.io.files import sha256
     from amdm.model_set import Loading
+    from bench.full_size import record_styles, retrieve_styles
     from bench.judges.registry import load_judge
     from bench.report.files import write_table
-    from bench.report.style_retrieval import retrieval_table, retrieve_styles
+    from bench.report.style_retrieval import retrieval_table
     from bench.report.text import as_markdown
 
     path = _clip_weights(weights, random_weights)
     judge = load_judge("clip-style", path, Loading.parse("mini", device=device).device)
     found = retrieve_styles(run, judge)
-    if random_weights:
+    if path is None:
         tell_aside(MEASURES_NOTHING, as_json)
     else:
+        record_styles(run, found, sha256(path))
         write_table(reports / run.resolve().name / "style_retrieval.csv", found)
     shown = retrieval_table(found)
     shares = shown.assign(**{name: shown[name] / 100 for name in ("style", "low", "high", "chance")})

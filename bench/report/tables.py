@@ -49,16 +49,16 @@ class TableInfo:
 
     @classmethod
     def of(cls, layout_set: LayoutSet, **fields: Any) -> TableInfo:
-        """With all that a layout set says of itself. fields: the others."""
-        return cls(
-            layouts=layout_set.name,
-            layout_hash=layout_set.hash,
-            count=len(layout_set),
-            full_size=layout_set.full_size,
-            unjudged=layout_set.unjudged,
-            notes=layout_set.judging_notes,
-            **fields,
-        )
+        """With what a layout set says of itself. fields: the others, and what a table says otherwise."""
+        known = {
+            "layouts": layout_set.name,
+            "layout_hash": layout_set.hash,
+            "count": len(layout_set),
+            "full_size": layout_set.full_size,
+            "unjudged": layout_set.unjudged,
+            "notes": layout_set.judging_notes,
+        }
+        return cls(**{**known, **fields})
 
     @property
     def remarks(self) -> tuple[str, ...]:

@@ -75,5 +75,19 @@ def with_intervals(table: pd.DataFrame, labels: Iterable[str]) -> pd.DataFrame:
     return shown
 
 
+def ranges_text(numbers: Iterable[int]) -> str:
+    """Ascending integers as ranges.
+
+    >>> ranges_text([0, 1, 2, 5, 7, 8])
+    '0–2, 5, 7, 8'
+    """
+    runs: list[list[int]] = []
+    for number in numbers:
+        if not runs or number != runs[-1][-1] + 1:
+            runs.append([])
+        runs[-1].append(number)
+    return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
+
+
 def _cell(value: Any) -> Any:
     return " ".join(value.replace("|", "\\|").split()) if isinstance(value, str) else value

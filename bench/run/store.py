@@ -12,7 +12,8 @@ import json
 import os
 import socket
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,10 +24,18 @@ from amdm.io.files import make_folder, write_whole
 from bench.growth import GROWS, can_grow, grown
 from bench.provenance import Provenance, provenance
 from bench.run.images import encoded, picture_is, picture_name
-from bench.run.info import FILE, Change, Growth, RunInfo, Status, differences, now
+from bench.run.info import FILE, Change, FullSizeJudge, Growth, RunInfo, Status, differences, now
 from bench.run.inventory import Inventory, SampleKey
 from bench.run.read import _check_database
-from bench.run.schema import _SCHEMA, DATABASE, DETAIL_COLUMNS, JUDGED_TABLES, RECORD_COLUMNS, VERDICT_TABLES
+from bench.run.schema import (
+    _SCHEMA,
+    DATABASE,
+    DETAIL_COLUMNS,
+    FULL_SIZE_OF,
+    JUDGED_TABLES,
+    RECORD_COLUMNS,
+    VERDICT_TABLES,
+)
 from bench.settings import RunSettings
 from bench.sqlite_safety import check_untrusted_sqlite
 
@@ -98,7 +107,7 @@ class RunStore:
                 growth.append(Change(field=name, before=json.dumps(before[name]), now=json.dumps(after[name])))
         dropped = (self.complete_samples() | self.failed_samples()).intersection(again)
         with _transaction(self._database):
-            for table in ("samples", "details", *JUDGED_TABLES):
+            for table in ("samples", "details", *JUDGED_TABLES, *FULL_SIZE_OF.values()):
                 query = f"DELETE FROM {table} WHERE (method, layout_index, seed) = (?, ?, ?)"
                 self._database.executemany(query, sorted(dropped))
         self.info = self.info.model_copy(update={"settings": settings})
@@ -156,13 +165,25 @@ class RunStore:
         with _transaction(self._database):
             for sample in samples:
                 key = (sample["method"], sample["layout_index"], sample["seed"])
-                for table in JUDGED_TABLES:
+                for table in (*JUDGED_TABLES, *FULL_SIZE_OF.values()):
                     self._database.execute(f"DELETE FROM {table} WHERE (method, layout_index, seed) = (?, ?, ?)", key)
             for table, columns in (("samples", RECORD_COLUMNS), ("details", DETAIL_COLUMNS)):
                 self._replace(table, [[sample.get(column) for column in columns] for sample in samples])
             for table, rows in (judged or {}).items():
                 self._replace(table, rows)
             self._database.executemany("INSERT INTO events VALUES (datetime('now'), ?)", [(event,) for event in events])
+
+    def record_full_size(self, judge: FullSizeJudge, rows: Sequence[Sequence[Any]]) -> None:
+        """Put down what a judge of full size says of the run's pictures, in place of what one said before.
+
+        The run names the judge last: one that is stopped between has no verdicts of a judge that it does not name.
+        """
+        others = tuple(one for one in self.info.progress.full_size if one.of != judge.of)
+        self.update(full_size=others)
+        with _transaction(self._database):
+            self._database.execute(f"DELETE FROM {FULL_SIZE_OF[judge.of]}")
+            self._replace(FULL_SIZE_OF[judge.of], rows)
+        self.update(full_size=(*others, judge))
 
     def _replace(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
@@ -196,6 +217,18 @@ class RunStore:
             self.info = self.info.model_copy(update={"settings": under})
             self.update(forced=(*self.info.progress.forced, *forced))
         return self.info
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Nobody else works on the run in ``folder`` meanwhile; its database is not opened.
+
+    Raises:
+        InputError: another process does; a link or what is no regular file lies where a run writes.
+    """
+    _check_untrusted_folder(folder)
+    with _locked(folder):
+        yield
 
 
 class _transaction:
