@@ -13,6 +13,7 @@ import pandas as pd
 from amdm.errors import InputError
 from amdm.io.files import make_folder
 from amdm.presets.profile import Profile, load_profile
+from amdm.presets.settings import MethodSettings
 from bench.cocomig.strata import AUXILIARY, by_auxiliary, gain_by_stratum, instance_units, interaction_units
 from bench.conditions import asked_of
 from bench.layouts.layout_set import LayoutSet
@@ -21,7 +22,7 @@ from bench.report.ablation import ALONE, DIFFERENCES, Arm, Findings, write_ablat
 from bench.report.files import Written
 from bench.report.trial_tables import Tables
 from bench.studies.hand_over import hand_over
-from bench.studies.settings import as_preset, plain_aggregation, with_models
+from bench.studies.settings import as_preset, every_step, plain_aggregation, with_models
 from bench.studies.trials import StudyRun, run_trials, table_info, with_ceiling
 
 PAIR = ("interactdiffusion", "migc")
@@ -88,18 +89,17 @@ def ablation(study: StudyRun, options: Options, folder: Path) -> Written:
 
 def arms_at(presets: Profile, layout_set: LayoutSet, steps: int, options: Options) -> list[Arm]:
     """The single models, and every arm, at one T."""
-    every_step = {"all": {"num_inference_steps": steps}}
-    arms = [
-        Arm(f"T {steps}: {model}", steps, ALONE, as_preset(presets, {**method, "settings": every_step}))
-        for model in models_of(layout_set)
-        for method in [with_models((model,), layout_set)]
-    ]
-    for one in _wanted(steps, options, models_of(layout_set)):
+
+    def at_steps(models: Sequence[str], **aggregation: Any) -> MethodSettings:
+        return as_preset(presets, {**with_models(models, layout_set), "settings": every_step(steps), **aggregation})
+
+    names = models_of(layout_set)
+    arms = [Arm(f"T {steps}: {name}", steps, ALONE, at_steps((name,))) for name in names]
+    for one in _wanted(steps, options, names):
         published = plain_aggregation(presets.method("+".join(one.models) + BASES[one.base]))
         first = one.changes.get("first_step", int(one.base == AUTHORS))
         window = {"s": min(published["s"], steps - first)}
-        method = with_models(one.models, layout_set) | {"settings": every_step}
-        settings = as_preset(presets, method | {"aggregation": {**published, **window, **one.changes}})
+        settings = at_steps(one.models, aggregation={**published, **window, **one.changes})
         arms.append(Arm(f"T {steps}: {one.name}", steps, one.section, settings))
     return arms
 

@@ -18,7 +18,7 @@ from amdm.errors import InputError
 from amdm.presets.profile import Profile
 from bench.layouts.layout_set import LayoutSet
 from bench.studies.settings import with_models
-from bench.studies.tuning_combined import WEIGHTS
+from bench.studies.tuning_combined import WEIGHTS, draw
 
 FIRST = "T + 4"
 MORE = "more"
@@ -114,7 +114,7 @@ def candidates(
     for _ in range(MOST_DRAWS):
         if len(found) == trials:
             break
-        drawn, factor = _drawn(rng, semantics, len(models)), _one(rng, GUIDANCE)
+        drawn, factor = _drawn(rng, semantics, len(models)), draw(rng, GUIDANCE)
         aggregation = _fitted(drawn, space, len(everyone), steps, group)
         if (
             not aggregation
@@ -170,9 +170,9 @@ def _settings(presets: Profile, models: tuple[str, ...], steps: int, factor: flo
 def _drawn(rng: np.random.Generator, semantics: str, models: int) -> dict[str, Any]:
     """Fields of a composition, without a fitted s."""
     space = SPACES[semantics]
-    own = {name: _one(rng, values) for name, values in space.once.items()}
+    own = {name: draw(rng, values) for name, values in space.once.items()}
     for count, each in ((models - 1, space.auxiliaries), (models, space.models)):
-        own |= {name: [_one(rng, values) for _ in range(count)] for name, values in each.items()}
+        own |= {name: [draw(rng, values) for _ in range(count)] for name, values in each.items()}
     if "eta" in own:
         eta = own.pop("eta")
         own |= {"eta": [] if eta is None else [eta] * models, "eta_unit": "sqrt_dim"}
@@ -200,7 +200,3 @@ def _valid(aggregation: dict[str, Any], models: int, steps: int) -> Composition 
     except (InputError, ValidationError):
         return None
     return composition
-
-
-def _one(rng: np.random.Generator, values: tuple[Any, ...]) -> Any:
-    return values[int(rng.integers(len(values)))]

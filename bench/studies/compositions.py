@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -19,8 +18,17 @@ from bench.report.kid_features import kid_of_features
 from bench.studies import tuning_combined
 from bench.studies.composition_space import SPACES, bounds, candidates, group_of
 from bench.studies.layouts import check_apart, check_judged
-from bench.studies.settings import as_preset, plain_aggregation, presets_file, setting_text, with_models
+from bench.studies.settings import (
+    as_preset,
+    check_models,
+    every_step,
+    plain_aggregation,
+    presets_file,
+    setting_text,
+    with_models,
+)
 from bench.studies.trials import StudyRun, averages, run_trials, table_info, with_ceiling
+from bench.studies.tuning_combined import Method
 
 TUNING_SET = tuning_combined.TUNING_SET
 LAYOUTS = "mini-combined"
@@ -30,9 +38,6 @@ SINGLE, CONTROL, PUBLISHED = "single model", "control", "as published"
 EQUAL, CONVERSE, ITSELF = "equal evaluations", "converse", "the target with itself"
 REFERENCE = "official"
 """What the other compositions of a group are compared with."""
-
-Method = dict[str, Any]
-"""As it stands in a file of presets."""
 
 
 @dataclass(frozen=True)
@@ -105,13 +110,11 @@ def compare_compositions(tuning: StudyRun, reporting: StudyRun, options: Options
 
 
 def _check_models(presets: Profile, models: tuple[str, ...]) -> None:
+    check_models(presets, models)
     tried = tuning_combined.OF_MODELS
-    for name in models:
-        if name not in presets.models:
-            raise unknown("model", name, presets.models, field="models")
-        if name not in tried:
-            what = f"no settings are listed to try of {name} alone, only of {', '.join(tried)}"
-            raise InputError(what, field="models")
+    if strange := [name for name in models if name not in tried]:
+        what = f"no settings are listed to try of {strange[0]} alone, only of {', '.join(tried)}"
+        raise InputError(what, field="models")
     if len(models) < 2:
         raise InputError("names fewer than two models", field="models")
 
@@ -119,10 +122,9 @@ def _check_models(presets: Profile, models: tuple[str, ...]) -> None:
 def tuned_rows(presets: Profile, layout_set: LayoutSet, options: Options) -> dict[str, Row]:
     """Single models, and every composition in each group that it can reach, with ``options.trials`` candidates each."""
     rows = {}
-    every_step = {"all": {"num_inference_steps": options.steps}}
     for model in options.models:
         found = tuning_combined.candidates(presets, (model,), layout_set, options.trials, options.seed)
-        tried = [{**one, "settings": {**every_step, **one.get("settings", {})}} for one in found]
+        tried = [{**one, "settings": {**every_step(options.steps), **one.get("settings", {})}} for one in found]
         rows[model] = Row(SINGLE, group_of(options.steps, options.steps), tried)
     for group in options.groups:
         for semantics in SPACES:
@@ -133,27 +135,16 @@ def tuned_rows(presets: Profile, layout_set: LayoutSet, options: Options) -> dic
 
 
 def choose(presets: Profile, tuning: StudyRun, rows: dict[str, Row]) -> pd.DataFrame:
-    """Measure every candidate, and set the best of each row; returns all of them, the best of a row first.
-
-    The best has no failed samples if it can be, and then most of the first of
-    :data:`bench.studies.tuning_combined.PREFERRED` that differs.
-    """
+    """Measure every candidate, and set the best of each row; returns all of them as
+    :func:`bench.studies.tuning_combined.best_first`."""
     tried = {f"{name} #{k}": (name, one) for name, row in rows.items() for k, one in enumerate(row.tried)}
     settings = {key: as_preset(presets, one) for key, (_, one) in tried.items()}
     found = averages(run_trials(tuning, {**settings}, "tune"), list(tried))
-    preferred = [name for name in tuning_combined.PREFERRED if name in found]
-    found = found[["failed", *preferred, "evaluations", "seconds"]]
-    about = pd.DataFrame(
-        {"row": [name for name, _ in tried.values()], "setting": [setting_text(one) for _, one in tried.values()]},
-        index=list(tried),
-    )
-    order = {name: k for k, name in enumerate(rows)}
-    table = pd.concat([about, found], axis=1).assign(order=about.row.map(order))
-    ascending = [True, True, *[False] * len(preferred)]
-    table = table.sort_values(["order", "failed", *preferred], ascending=ascending, kind="stable")
-    for name, own in table.groupby("row", sort=False):
-        rows[str(name)].chosen = tried[own.index[0]][1]
-    return table.drop(columns="order").reset_index(drop=True)
+    columns = ["failed", *tuning_combined.preferred(found), "evaluations", "seconds"]
+    table, best = tuning_combined.best_first(tried, found[columns])
+    for name, method in best.items():
+        rows[name].chosen = method
+    return table
 
 
 def controls(presets: Profile, layout_set: LayoutSet, rows: dict[str, Row], options: Options) -> dict[str, Row]:
@@ -162,9 +153,8 @@ def controls(presets: Profile, layout_set: LayoutSet, rows: dict[str, Row], opti
     target, steps, found = options.models[0], options.steps, {}
     for group in options.groups:
         more = _evaluations(group, options)
-        longer = {"all": {"num_inference_steps": more}}
         alone = _chosen(rows[target])
-        own = {**alone, "settings": {**alone.get("settings", {}), **longer}}
+        own = {**alone, "settings": {**alone.get("settings", {}), **every_step(more)}}
         if group_of(more, steps) == group:  # two models cost 2 T at most, and at T = 8 the first two groups are one
             found[f"{target}, {more} steps"] = Row(CONTROL, group, chosen=own)
         if (row := rows.get(f"{REFERENCE}, {group}")) is None:
@@ -182,8 +172,8 @@ def _published(presets: Profile, layout_set: LayoutSet, options: Options) -> dic
     for preset in (name, f"{name}@paper"):
         if preset in presets.methods:
             aggregation = plain_aggregation(presets.method(preset))
-            every_step = {"all": {"num_inference_steps": options.steps}}
-            method = {**with_models(options.models, layout_set), "settings": every_step, "aggregation": aggregation}
+            own = {"settings": every_step(options.steps), "aggregation": aggregation}
+            method = {**with_models(options.models, layout_set), **own}
             try:
                 cost = sum(as_preset(presets, method).composition.evaluations(len(options.models), options.steps))
             except InputError:  # its window is longer than so few steps

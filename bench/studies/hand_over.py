@@ -10,14 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from amdm.errors import unknown
 from amdm.presets.profile import Profile, load_profile
 from amdm.presets.settings import MethodSettings
-from bench.cocomig.metrics import METRICS
 from bench.layouts.layout_set import LayoutSet
 from bench.report.joint import SHOWN
-from bench.report.text import as_markdown
-from bench.studies.settings import as_preset, with_models
+from bench.report.text import as_markdown, as_page, in_per_cent
+from bench.studies.settings import as_preset, check_models, with_models
 from bench.studies.trials import StudyRun, measure
 
 
@@ -31,8 +29,7 @@ def hand_over(study: StudyRun, target: str, auxiliaries: Sequence[str], steps: S
         InputError: a model that the profile does not have, or more steps than T.
     """
     presets = load_profile(study.profile)
-    if strange := [name for name in (target, *auxiliaries) if name not in presets.models]:
-        raise unknown("model", strange[0], presets.models, field="models")
+    check_models(presets, (target, *auxiliaries))
     tried = {f"{auxiliary} for {k} steps, then {target}": (auxiliary, k) for auxiliary in auxiliaries for k in steps}
     settings = {name: handing_over(presets, target, *one, study.layout_set) for name, one in tried.items()}
     metrics = measure(study, settings, "hand over")
@@ -56,13 +53,11 @@ def handing(k: int) -> dict[str, Any]:
 
 def hand_over_markdown(table: pd.DataFrame) -> str:
     """The curves as a page, per cent."""
-    names = [name for name in SHOWN if name in table]
     parts = [
         "# Hand-over curves",
         "The auxiliary alone draws the first k steps, then the target goes on from its state. Per cent.",
     ]
     for (auxiliary, target), own in table.groupby(["auxiliary", "target"], sort=False):
-        shown = 100 * own[names].rename(columns={name: METRICS[name].label for name in names})
-        shown.insert(0, "k", own["k"])
+        shown = own[["k"]].assign(**in_per_cent(own, SHOWN))
         parts += [f"## {auxiliary}, then {target}", as_markdown(shown, ".1f")]
-    return "\n\n".join(parts) + "\n"
+    return as_page(parts)

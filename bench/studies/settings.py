@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
 
+from amdm.errors import unknown
 from amdm.presets.profile import Profile
 from amdm.presets.settings import MethodSettings
 from bench.conditions import asked_of, unread
@@ -28,6 +29,18 @@ def as_preset(presets: Profile, method: Mapping[str, Any]) -> MethodSettings:
     """
     content = {"common": presets.common, "models": presets.models, "methods": {"tried": dict(method)}}
     return Profile(content).method("tried")
+
+
+def every_step(steps: int) -> dict[str, dict[str, int]]:
+    """The settings of a method as a file of presets has them: T = ``steps`` of every model."""
+    return {"all": {"num_inference_steps": steps}}
+
+
+def check_models(presets: Profile, models: Iterable[str]) -> None:
+    """Raise InputError for a model that the profile does not have."""
+    for name in models:
+        if name not in presets.models:
+            raise unknown("model", name, presets.models, field="models")
 
 
 def plain_aggregation(settings: MethodSettings) -> dict[str, Any]:

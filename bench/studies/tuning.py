@@ -7,10 +7,10 @@ from itertools import product
 
 import pandas as pd
 
-from amdm.errors import unknown
 from amdm.presets.profile import load_profile
 from amdm.presets.settings import MethodSettings
 from bench.layouts.named import load_layouts
+from bench.studies.settings import check_models
 from bench.studies.trials import StudyRun, measure
 
 TUNING_SET = "mini-tune"
@@ -25,8 +25,7 @@ def tune(
     """
     layout_set = load_layouts(TUNING_SET).subset(limit)
     presets = load_profile(profile)
-    if strange := [name for name in models if name not in presets.models]:
-        raise unknown("model", strange[0], presets.models, field="models")
+    check_models(presets, models)
 
     def alone(model: str, t: int, guidance: float) -> MethodSettings:
         changes = (f"num_inference_steps={t}", f"guidance_scale={guidance}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from bench.layouts.named import load_layouts
 from bench.studies.settings import as_preset, plain_aggregation, presets_file, setting_text, with_models
 from bench.studies.trials import StudyRun, measure
 
+Method = dict[str, Any]
+"""As it stands in a file of presets."""
 TUNING_SET = "mini-combined-tune"
 ROWS: tuple[tuple[str, ...], ...] = (
     ("interactdiffusion",),
@@ -56,27 +59,41 @@ def tune_combined(
     """
     layout_set, presets = load_layouts(TUNING_SET).subset(limit), load_profile(profile)
     tried = {
-        f"{'+'.join(models)} {k}": one
+        f"{'+'.join(models)} {k}": ("+".join(models), one)
         for models in ROWS
         for k, one in enumerate(candidates(presets, models, layout_set, trials, seed))
     }
-    settings = {name: as_preset(presets, one) for name, one in tried.items()}
+    settings = {name: as_preset(presets, one) for name, (_, one) in tried.items()}
     metrics = measure(StudyRun(layout_set, workers, keep=keep, profile=profile), settings, "tune")
-    shown = [name for name in PREFERRED if name in metrics]
-    about = pd.DataFrame(
-        {
-            "row": ["+".join(one["models"]) for one in tried.values()],
-            "setting": [setting_text(one) for one in tried.values()],
-        },
-        index=list(tried),
-    )
-    table = pd.concat([about, metrics[[*shown, "images"]]], axis=1)
-    order = {"+".join(models): k for k, models in enumerate(ROWS)}
-    table = table.assign(order=table.row.map(order)).sort_values(
-        ["order", *shown], ascending=[True] + [False] * len(shown)
-    )
-    best = {f"{row}@tuned": tried[own.index[0]] for row, own in table.groupby("row", sort=False)}
-    return table.drop(columns="order").reset_index(drop=True), _yaml(best, trials, limit, seed)
+    table, best = best_first(tried, metrics[[*preferred(metrics), "images"]])
+    return table, _yaml({f"{row}@tuned": one for row, one in best.items()}, trials, limit, seed)
+
+
+def preferred(table: pd.DataFrame) -> list[str]:
+    """Those of :data:`PREFERRED` that a table has."""
+    return [name for name in PREFERRED if name in table]
+
+
+def best_first(
+    tried: Mapping[str, tuple[str, Method]], measured: pd.DataFrame
+) -> tuple[pd.DataFrame, dict[str, Method]]:
+    """Every trial with its row, its setting in words and what was measured, the best of a row first; and the settings
+    of each row's best.
+
+    The best has no failed pictures (column failed) if it can be, and then most of the first of :data:`PREFERRED` that
+    differs.
+
+    Args:
+        tried: row and settings by trial, the rows in their order. measured: by trial (the index).
+    """
+    about = [(row, setting_text(one)) for row, one in tried.values()]
+    table = pd.DataFrame(about, columns=["row", "setting"], index=list(tried)).join(measured)
+    order = {row: k for k, row in enumerate(dict.fromkeys(table.row))}
+    by = ["order", *(["failed"] if "failed" in table else []), *preferred(table)]
+    ascending = [name not in PREFERRED for name in by]
+    table = table.assign(order=table.row.map(order)).sort_values(by, ascending=ascending, kind="stable")
+    best = {str(row): tried[str(own.index[0])][1] for row, own in table.groupby("row", sort=False)}
+    return table.drop(columns="order").reset_index(drop=True), best
 
 
 def candidates(
@@ -103,19 +120,20 @@ def _published(presets: Profile, models: tuple[str, ...]) -> list[dict[str, Any]
 
 
 def _of_model(rng: np.random.Generator, model: str) -> dict[str, Any]:
-    return {"settings": {model: {name: _one(rng, values) for name, values in OF_MODELS[model].items()}}}
+    return {"settings": {model: {name: draw(rng, values) for name, values in OF_MODELS[model].items()}}}
 
 
 def _of_aggregate(rng: np.random.Generator, count: int) -> dict[str, Any]:
-    own = {name: _one(rng, values) for name, values in OF_AGGREGATES.items()}
+    own = {name: draw(rng, values) for name, values in OF_AGGREGATES.items()}
     eta = own.pop("eta")
     pulled: dict[str, Any] = {"eta": [eta] * count, "eta_unit": "sqrt_dim"}
     pull_back = {"eta": [], "pull_back": False} if eta is None else pulled
-    weights = [_one(rng, WEIGHTS) for _ in range(count - 1)]
+    weights = [draw(rng, WEIGHTS) for _ in range(count - 1)]
     return {"aggregation": {"semantics": "paper", "weights": weights, **own, **pull_back}}
 
 
-def _one(rng: np.random.Generator, values: tuple[Any, ...]) -> Any:
+def draw(rng: np.random.Generator, values: tuple[Any, ...]) -> Any:
+    """One of the values, each as likely."""
     return values[int(rng.integers(len(values)))]
 
 
