@@ -8,11 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from amdm.errors import Faults, InputError
 from amdm.io.files import lines_of, read_text, write_whole
-from amdm.io.yaml import load_plain, without_duplicates
+from amdm.io.yaml import without_duplicates
 from amdm.layout import (
     FIELDS,
     LARGEST_SET,
@@ -25,6 +23,7 @@ from amdm.layout import (
     read_object,
     whole_text,
 )
+from bench.layouts.files import in_file, read_yaml
 from bench.layouts.layout_set import Entry, Label, LayoutSet, check_most
 from bench.layouts.vocabulary import vocabulary_of
 
@@ -64,10 +63,8 @@ def read_json(path: Path, name: str) -> LayoutSet:
     if isinstance(records.get("caption"), str):
         what = 'is one layout; a set maps keys to layouts: {"0": {"caption": …, "segment": […]}, "1": …}'
         raise InputError(what, file=path)
-    try:
+    with in_file(path):
         return parse_records(records, name, path.parent)
-    except InputError as error:
-        raise error.within(file=path) from None
 
 
 def read_migc(captions: Path, annotations: Path, name: str) -> LayoutSet:
@@ -79,12 +76,7 @@ def read_migc(captions: Path, annotations: Path, name: str) -> LayoutSet:
     Raises:
         InputError: as :func:`read_json`; a caption without annotation or the reverse.
     """
-    try:
-        annotated = load_plain(read_text(annotations, LARGEST_YAML))
-    except InputError as error:
-        raise error.within(file=annotations) from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise InputError(f"not YAML: {error}", file=annotations) from None
+    annotated = read_yaml(annotations, LARGEST_YAML)
     if not isinstance(annotated, dict):
         raise InputError("must be one mapping, caption → boxes", file=annotations)
     lines = lines_of(read_text(captions, LARGEST_SET))
@@ -93,10 +85,8 @@ def read_migc(captions: Path, annotations: Path, name: str) -> LayoutSet:
             raise InputError(f"no such caption in {annotations.name}", file=captions, field=f"line {number}")
     if len(set(lines)) != len(lines) or len(lines) != len(annotated):
         raise InputError(f"{len(set(lines))} different captions, {len(annotated)} annotations", file=captions)
-    try:
+    with in_file(annotations):
         return parse_records(without_duplicates(_migc_record(caption, annotated[caption]) for caption in lines), name)
-    except InputError as error:
-        raise error.within(file=annotations) from None
 
 
 def write_json(layout_set: LayoutSet, path: Path) -> None:

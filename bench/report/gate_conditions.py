@@ -45,13 +45,10 @@ def from_json(baseline: dict[str, Any], path: Path, run: Path) -> ConditionTable
     """
     stored = baseline.get(FIELD, {"interactions": [], "styles": []})
     try:
-        interactions = pd.DataFrame(stored["interactions"], columns=INTERACTIONS)
-        styles = pd.DataFrame(stored["styles"], columns=STYLES).astype({"success": bool})
-        keys = [*INTERACTIONS[1:-1]]
-        interactions, styles = (
-            interactions.astype(dict.fromkeys(keys, int)),
-            styles.astype(dict.fromkeys(keys[:2], int)),
-        )
+        numbers = dict.fromkeys(("layout_index", "seed", "subject", "object"), int)
+        interactions = pd.DataFrame(stored["interactions"], columns=INTERACTIONS).astype(numbers)
+        kinds = {"layout_index": int, "seed": int, "success": bool}
+        styles = pd.DataFrame(stored["styles"], columns=STYLES).astype(kinds)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError("holds no verdicts on interactions and styles", file=path, field=FIELD) from error
     if not set(interactions.outcome) <= set(OUTCOMES):

@@ -21,6 +21,7 @@ from amdm.io.yaml import load_plain
 from amdm.presets.profile import Profile, load_profile
 from amdm.presets.settings import MethodSettings, _first_fault
 from bench.cocomig.metrics import METRICS
+from bench.layouts.files import in_file
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.named import load_layouts
 from bench.seeds import check_seeds
@@ -97,10 +98,8 @@ class SweepConfig(Strict):
             config = cls.model_validate(dict(content))
         except ValidationError as error:
             raise _first_fault(error, path, "", cls) from None
-        try:
+        with in_file(path):
             config.check()
-        except InputError as error:
-            raise error.within(file=path) from None
         return config
 
     def check(self) -> None:

@@ -6,9 +6,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from amdm.errors import Faults, InputError
+from amdm.errors import Faults
 from amdm.layout import read_object
 from bench.layouts.annotations import ID, LARGEST_ANNOTATIONS, check_one_kind, indexed, picture_size, segment_of
+from bench.layouts.files import in_file
 from bench.layouts.foreign.records import Record, keep, record
 
 
@@ -20,11 +21,9 @@ def read_coco(instances: Path, captions: Path | None, counts: Counter[str]) -> d
     """
     objects = _indexed(instances, {"category_id": ID})
     texts = None if captions is None else _indexed(captions, {"caption": str})
-    try:
+    with in_file(captions):
         if texts is not None:
             check_one_kind(texts, objects)
-    except InputError as error:
-        raise error.within(file=captions) from None
     faults, records, segments = Faults(), dict[str, Record](), Counter[str]()
     for image_id, own in objects.imgToAnns.items():
         with faults.at():
@@ -33,17 +32,13 @@ def read_coco(instances: Path, captions: Path | None, counts: Counter[str]) -> d
             caption = sentences[0]["caption"] if sentences else None
             keep(records, str(image_id), record(segment, caption, str(image_id)), counts)
             counts["captions made of the labels"] += caption is None and str(image_id) in records
-    try:
+    with in_file(instances):
         faults.check()
-    except InputError as error:
-        raise error.within(file=instances) from None
     counts.update({f"annotations {what}": count for what, count in segments.items()})
     counts["pictures without boxes, left out"] += len(set(objects.imgs) - set(objects.imgToAnns))
     return records
 
 
 def _indexed(path: Path, fields: dict[str, Any]) -> Any:
-    try:
+    with in_file(path):
         return indexed(read_object(path, LARGEST_ANNOTATIONS), fields)
-    except InputError as error:
-        raise error.within(file=path) from None

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from amdm.errors import InputError, unknown
+from bench.layouts.files import in_file
 from bench.layouts.foreign import coco, rows, voc, yolo
 from bench.layouts.foreign.boxes import BoxForm
 from bench.layouts.foreign.records import Record, notes_of
@@ -45,10 +46,8 @@ def convert(
     records = _read(source, form, chosen, captions, names, counts)
     if not records:
         raise InputError("holds no layout", file=source)
-    try:
+    with in_file(source):
         found = parse_records(records, source.stem, source.parent)
-    except InputError as error:
-        raise error.within(file=source) from None
     return replace(found, notes=(*notes_of(counts), *found.notes))
 
 

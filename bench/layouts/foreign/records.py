@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
-from amdm.errors import InputError
+from amdm.errors import Faults, InputError
+from bench.layouts.files import in_file
 from bench.layouts.layout_set import ARTICLES, MAX_INSTANCES
 
 Record = dict[str, Any]
@@ -46,6 +48,30 @@ def keep(records: dict[str, Record], key: str, one: Record, counts: Counter[str]
         counts[f"pictures with more than {MAX_INSTANCES} boxes, left out"] += 1
     else:
         records[key] = one
+
+
+def read_each(
+    paths: Iterable[Path],
+    segment_of: Callable[[Path], Sequence[dict[str, Any]]],
+    counts: Counter[str],
+    image_ids: bool = False,
+) -> dict[str, Record]:
+    """A layout a file, by the file's name without its ending; captions are made of the labels.
+
+    Args:
+        segment_of: from a file to its labels and boxes. counts: of what is left out; added to. image_ids: names of the
+            files are those of the pictures.
+
+    Raises:
+        InputError: naming every file that cannot be read.
+    """
+    faults, records = Faults(), dict[str, Record]()
+    for path in paths:
+        with faults.at(), in_file(path):
+            keep(records, path.stem, record(segment_of(path), image_id=path.stem if image_ids else ""), counts)
+            counts["captions made of the labels"] += path.stem in records
+    faults.check()
+    return records
 
 
 def notes_of(counts: Counter[str]) -> list[str]:

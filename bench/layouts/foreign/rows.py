@@ -14,6 +14,7 @@ from amdm.errors import Faults, InputError
 from amdm.io.files import lines_of, read_text
 from amdm.io.yaml import without_duplicates
 from amdm.layout import FIELDS, check_fields
+from bench.layouts.files import in_file
 from bench.layouts.foreign.boxes import NAMES, BoxForm, number, pixel_size
 from bench.layouts.foreign.records import Record, made_caption, record
 
@@ -67,12 +68,9 @@ def _converted(content: dict[str, Any], form: BoxForm, counts: Counter[str]) -> 
     for name in ("segment", "interactions"):
         items = content.get(name)
         for k, item in enumerate(items if isinstance(items, list) else []):
-            ends = (
-                [("", item)]
-                if name == "segment"
-                else [(f".{role}", _part(item, role)) for role in ("subject", "object")]
-            )
-            for role, one in ends:
+            parts = item if isinstance(item, dict) else {}
+            ends = {"": item} if name == "segment" else {f".{role}": parts.get(role) for role in ("subject", "object")}
+            for role, one in ends.items():
                 if isinstance(one, dict) and "bbox" in one:
                     with faults.at(f"{name}[{k}]{role}"):
                         one["bbox"] = form.unit_box(one["bbox"], size, counts)
@@ -82,10 +80,6 @@ def _converted(content: dict[str, Any], form: BoxForm, counts: Counter[str]) -> 
         content["caption"] = made_caption([one for one in labels if isinstance(one, str)])
         counts["captions made of the labels"] += 1
     return content
-
-
-def _part(item: Any, role: str) -> Any:
-    return item.get(role) if isinstance(item, dict) else None
 
 
 def read_csv(path: Path, form: BoxForm, counts: Counter[str]) -> dict[str, Record]:
@@ -173,8 +167,6 @@ class _Rows:
 
 
 def _checked(faults: Faults, records: dict[str, Record], path: Path) -> dict[str, Record]:
-    try:
+    with in_file(path):
         faults.check()
-    except InputError as error:
-        raise error.within(file=path) from None
     return records

@@ -11,7 +11,7 @@ from xml.parsers import expat
 from amdm.errors import Faults, InputError
 from amdm.io.files import read_limited
 from bench.layouts.foreign.boxes import BoxForm, number, pixel_size
-from bench.layouts.foreign.records import Record, keep, record
+from bench.layouts.foreign.records import Record, read_each
 
 FORM = BoxForm("xyxy", "pixel")
 LARGEST_XML = 2**20
@@ -30,19 +30,9 @@ def read_voc(source: Path, counts: Counter[str]) -> dict[str, Record]:
             a document with a DTD, whose entities are not read.
     """
     paths = sorted(source.glob("*.xml")) if source.is_dir() else [source]
-    faults, records = Faults(), dict[str, Record]()
-    for path in paths:
-        with faults.at():
-            try:
-                segment = _segment(_parse(read_limited(path, LARGEST_XML)), counts)
-            except InputError as error:
-                raise error.within(file=path) from None
-            keep(records, path.stem, record(segment, image_id=path.stem), counts)
-            counts["captions made of the labels"] += path.stem in records
-    faults.check()
     if not paths:
         raise InputError("holds no *.xml", file=source)
-    return records
+    return read_each(paths, lambda path: _segment(_parse(read_limited(path, LARGEST_XML)), counts), counts, True)
 
 
 _Texts = dict[tuple[str, ...], list[str]]

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-import yaml
-
 from amdm.errors import Faults, InputError, instead
 from amdm.io.files import lines_of, read_text
-from amdm.io.yaml import load_plain
+from bench.layouts.files import read_yaml
 from bench.layouts.foreign.boxes import BoxForm, number
-from bench.layouts.foreign.records import Record, keep, record
+from bench.layouts.foreign.records import Record, read_each
 
 FORM = BoxForm("cxcywh", "relative")
 LARGEST_LABELS, LARGEST_NAMES = 2**20, 2**20
@@ -33,37 +31,20 @@ def read_yolo(folder: Path, names: Path | None, counts: Counter[str]) -> dict[st
     if not chosen.is_file():
         raise InputError("is not there; it names the classes, one a line (--names FILE)", file=chosen, field="names")
     classes = read_names(chosen)
-    faults, records = Faults(), dict[str, Record]()
-    for path in sorted(folder.glob("*.txt")):
-        if path.resolve() == chosen.resolve():
-            continue
-        with faults.at():
-            try:
-                segment = _segment(read_text(path, LARGEST_LABELS), classes, counts)
-            except InputError as error:
-                raise error.within(file=path) from None
-            keep(records, path.stem, record(segment), counts)
-            counts["captions made of the labels"] += path.stem in records
-    faults.check()
-    return records
+    paths = [path for path in sorted(folder.glob("*.txt")) if path.resolve() != chosen.resolve()]
+    return read_each(paths, lambda path: _segment(read_text(path, LARGEST_LABELS), classes, counts), counts)
 
 
 def read_names(path: Path) -> dict[int, str]:
     """Class number → name. Raises InputError for a file of another form, and for an empty line between names, which
     would leave the numbers after it in doubt."""
-    text = read_text(path, LARGEST_NAMES)
     if path.suffix not in (".yaml", ".yml"):
-        lines = [line.strip() for line in lines_of(text.rstrip())]
+        lines = [line.strip() for line in lines_of(read_text(path, LARGEST_NAMES).rstrip())]
         if "" in lines:
             what = "is empty, and a class is numbered by its line; YAML (names) has numbers of its own"
             raise InputError(what, file=path, field=f"line {lines.index('') + 1}")
         return dict(enumerate(lines))
-    try:
-        content = load_plain(text)
-    except InputError as error:
-        raise error.within(file=path) from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise InputError(f"not YAML: {error}", file=path) from None
+    content = read_yaml(path, LARGEST_NAMES)
     listed = content.get("names") if isinstance(content, dict) else None
     pairs = dict(enumerate(listed)) if isinstance(listed, list) else listed
     if not isinstance(pairs, dict) or not pairs:
