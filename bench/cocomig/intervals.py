@@ -18,6 +18,11 @@ CONFIDENCE = 0.95
 Bounds = tuple[np.ndarray, np.ndarray]
 
 
+def simultaneous(count: int) -> float:
+    """The confidence of each of so many intervals that hold with :data:`CONFIDENCE` all at once (Bonferroni)."""
+    return 1 - (1 - CONFIDENCE) / count
+
+
 def ratio_interval(above: np.ndarray, below: np.ndarray, confidence: float = CONFIDENCE) -> Bounds:
     """Bounds, in [0, 1], of Σ above / Σ below.
 

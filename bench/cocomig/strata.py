@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from amdm.errors import InputError
-from bench.cocomig.intervals import CONFIDENCE, difference_interval
+from bench.cocomig.intervals import CONFIDENCE, difference_interval, simultaneous
 from bench.cocomig.joint import SAMPLE
 from bench.cocomig.metrics import SIZES
 
@@ -101,7 +101,7 @@ def gain_by_stratum(units: pd.DataFrame, method: str, target: str, strata: Seque
         raise InputError(f"{method!r} and {target!r} have no unit in common", field="method")
     parts = [(ALL, ALL, both)]
     parts += [(one, str(value), own) for one in strata for value, own in both.groupby(one, sort=True)]
-    confidences = CONFIDENCE, 1 - (1 - CONFIDENCE) / len(parts)
+    confidences = CONFIDENCE, simultaneous(len(parts))
     rows = [
         {"stratum": stratum, "value": value, "method": method, "target": target, **_gain(part, confidences)}
         for stratum, value, part in parts

@@ -12,7 +12,7 @@ import pandas as pd
 from amdm.io.files import write_whole
 from amdm.presets.settings import MethodSettings
 from bench.batches import CEILING
-from bench.cocomig.intervals import CONFIDENCE
+from bench.cocomig.intervals import CONFIDENCE, simultaneous
 from bench.cocomig.metrics import AVERAGE, METRICS, as_columns, paired
 from bench.pull_back import DISTANCE, ETA
 from bench.report.files import Written, write_csv
@@ -91,8 +91,7 @@ def arm_table(tables: Tables, arms: Sequence[Arm]) -> pd.DataFrame:
         row |= {name: found[name].get(arm.name, NAN) for name in shown}
         target = f"T {arm.steps}: {arm.settings.models[0]}"
         if arm.section != ALONE and {arm.name, target} <= set(sums.method):
-            confidence = 1 - (1 - CONFIDENCE) / int(counts[arm.steps])
-            differences = paired(sums, arm.name, target, confidence)
+            differences = paired(sums, arm.name, target, simultaneous(int(counts[arm.steps])))
             for name in (one for one in GAINS if one in differences):
                 row |= as_columns(f"{name}_gain", differences[name])
         row |= {"evaluations": float(calls_of(own).mean()), "s/image": float(own.seconds.mean())}

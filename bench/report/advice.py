@@ -10,13 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from amdm.errors import printable
 from amdm.io.files import make_folder, write_whole
 from amdm.output import plain
 from bench.cocomig.metrics import METRICS
 from bench.report.joint import SHOWN
 from bench.report.tables import TableInfo, beside_verdicts
-from bench.report.text import as_markdown, bounds_text
+from bench.report.text import as_markdown, as_page, bounds_text, in_per_cent
 from bench.report.trial_tables import failed_markdown
 
 FILES = ("advice.md", "advice.json", "preset.yaml")
@@ -127,7 +126,7 @@ def advice_markdown(advice: Advice) -> str:
         as_markdown(advice.distances, ".3f"),
         f"Judge `{advice.probes.judge}`. Made by `{advice.probes.command}`.",
     ]
-    return printable("\n\n".join(part for part in parts if part) + "\n", keep="\n")
+    return as_page(parts)
 
 
 def verdict_of(low: float, high: float) -> str:
@@ -157,7 +156,6 @@ def _failed(table: pd.DataFrame, where: str) -> str:
 def _percent(table: pd.DataFrame, order: list[str]) -> pd.DataFrame:
     """For readers: what a row is, the metrics in per cent, evaluations."""
     about = [name for name in ("stage", "method", "auxiliary", "k") if name in table]
-    shown = table[about].copy()
-    for name in (one for one in order if one in table):
-        shown[METRICS[name].label] = 100 * table[name].astype(float)
-    return shown.assign(**{name: table[name] for name in ("evaluations",) if name in table})
+    numbers = table[[name for name in order if name in table]].astype(float)
+    costs = {name: table[name] for name in ("evaluations",) if name in table}
+    return table[about].assign(**in_per_cent(numbers, order), **costs)

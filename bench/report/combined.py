@@ -79,7 +79,7 @@ def combined_latex(runs: Sequence[Measured], with_published: bool, columns: Sequ
         heading = f"{info.layouts} ({info.layout_hash[:12]}), judge {info.judge}"
         named = f"{run.name}: " if len(runs) > 1 else ""
         blocks.setdefault(heading, []).extend(replace(row, name=named + row.name) for row in rows_of(run))
-        notes += [named + note for note in missing_notes(run.table1, info)]
+        notes += [named + note for note in missing_notes(run)]
     found = [Block(heading, tuple(rows)) for heading, rows in blocks.items()]
     found += published_blocks().values() if with_published else ()
     chosen = columns_of(columns, levels_of(level for run in runs for level in run.metrics.level))

@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from amdm.errors import InputError, instead, printable
+from amdm.errors import InputError, instead
 from bench.batches import CEILING
 from bench.cocomig.metrics import AVERAGE, METRICS, Estimate, as_columns, paired_differences
-from bench.report.text import bounds_text
+from bench.report.text import as_page, bounds_text
 from bench.run.info import RunInfo
 from bench.run.read import read_table
 
@@ -40,12 +40,15 @@ class Comparison:
     @property
     def report(self) -> str:
         """Markdown; differences in points."""
-        left_out = f"In one of the runs alone, and left out: {', '.join(self.alone)}.\n\n" if self.alone else ""
-        judges = "" if self.same_judge else "**The runs were judged by different judges.**\n\n"
-        about = "Points, with 95 % intervals over layouts; both runs on the same ones."
-        table = pd.DataFrame(map(_shown, self.differences)).to_markdown(index=False)
-        head = f"# {self.second} less {self.first}\n\n{judges}{left_out}{about}"
-        return printable(f"{head}\n\n{table}\n\n{flips_markdown(self.flips)}\n", keep="\n")
+        parts = [
+            f"# {self.second} less {self.first}",
+            "" if self.same_judge else "**The runs were judged by different judges.**",
+            f"In one of the runs alone, and left out: {', '.join(self.alone)}." if self.alone else "",
+            "Points, with 95 % intervals over layouts; both runs on the same ones.",
+            pd.DataFrame(map(_shown, self.differences)).to_markdown(index=False),
+            flips_markdown(self.flips),
+        ]
+        return as_page(parts)
 
 
 def compare_runs(a: Path, b: Path, pair: tuple[str, str] | None = None) -> Comparison:

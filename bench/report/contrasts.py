@@ -7,7 +7,7 @@ from itertools import combinations
 
 import pandas as pd
 
-from bench.cocomig.intervals import CONFIDENCE
+from bench.cocomig.intervals import CONFIDENCE, simultaneous
 from bench.cocomig.metrics import METRICS, as_columns, paired
 from bench.report.text import as_markdown, bounds_texts
 
@@ -50,7 +50,7 @@ def contrasts(sums: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     rows = []
     for other, method in pairs:
         one = paired(sums, method, other)
-        all_at_once = paired(sums, method, other, 1 - (1 - CONFIDENCE) / len(pairs))
+        all_at_once = paired(sums, method, other, simultaneous(len(pairs)))
         row: dict[str, object] = {"method": method, "other": other, "comparisons": len(pairs)}
         row |= {"pairs": one["isr"].pairs, "unpaired": one["isr"].unpaired}
         for metric in SHOWN:

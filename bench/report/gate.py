@@ -11,12 +11,13 @@ from typing import Any
 
 import pandas as pd
 
-from amdm.errors import InputError, printable, unknown
+from amdm.errors import InputError, unknown
 from amdm.io.files import read_json, write_whole
 from bench.cocomig.joint import ConditionTables
 from bench.cocomig.metrics import AVERAGE, JOINT, metric_table
 from bench.report.compare import INSTANCE, flips_markdown, flips_of
 from bench.report.gate_conditions import as_json, conditions_of_run, from_json, of_samples
+from bench.report.text import as_page
 from bench.run.info import RunInfo
 from bench.run.read import read_table
 
@@ -170,8 +171,7 @@ def _report(checks: Sequence[Check], weights: str, flipped: str, path: Path) -> 
     verdict = "\n".join(f"- **{failure}**" for failure in failures) or "No metric fell beyond its tolerance."
     lines = [f"| {one.method} | {one.level} | {one.metric} | {one.baseline:.2f} | {one.now:.2f} |" for one in checks]
     table = "\n".join(["| method | level | metric | baseline | now |", "|---|---|---|---|---|", *lines])
-    page = "\n\n".join([f"# Regression check against `{path.name}`", verdict, weights, table, flipped]) + "\n"
-    return printable(page, keep="\n")
+    return as_page([f"# Regression check against `{path.name}`", verdict, weights, table, flipped])
 
 
 def _verdicts(run: Path) -> pd.DataFrame:

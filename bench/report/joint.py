@@ -14,7 +14,7 @@ import pandas as pd
 from amdm.io.files import make_folder, write_whole
 from bench.batches import CEILING
 from bench.cocomig.action_style import OUTCOMES
-from bench.cocomig.intervals import CONFIDENCE
+from bench.cocomig.intervals import CONFIDENCE, simultaneous
 from bench.cocomig.metrics import METRICS, averages, paired
 from bench.layouts.named import load_layouts
 from bench.report.files import write_csv, write_parquet
@@ -119,7 +119,7 @@ def joint_contrasts(sums: pd.DataFrame, rows: Rows, others: Sequence[Compared] |
         return pd.DataFrame()
     further = _semantics(aggregates, rows) if others is None else [one for one in others if {*one[1]} <= there]
     comparisons = len(aggregates) + len(further)
-    strict = 1 - (1 - CONFIDENCE) / comparisons
+    strict = simultaneous(comparisons)
     table = []
     for metric in (one for one in JUDGED if METRICS[one].numerator in sums):
         best = max(singles, key=lambda name: _share(sums, name, metric))

@@ -9,15 +9,13 @@ from itertools import groupby
 from math import isnan
 from typing import Any, NamedTuple
 
-import pandas as pd
-
 from amdm.errors import InputError, printable, unknown
 from bench.batches import CEILING
 from bench.cocomig.metrics import AVERAGE, METRICS, Estimate
 from bench.report.joint import evaluations_of
 from bench.report.measured import Measured
 from bench.report.names import display_name
-from bench.report.tables import NAN, TableInfo, lacking
+from bench.report.tables import NAN, lacking
 
 COSTS = {
     "seconds": ("Time", "s", ".2f"),
@@ -80,45 +78,30 @@ def columns_of(texts: Sequence[str], levels: Sequence[str]) -> tuple[Column, ...
     return tuple(found)
 
 
-def measured_rows(metrics: pd.DataFrame, costs: pd.DataFrame, methods: Sequence[str]) -> tuple[Row, ...]:
-    """Of methods of one run or more, the ceiling last and unranked.
-
-    metrics: of :func:`bench.cocomig.metrics.metric_table`. costs: a row a method, with the columns of :data:`COSTS`.
-    """
+def rows_of(run: Measured) -> tuple[Row, ...]:
+    """Of a run's methods, the ceiling last and unranked."""
     values: dict[str, dict[Column, Estimate]] = {}
-    for row in metrics.to_dict("records"):
+    for row in run.metrics.to_dict("records"):
         own = values.setdefault(row["method"], {})
         own |= {Column(name, row["level"]): Estimate.of_row(row, name).per_cent for name in METRICS if name in row}
+    done, costs = run.samples[run.samples.status == "ok"], run.table1
+    costs = costs.rename(columns={"s/image": "seconds", "peak MiB": "memory"})
+    costs = costs.assign(evaluations=[evaluations_of(done[done.method == name]) for name in costs.method])
     for row in costs.to_dict("records"):
         own = values.setdefault(row["method"], {})
         own |= {Column(name): Estimate(float(row[name]), NAN, NAN) for name in COSTS}
-    order = [name for name in (*methods, CEILING) if name in values]
+    order = [name for name in (*run.info.methods, CEILING) if name in values]
     return tuple(Row(display_name(name), values[name], name != CEILING) for name in order)
 
 
-def rows_of(run: Measured) -> tuple[Row, ...]:
-    """Of the methods of one run."""
-    return measured_rows(run.metrics, cost_table(run.table1, run.samples), run.info.methods)
-
-
-def cost_table(results: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
-    """A row a method: the columns of :data:`COSTS`.
-
-    results: of :func:`bench.report.tables.table1`. samples: of the same runs.
-    """
-    costs = results[["method", "s/image", "peak MiB", "n"]].rename(columns={"s/image": "seconds", "peak MiB": "memory"})
-    done = samples[samples.status == "ok"]
-    return costs.assign(evaluations=[evaluations_of(done[done.method == name]) for name in costs.method])
-
-
-def missing_notes(results: pd.DataFrame, info: TableInfo) -> list[str]:
+def missing_notes(run: Measured) -> list[str]:
     """What a reader of the table must know: what is not counted, what is not judged, what changed on the way."""
     unjudged = [
         f"{display_name(row['method'])}: {row['n']} of {row['expected']} images were judged; the others do not count."
-        for row in lacking(results)
+        for row in lacking(run.table1)
     ]
-    forced = [f"The run went on under other settings (--force): {change}" for change in info.forced]
-    return [*unjudged, *(f"{note}." for note in info.remarks), *forced]
+    forced = [f"The run went on under other settings (--force): {change}" for change in run.info.forced]
+    return [*unjudged, *(f"{note}." for note in run.info.remarks), *forced]
 
 
 def latex_table(columns: Sequence[Column], blocks: Sequence[Block], notes: Sequence[str] = ()) -> str:

@@ -9,10 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from amdm.errors import printable
 from bench.cocomig.metrics import AVERAGE, METRICS, metric_table
 from bench.report.gate_conditions import conditions_of_run
-from bench.report.text import as_markdown
+from bench.report.text import as_markdown, as_page
 from bench.run.info import RunInfo
 from bench.run.read import read_table
 
@@ -52,8 +51,13 @@ def diff_markdown(found: dict[str, Any]) -> str:
         for row in found["metrics"]
     ]
     settings = [f"- {row['field']}: {row['first']!r}, {row['second']!r}" for row in found["settings"]]
-    page = f"# {found['first']} and {found['second']}\n\n" + ("\n".join(settings) or "The settings are the same.")
-    return printable(f"{page}\n\n{as_markdown(pd.DataFrame(rows)) or 'Neither is judged.'}\n", keep="\n")
+    return as_page(
+        [
+            f"# {found['first']} and {found['second']}",
+            "\n".join(settings) or "The settings are the same.",
+            as_markdown(pd.DataFrame(rows)) or "Neither is judged.",
+        ]
+    )
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:

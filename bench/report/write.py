@@ -99,7 +99,7 @@ def write_tables(folder: Path, run: Measured, columns: Sequence[str] = USUAL_COL
     ]
     page = table1_markdown(run.table1, metrics, sections, run.samples, info)
     chosen = columns_of(columns, levels_of(metrics.level))
-    latex = latex_table(chosen, [Block("", rows_of(run))], missing_notes(run.table1, info))
+    latex = latex_table(chosen, [Block("", rows_of(run))], missing_notes(run))
     fractions = {
         "metrics": metrics,
         **{f"by_{by}": breakdown(verdicts, by) for by in ("colour", "category", "size")},

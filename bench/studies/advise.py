@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.cocomig.intervals import CONFIDENCE
+from bench.cocomig.intervals import simultaneous
 from bench.cocomig.metrics import paired
 from bench.report.advice import CONFIRMING, Advice, verdict_of, write_advice
 from bench.report.advice_reasons import about_cost, about_singles, about_window
@@ -142,7 +142,7 @@ def _confirm(
 def gains_of(tables: Tables, against: Mapping[str, str], order: Sequence[str]) -> pd.DataFrame:
     """Of :attr:`bench.report.advice.Advice.gains`, for each metric; a pair without pictures has no row."""
     sums = tables.sums
-    strict = 1 - (1 - CONFIDENCE) / len(set(against.values()))
+    strict = simultaneous(len(set(against.values())))
     there = {why: other for why, other in against.items() if {ADVISED, other} <= set(sums.method)}
     rows = []
     for metric in order:

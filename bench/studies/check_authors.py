@@ -17,6 +17,7 @@ from bench.import_images import score_images
 from bench.jobs import images_job
 from bench.layouts.named import load_layouts
 from bench.plan import Plan
+from bench.report.text import as_page
 from bench.run.read import read_table
 
 LAYOUTS = "coco-mig-migc"
@@ -96,4 +97,4 @@ def compare_with_published(verdicts: pd.DataFrame, note: str = "") -> Check:
     passed &= judged == PICTURES
     verdict = "agrees with" if passed else "**does not agree with**"
     parts = ["# The evaluator on MIGC's released pictures", note, str(table), f"{counted}; the evaluator {verdict} it."]
-    return Check(bool(passed), "\n\n".join(part for part in parts if part) + "\n")
+    return Check(bool(passed), as_page(parts))
