@@ -95,7 +95,7 @@ def hand_over(
     Example: amdm-bench hand-over --auxiliaries migc --steps 0,3,10,20 --limit 25
     """
     from bench.layouts.named import load_layouts
-    from bench.report.files import write_table
+    from bench.report.files import write_study
     from bench.studies.hand_over import hand_over as measure
     from bench.studies.hand_over import hand_over_markdown
     from bench.studies.trials import StudyRun
@@ -104,8 +104,7 @@ def hand_over(
     with resumable():
         table = measure(study, target, names(auxiliaries), integers(steps, "steps"))
     page = hand_over_markdown(table)
-    write_table(to / "hand_over.csv", table)
-    write_whole(to / "hand_over.md", page.encode())
+    write_study(to, "hand_over", page, {"hand_over": table})
     tell(page, {"table": to / "hand_over.csv", "rows": table}, as_json)
 
 

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from amdm.io.files import write_whole
 from amdm.presets.settings import MethodSettings
 from bench.batches import CEILING
 from bench.cocomig.intervals import CONFIDENCE, simultaneous
 from bench.cocomig.metrics import AVERAGE, METRICS, as_columns, paired
 from bench.pull_back import DISTANCE, ETA
-from bench.report.files import Written, write_csv
+from bench.report.files import Written, write_study
 from bench.report.joint import JUDGED, SHOWN, calls_of
 from bench.report.tables import NAN, TableInfo, beside_verdicts
 from bench.report.text import as_markdown, as_page, bounds_texts, in_per_cent, ranges_text
@@ -102,13 +101,11 @@ def arm_table(tables: Tables, arms: Sequence[Arm]) -> pd.DataFrame:
 def write_ablation(folder: Path, tables: Tables, arms: Sequence[Arm], findings: Findings, info: TableInfo) -> Written:
     """``ablation.md``, and arms, distances, hand-over curves and strata as CSV."""
     table, distances = arm_table(tables, arms), distances_by_step(tables.samples)
-    found = {"arms": table, "distances": distances, "hand_over": findings.curves, "strata": findings.strata}
-    write_csv(folder, found)
     metrics = tables.metrics
     ceiling = metrics[(metrics.level == AVERAGE) & (metrics.method == CEILING)]
     page = ablation_markdown(table, ceiling, distances, findings, info)
-    write_whole(folder / "ablation.md", page.encode())
-    return Written(page, found)
+    found = {"arms": table, "distances": distances, "hand_over": findings.curves, "strata": findings.strata}
+    return write_study(folder, "ablation", page, found)
 
 
 def ablation_markdown(

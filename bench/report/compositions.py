@@ -10,10 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from amdm.io.files import write_whole
 from bench.batches import CEILING
 from bench.cocomig.metrics import AVERAGE
-from bench.report.files import Written, write_csv, write_parquet
+from bench.report.files import Written, write_parquet, write_study
 from bench.report.joint import (
     Compared,
     Rows,
@@ -61,10 +60,9 @@ def write_compositions(folder: Path, tables: Tables, study: Study, info: TableIn
     differences = joint_contrasts(tables.sums, rows, study.compared)
     outcomes, by_level = outcome_table(tables.interactions, info.methods), joint_by_level(metrics)
     found = {"joint": joint, "joint_by_level": by_level, "contrasts": differences, "outcomes": outcomes}
-    write_csv(folder, {**found, "trials": study.trials})
     write_parquet(folder, {one.name: getattr(tables, one.name) for one in fields(tables) if one.name != "features"})
     page = compositions_markdown(joint, differences, outcomes, tables.failed, study, info)
-    write_whole(folder / "compositions.md", page.encode())
+    write_study(folder, "compositions", page, {**found, "trials": study.trials})
     costs = joint[["method", GROUP, "KID", "KID sd", "evaluations", "s/image"]]
     averages = by_level[by_level.level == AVERAGE].drop(columns="level").merge(costs, on="method")
     return Written(page, {"rows": averages, "contrasts": differences, "trials": study.trials})

@@ -36,6 +36,13 @@ def write_csv(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
         write_table(folder / f"{name}.csv", table)
 
 
+def write_study(folder: Path, name: str, page: str, tables: Mapping[str, pd.DataFrame]) -> Written:
+    """``<name>.md``, and each table as CSV."""
+    write_csv(folder, tables)
+    write_whole(folder / f"{name}.md", page.encode())
+    return Written(page, dict(tables))
+
+
 def as_parquet(table: pd.DataFrame) -> bytes:
     """For a file."""
     content = BytesIO()

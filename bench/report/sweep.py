@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from amdm.io.files import write_whole
 from bench.cocomig.metrics import METRICS, Difference
-from bench.report.files import Written, write_csv, write_parquet
+from bench.report.files import Written, write_parquet, write_study
 from bench.report.joint import SHOWN
 from bench.report.tables import TableInfo, beside_verdicts
 from bench.report.text import as_markdown, as_page, bounds_text, in_per_cent, interval_texts
@@ -51,12 +50,9 @@ def write_sweep(
 ) -> Written:
     """``sweep.md``, ``trials.parquet`` and ``.csv``, ``pareto.csv`` and ``confirm.csv``."""
     front = pareto_front(trials, objective)
-    found = {"trials": trials, "pareto": front, "confirm": confirmed.table}
     write_parquet(folder, {"trials": trials})
-    write_csv(folder, found)
     page = sweep_markdown(trials, front, best, confirmed, info, objective)
-    write_whole(folder / "sweep.md", page.encode())
-    return Written(page, found)
+    return write_study(folder, "sweep", page, {"trials": trials, "pareto": front, "confirm": confirmed.table})
 
 
 def sweep_markdown(

@@ -1,0 +1,41 @@
+"""How reports are written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from bench.cocomig.metrics import Estimate, as_columns
+from bench.report.files import write_table
+from bench.report.text import as_page, bounds_texts, in_per_cent, with_intervals
+
+NAN = float("nan")
+
+
+def test_a_page_leaves_out_what_says_nothing_and_what_a_terminal_obeys() -> None:
+    assert as_page(["# a", "", "b\nc\x1b[31m"]) == "# a\n\nb\nc\\x1b[31m\n"
+
+
+def test_metrics_are_called_by_their_labels_where_they_are_known() -> None:
+    assert in_per_cent({"isr": 0.5, "method": "m"}, ["isr", "style"]) == {"ISR": 50.0}
+
+
+def test_bounds_come_back_from_the_columns_they_were_written_to() -> None:
+    one = Estimate(0.25, 0.125, 0.5)
+    row = as_columns("isr", one)
+    assert list(row) == ["isr", "isr_low", "isr_high"] and Estimate.of_row(row, "isr") == one
+    assert one.per_cent == (25.0, 12.5, 50.0)
+    assert str(Estimate.of_row({}, "isr")) == str(Estimate(NAN, NAN, NAN))
+    table = pd.DataFrame([row, as_columns("isr", Estimate(0.25, NAN, NAN))])
+    assert bounds_texts(table, *row) == ["+25.00 [+12.50, +50.00]", "+25.00 [no interval]"]
+
+
+def test_two_bounds_become_one_interval() -> None:
+    shown = with_intervals(pd.DataFrame({"ISR": [50.0, 1.0], "ISR low": [40.0, NAN], "ISR high": [60.0, NAN]}), ["ISR"])
+    assert shown.to_dict("list") == {"ISR": [50.0, 1.0], "ISR 95 %": ["40.0–60.0", "–"]}
+
+
+def test_a_table_makes_its_folder_and_has_so_many_decimals(tmp_path: Path) -> None:
+    write_table(tmp_path / "new" / "t.csv", pd.DataFrame({"a": [0.123456789]}), decimals=4)
+    assert (tmp_path / "new" / "t.csv").read_text() == "a\n0.1235\n"
