@@ -13,8 +13,21 @@ import huggingface_hub
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from amdm.errors import InputError
+from amdm.own_unets import PROFILE as OWN_PROFILE
 
 FILES = ("*.json", "*.safetensors", "*.txt")
+_OF_A_LAYOUT = """from amdm import AMDMPipeline, Instance, Layout
+
+pipe = AMDMPipeline.from_pretrained("{}")
+layout = Layout("a photo of a red circle ", (Instance("a red circle", (0.1, 0.1, 0.6, 0.6)),))
+pipe(layout).images[0].save("picture.png")"""
+_OF_A_CAPTION = """from amdm import AMDMPipeline
+
+pipe = AMDMPipeline.from_pretrained("{}")
+pipe("a lighthouse at dusk").images[0].save("picture.png")"""
+_LAYOUT_TAG = "\n- layout-to-image"
+_SHARED = "`unet` is the base that they share; a model's folder holds what it adds."
+_WHOLE = "The UNets lie in `unet`, `unet_2` and so on, each as diffusers alone reads it."
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 
 
@@ -101,37 +114,33 @@ def model_card(repo_id: str, about: Mapping[str, Any], models: Mapping[str, str]
     target, *others = models
     names = "\n".join(f"- `{name}` ({kind})" for name, kind in models.items())
     joined = f"aggregated with {', '.join(others)} while sampling" if others else "alone"
-    settings = json.dumps(about["settings"], indent=1, ensure_ascii=False)
+    own = about["profile"] == OWN_PROFILE
+    source = "UNets of one latent space" if own else f"preset `{about['preset']}` of the profile `{about['profile']}`"
     return f"""---
 library_name: diffusers
 pipeline_tag: text-to-image
 tags:
-- amdm
-- layout-to-image
+- amdm{"" if own else _LAYOUT_TAG}
 ---
 # {about["preset"]}
 
 {target}, {joined}: Aggregation of Multi Diffusion Models ([arXiv:2410.01262](https://arxiv.org/abs/2410.01262)),
-preset `{about["preset"]}` of the profile `{about["profile"]}`.
+{source}.
 
 ```python
-from amdm import AMDMPipeline, Instance, Layout
-
-pipe = AMDMPipeline.from_pretrained("{repo_id}")
-layout = Layout("a photo of a red circle ", (Instance("a red circle", (0.1, 0.1, 0.6, 0.6)),))
-pipe(layout).images[0].save("picture.png")
+{(_OF_A_CAPTION if own else _OF_A_LAYOUT).format(repo_id)}
 ```
 
 Models:
 
 {names}
 
-`unet` is the base that they share; a model's folder holds what it adds. `digests.json` has the SHA-256 of every file,
+{_WHOLE if own else _SHARED} `digests.json` has the SHA-256 of every file,
 which are checked when the pipeline is loaded. The weights keep the licences of what they were made from.
 
 Settings:
 
 ```json
-{settings}
+{json.dumps(about["settings"], indent=1, ensure_ascii=False)}
 ```
 """

@@ -47,11 +47,16 @@ def own_models(unets: Mapping[str, UNet2DConditionModel], parts: Any) -> ModelSe
         # Latents lie outside [−1, 1]: a schedule that was written for another sampler may leave clipping on.
         schedule = DDIMScheduler.from_config(parts.scheduler.config, clip_sample=False)
         model = StableDiffusion(unet, text, schedule)
-        model.name = f"{StableDiffusion.name}:{name}"
+        model.name = model_name(name)
         models[model.name] = model
     vae = parts.vae
     scale = 2 ** (len(vae.config.block_out_channels) - 1)
     return ModelSet(models, {"": vae}, 1 / vae.config.scaling_factor, vae.config.latent_channels, scale)
+
+
+def model_name(name: str) -> str:
+    """What settings call the model on the UNet of this name."""
+    return f"{StableDiffusion.name}:{name}"
 
 
 def own_settings(

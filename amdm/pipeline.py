@@ -23,7 +23,7 @@ from PIL import Image
 from amdm.errors import InputError
 from amdm.hub import is_repository, model_card, snapshot, upload
 from amdm.layout import Interaction, Layout
-from amdm.loading import fresh_models, load_models, move
+from amdm.loading import load_models, move
 from amdm.methods import Method
 from amdm.model_set import Loading, ModelSet, require_device
 from amdm.own_unets import PROFILE as OWN_PROFILE
@@ -46,7 +46,7 @@ from amdm.presets.profile import PROFILES, load_profile
 from amdm.presets.settings import MethodSettings
 from amdm.process_state import undisturbed
 from amdm.sampler import BoundModel, SamplingResult, Step
-from amdm.serialization import fill_models, read_about, save_pipeline
+from amdm.serialization import load_pipeline, save_pipeline
 
 RELEASED = {("unet",): ("text_encoder", "image_encoder"), ("vae",): ("unet",)}
 """What will not run again when a phase of a call begins that needs these kinds of networks."""
@@ -137,11 +137,8 @@ class AMDMPipeline(PipelineParts):
         if preset is not None or weights_dir is not None or random_weights:
             raise InputError("a saved pipeline has its own preset and weights", field="preset")
         place = Path(name) if Path(name).is_dir() else snapshot(name, revision, cache_dir, local_files_only, token)
-        about = read_about(place)
-        settings = MethodSettings.read(about["settings"], texts)
-        models = fresh_models(about["profile"], tuple(dict.fromkeys(settings.models)))
-        scheduler = fill_models(models, place, about, dtype)
-        made = cls(models, settings, about["profile"], about["preset"]).to(device)
+        models, settings, profile, own_preset, scheduler = load_pipeline(place, texts, dtype)
+        made = cls(models, settings, profile, own_preset).to(device)
         if scheduler is not None:
             made.scheduler = scheduler
         return made
@@ -173,9 +170,11 @@ class AMDMPipeline(PipelineParts):
         LoRA weights are saved merged. Nothing of it is a pickle.
 
         Raises:
-            InputError: a network or tokenizer was set that is not of the profile's kind; nothing is written.
+            InputError: a network or tokenizer was set that is not of the profile's kind or, of UNets of your own, that
+                diffusers and transformers do not make again from its configuration; nothing is written.
         """
-        save_pipeline(self.models, self.scheduler, Path(save_directory), self._about())
+        schedule = self._scheduler or self._target.scheduler
+        save_pipeline(self.models, schedule, Path(save_directory), self._about())
 
     def push_to_hub(  # type: ignore[override]
         self, repo_id: str, *, private: bool | None = None, token: str | None = None, commit_message: str | None = None
@@ -187,7 +186,7 @@ class AMDMPipeline(PipelineParts):
         """
         if not is_repository(repo_id):
             raise InputError(f"{str(repo_id)[:80]!r} has not the form user/name", field="repo_id")
-        kinds = {name: type(model).__name__ for name, model in self.models.models.items()}
+        kinds = {label(name): type(model).__name__ for name, model in self.models.models.items()}
         with TemporaryDirectory() as folder:
             self.save_pretrained(folder)
             card = model_card(repo_id, self._about(), kinds)

@@ -1,17 +1,19 @@
 """A pipeline in one folder, as diffusers lays one out: ``model_index.json`` and a folder a component.
 
-``unet`` is the base that the models share, whole and once; a model's own folder holds what it adds, or has otherwise.
-So diffusers and transformers can read each component alone. ``digests.json`` has the SHA-256 of every file.
+Of a preset, ``unet`` is the base that the models share, whole and once; a model's own folder holds what it adds, or has
+otherwise. UNets of a user's own lie whole in ``unet``, ``unet_2`` …, one that has two names once. So diffusers and
+transformers can read each component alone. ``digests.json`` has the SHA-256 of every file.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import diffusers
 import torch
@@ -21,14 +23,28 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from amdm.components import (
+    INDEX,
+    UNET_FOLDER,
+    channels_last,
+    check_described,
+    kind_of,
+    library_of,
+    named,
+    plain,
+    read_network,
+    read_tokenizer,
+)
 from amdm.errors import InputError
 from amdm.io.files import make_folder, read_json, sha256, write_whole
 from amdm.loading import fresh_models
 from amdm.model_set import ModelSet
 from amdm.models.full_size import on_meta
-from amdm.presets.profile import PROFILES
+from amdm.own_unets import PROFILE as OWN_PROFILE
+from amdm.own_unets import model_name, own_models
+from amdm.presets.settings import MethodSettings
 
-INDEX, DIGESTS = "model_index.json", "digests.json"
+DIGESTS = "digests.json"
 FORMAT = 2
 LARGEST_INDEX = 16 * 2**20
 WEIGHTS = {"diffusers": "diffusion_pytorch_model.safetensors", "transformers": "model.safetensors"}
@@ -36,6 +52,17 @@ WEIGHTS = {"diffusers": "diffusion_pytorch_model.safetensors", "transformers": "
 
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+#-]{0,99}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _FIELDS: dict[str, type] = {"format": int, "profile": str, "preset": str, "settings": dict, "scheduler_set": bool}
+_OWN_FIELDS: dict[str, type] = {"unets": dict, "channels_last": list}
+
+
+class Saved(NamedTuple):
+    """What a folder holds. scheduler: the one that had been set, if any."""
+
+    models: ModelSet
+    settings: MethodSettings
+    profile: str
+    preset: str
+    scheduler: SchedulerMixin | None
 
 
 def save_pipeline(models: ModelSet, scheduler: SchedulerMixin, folder: Path, about: Mapping[str, Any]) -> None:
@@ -46,31 +73,28 @@ def save_pipeline(models: ModelSet, scheduler: SchedulerMixin, folder: Path, abo
         about: profile, preset, settings, and ``scheduler_set``: whether models have another one than their own.
 
     Raises:
-        InputError: a network or the tokenizer is not of the kind that the profile's models have; nothing is written.
+        InputError: a network or the tokenizer is not of the kind that the profile's models have or, with UNets of a
+            user's own, none that diffusers and transformers make again; nothing is written.
     """
-    target = next(iter(models.models.values()))
-    _check_rebuilt(models, about["profile"])
+    target, others = next(iter(models.models.values())), _whole_networks(models)
+    own = _own_networks(models) if about["profile"] == OWN_PROFILE else {}
+    if own:
+        check_described({**own, **others, "tokenizer": target.text.tokenizer})
+    else:
+        _check_rebuilt(models, about["profile"])
     make_folder(folder)
     (folder / INDEX).unlink(missing_ok=True)
     scheduler.save_pretrained(folder / "scheduler")
     target.text.tokenizer.save_pretrained(folder / "tokenizer")
-    components = {
-        "scheduler": ["diffusers", type(scheduler).__name__],
-        "tokenizer": ["transformers", type(target.text.tokenizer).__name__],
-    }
-    base = _base(models)
-    for place, module in {"unet": base, **_whole_networks(models)}.items():
-        library = type(module).__module__.partition(".")[0]
-        (module.save_config if library == "diffusers" else module.config.save_pretrained)(folder / place)
-        _save_tensors(module.state_dict(), folder / place / WEIGHTS[library])
-        components[place] = [library, type(module).__name__]
-    shared = dict(base.named_parameters())
-    for name, model in models.models.items():
-        own = {key: one for key, one in _tensors(model.unet).items() if shared.get(key) is not one}
-        _save_tensors(own, make_folder(folder / name) / WEIGHTS["diffusers"])
-        config = {"_class_name": type(model).__name__, **about["settings"]["settings"].get(name, {})}
-        write_whole(folder / name / "config.json", _as_json(config))
-        components[name] = ["amdm", type(model).__name__]
+    components = {"scheduler": named(scheduler), "tokenizer": named(target.text.tokenizer)}
+    networks = {**(own or {"unet": _base(models)}), **others}
+    for place, module in networks.items():
+        _save_network(module, folder / place)
+        components[place] = named(module)
+    if own:
+        about = {**about, **_own_fields(models, networks)}
+    else:
+        components |= _save_controls(models, networks["unet"], folder, about["settings"]["settings"])
     written = [path for place in components for path in sorted((folder / place).iterdir())]
     write_whole(folder / DIGESTS, _as_json({path.relative_to(folder).as_posix(): sha256(path) for path in written}))
     head = {"_class_name": "AMDMPipeline", "_diffusers_version": diffusers.__version__}
@@ -78,60 +102,132 @@ def save_pipeline(models: ModelSet, scheduler: SchedulerMixin, folder: Path, abo
     write_whole(folder / INDEX, _as_json({**head, **components, "amdm": own_part}))
 
 
-def read_about(folder: Path) -> dict[str, Any]:
-    """What the index of a saved folder says: format, profile, preset, settings, and whether a scheduler had been set.
+def _save_network(module: Any, place: Path) -> None:
+    library = library_of(module)
+    (module.save_config if library == "diffusers" else module.config.save_pretrained)(place)
+    _save_tensors(module.state_dict(), place / WEIGHTS[library])
+
+
+def _save_controls(
+    models: ModelSet, base: UNet2DConditionModel, folder: Path, settings: Mapping[str, Any]
+) -> dict[str, list[str]]:
+    """What each model adds to the base, or has otherwise. Returns the components by folder."""
+    shared, components = dict(base.named_parameters()), {}
+    for name, model in models.models.items():
+        own = {key: one for key, one in _tensors(model.unet).items() if shared.get(key) is not one}
+        _save_tensors(own, make_folder(folder / name) / WEIGHTS["diffusers"])
+        config = {"_class_name": type(model).__name__, **settings.get(name, {})}
+        write_whole(folder / name / "config.json", _as_json(config))
+        components[name] = ["amdm", type(model).__name__]
+    return components
+
+
+def load_pipeline(folder: Path, overrides: Sequence[str] = (), dtype: torch.dtype | None = None) -> Saved:
+    """What :func:`save_pipeline` wrote.
+
+    Args:
+        overrides: of settings, as of :meth:`amdm.presets.settings.MethodSettings.read`.
+        dtype: of all that was saved in a floating type; None keeps what was saved.
 
     Raises:
-        InputError: the folder is no saved pipeline, or its index lacks a field.
+        InputError: the folder is no saved pipeline; a file is absent, altered, or of a kind that is not read; a tensor
+            is missing, left over, or of another shape; an override names no field.
     """
-    path = folder / INDEX
-    content = read_json(path, LARGEST_INDEX)
-    named = content.get("_class_name") if isinstance(content, dict) else None
-    if named != "AMDMPipeline":
-        raise InputError(f"is {str(named)[:80]!r}, and no AMDMPipeline", file=path, field="_class_name")
+    index = read_json(folder / INDEX, LARGEST_INDEX)
+    about = _about(folder / INDEX, index)
+    try:
+        settings = MethodSettings.read(about["settings"])
+    except InputError as error:
+        raise error.within(file=folder / INDEX, field="amdm") from error
+    settings = MethodSettings.read(settings.describe(), overrides)
+    digests = _texts(read_json(folder / DIGESTS, LARGEST_INDEX), folder / DIGESTS, "digests")
+    _check_digests(folder, digests)
+    own = about["profile"] == OWN_PROFILE
+    scheduler = _read_scheduler(folder, digests) if own or about["scheduler_set"] else None
+    if own:
+        models = _own_models(folder, index, about, digests, scheduler)
+    else:
+        models = fresh_models(about["profile"], tuple(dict.fromkeys(settings.models)))
+    if strange := [name for name in settings.models if name not in models.models]:
+        raise InputError(f"{strange[0][:80]!r} has no UNet", file=folder / INDEX, field="amdm.settings.models")
+    unets = {model_name(name): place for name, place in about["unets"].items()} if own else {}
+    _fill_models(models, folder, digests, unets, dtype)
+    return Saved(models, settings, about["profile"], about["preset"], scheduler if about["scheduler_set"] else None)
+
+
+def _about(path: Path, content: Any) -> dict[str, Any]:
+    """What the index says, its fields checked.
+
+    Of UNets of a user's own, ``unets`` has the folder of each by its name, and ``channels_last`` the folders of the
+    networks whose weights lay in memory so.
+    """
+    kind = content.get("_class_name") if isinstance(content, dict) else None
+    if kind != "AMDMPipeline":
+        raise InputError(f"is {str(kind)[:80]!r}, and no AMDMPipeline", file=path, field="_class_name")
     own = content.get("amdm")
-    for name, kind in _FIELDS.items():
+    fields = _FIELDS | (_OWN_FIELDS if isinstance(own, dict) and own.get("profile") == OWN_PROFILE else {})
+    for name, kind in fields.items():
         if not isinstance(own, dict) or type(own.get(name)) is not kind:
             raise InputError(f"must be a {kind.__name__}", file=path, field=f"amdm.{name}")
     if own["format"] != FORMAT:
         raise InputError(f"is {own['format']}; this version reads {FORMAT}", file=path, field="format")
+    for name, place in own.get("unets", {}).items():
+        if not isinstance(place, str) or not UNET_FOLDER.fullmatch(place):
+            raise InputError(f"{str(place)[:80]!r} is no folder of a UNet", file=path, field=f"amdm.unets.{name[:80]}")
     return own
 
 
-def fill_models(
-    models: ModelSet, folder: Path, about: Mapping[str, Any], dtype: torch.dtype | None
-) -> SchedulerMixin | None:
+def _own_models(
+    folder: Path, index: Mapping[str, Any], about: Mapping[str, Any], digests: Mapping[str, str], scheduler: Any
+) -> ModelSet:
+    """Models on UNets of a user's own of the architectures that were saved, to be filled."""
+    unets = about["unets"]
+    places = tuple(dict.fromkeys(["vae", "text_encoder", *unets.values()]))
+    read = [f"{place}/config.json" for place in places]
+    read += [f"tokenizer/{path.name}" for path in sorted((folder / "tokenizer").glob("*"))]
+    for file in read:
+        _require_digest(folder, digests, file)
+    networks: dict[str, Any] = {place: read_network(folder, index, place) for place in places}
+    for place in about["channels_last"]:
+        if place not in networks:
+            raise InputError(f"{str(place)[:80]!r} is no network", file=folder / INDEX, field="amdm.channels_last")
+        networks[place].to(memory_format=torch.channels_last)
+    parts = SimpleNamespace(**networks, tokenizer=read_tokenizer(folder, index), scheduler=scheduler)
+    try:
+        return own_models({name: networks[place] for name, place in unets.items()}, parts)
+    except InputError as error:
+        raise error.within(file=folder) from None
+
+
+def _fill_models(
+    models: ModelSet,
+    folder: Path,
+    digests: Mapping[str, str],
+    unets: Mapping[str, str],
+    dtype: torch.dtype | None,
+) -> None:
     """Put saved tensors into models of the same architecture; what shared a tensor shares it again.
 
-    Args:
-        about: of :func:`read_about`. dtype: of all that was saved in a floating type; None keeps what was saved.
-
-    Returns:
-        The scheduler, where one had been set.
-
-    Raises:
-        InputError: a file is absent or altered; a tensor is missing, left over, or of another shape.
+    unets: of a user's own, the folder of each by its model; without them, the base and what models add lie apart.
     """
-    digests = _texts(read_json(folder / DIGESTS, LARGEST_INDEX), folder / DIGESTS, "digests")
-    _check_digests(folder, digests)
-    places = {"unet": "diffusers", **dict.fromkeys(models.models, "diffusers")}
+    places = dict.fromkeys(unets.values() or ("unet", *models.models), "diffusers")
     for place, module in _whole_networks(models).items():
-        places[place] = type(module).__module__.partition(".")[0]
+        places[place] = library_of(module)
     stored: dict[str, torch.Tensor] = {}
     for place, library in places.items():
         file = f"{place}/{WEIGHTS[library]}"
-        if file not in digests:
-            raise InputError("has no digest", file=folder / DIGESTS, field=file)
+        _require_digest(folder, digests, file)
         stored |= {f"{place}/{name}": tensor for name, tensor in _load_tensors(folder / file).items()}
 
     def source(part: str, key: str) -> str:
         model, _, kind = part.rpartition(".")
         if kind != "unet":
             return f"{_place(part, places)}/{key}"
+        if unets:
+            return f"{unets[model]}/{key}"
         return f"{model}/{key}" if f"{model}/{key}" in stored else f"unet/{key}"
 
     _fill(models, stored, source, folder, dtype)
-    return _read_scheduler(folder, digests) if about["scheduler_set"] else None
 
 
 def _fill(
@@ -144,19 +240,22 @@ def _fill(
     """source: (network, name of a tensor in it) → name of the stored one that it holds."""
     held: dict[str, torch.Tensor] = {}
     for part, module in models.modules().items():
+        last = channels_last(module)
         for key, tensor in list(module.state_dict(keep_vars=True).items()):
             owner = source(part, key)
             value = stored.get(owner)
             if value is None or value.shape != tensor.shape or value.is_floating_point() != tensor.is_floating_point():
-                raise InputError("is missing, or of another shape or kind", file=folder, field=f"{part}/{key}")
+                place, _, name = owner.partition("/")
+                raise InputError("is missing, or of another shape or kind", file=folder / place, field=name)
             if owner not in held:
                 value = value.to(dtype) if dtype is not None and value.is_floating_point() else value
-                if tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last):
-                    value = value.to(memory_format=torch.channels_last)  # the same bytes need the same kernels
+                if tensor.dim() == 4 and last:
+                    value = value.to(memory_format=torch.channels_last)
                 held[owner] = nn.Parameter(value, False) if isinstance(tensor, nn.Parameter) else value
             _put(module, key, held[owner])
     if left := set(stored) - set(held):
-        raise InputError("belongs to no model", file=folder, field=min(left))
+        place, _, name = min(left).partition("/")
+        raise InputError("belongs to no model", file=folder / place, field=name)
 
 
 def _put(module: nn.Module, key: str, tensor: torch.Tensor) -> None:
@@ -172,8 +271,8 @@ def _whole_networks(models: ModelSet) -> dict[str, Any]:
     """All but the UNets by the name of their folder: vae, text_encoder, image_encoder; one of a model's own by its."""
     found: dict[str, Any] = {}
     for part, module in models.modules().items():
-        if not part.endswith(".unet") and not any(_plain(module) is one for one in found.values()):
-            found[_place(part, found, new=True)] = _plain(module)
+        if not part.endswith(".unet") and not any(plain(module) is one for one in found.values()):
+            found[_place(part, found, new=True)] = plain(module)
     return found
 
 
@@ -192,7 +291,7 @@ def _base(models: ModelSet) -> UNet2DConditionModel:
     held = [{id(one) for one in _tensors(model.unet).values()} for model in models.models.values()]
     shared = [sum(len(own & other) for other in held) for own in held]
     source = list(models.models.values())[shared.index(max(shared))].unet
-    config = {**_plain(source).config, "attention_type": "default", "encoder_hid_dim_type": None}
+    config = {**plain(source).config, "attention_type": "default", "encoder_hid_dim_type": None}
     with on_meta():
         base = UNet2DConditionModel.from_config(config)
     tensors = _tensors(source)
@@ -203,33 +302,32 @@ def _base(models: ModelSet) -> UNet2DConditionModel:
 
 def _check_rebuilt(models: ModelSet, profile: str) -> None:
     """What is read is put into networks of the profile: others would not fit, or not be what was saved."""
-    if profile not in PROFILES:
-        raise InputError("has UNets of your own; save these by their save_pretrained", field="pipeline")
     ours, theirs = models, fresh_models(profile, tuple(models.models))
     first, second = (_whole_networks(one) for one in (ours, theirs))
     for place in first.keys() | second.keys():
-        if place not in second or place not in first or _kind(first[place]) != _kind(second[place]):
+        if place not in second or place not in first or kind_of(first[place]) != kind_of(second[place]):
             raise InputError(f"is not of the kind that {profile}'s models have; it cannot be saved", field=place)
     for name, model in ours.models.items():
         if model.text.tokenizer.get_vocab() != theirs.models[name].text.tokenizer.get_vocab():
             raise InputError(f"is not that of {profile}'s models; it cannot be saved", field="tokenizer")
 
 
-def _kind(module: nn.Module) -> tuple[Any, ...]:
-    config: Any = module.config
-    shown = config if isinstance(config, Mapping) else {"hidden_act": config.hidden_act}
-    own = {key: value for key, value in shown.items() if not key.startswith("_")}
-    return type(module), {key: tuple(one.shape) for key, one in module.state_dict().items()}, own
+def _own_networks(models: ModelSet) -> dict[str, Any]:
+    """The UNets of a user's own by the name of their folder, each network once."""
+    found = {id(plain(model.unet)): plain(model.unet) for model in models.models.values()}
+    return {f"unet_{k}" if k > 1 else "unet": one for k, one in enumerate(found.values(), 1)}
 
 
-def _plain(module: Any) -> Any:
-    """The network itself where torch.compile wraps it."""
-    return getattr(module, "_orig_mod", module)
+def _own_fields(models: ModelSet, networks: Mapping[str, Any]) -> dict[str, Any]:
+    """What the index says of UNets of a user's own: see :func:`_about`."""
+    places = {id(module): place for place, module in networks.items()}
+    unets = {name.partition(":")[2]: places[id(plain(model.unet))] for name, model in models.models.items()}
+    return {"unets": unets, "channels_last": [place for place, one in networks.items() if channels_last(one)]}
 
 
 def _tensors(module: nn.Module) -> dict[str, torch.Tensor]:
     """Parameters and saved buffers by name, the very objects."""
-    return dict(_plain(module).state_dict(keep_vars=True))
+    return dict(plain(module).state_dict(keep_vars=True))
 
 
 def _save_tensors(state: Mapping[str, torch.Tensor], path: Path) -> None:
@@ -253,6 +351,11 @@ def _check_digests(folder: Path, digests: Mapping[str, str]) -> None:
             raise InputError("is absent, or not the file that was saved", file=path)
 
 
+def _require_digest(folder: Path, digests: Mapping[str, str], file: str) -> None:
+    if file not in digests:
+        raise InputError("has no digest", file=folder / DIGESTS, field=file)
+
+
 def _texts(value: Any, file: Path, field: str) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
         raise InputError("must hold texts by name", file=file, field=field)
@@ -261,8 +364,7 @@ def _texts(value: Any, file: Path, field: str) -> dict[str, str]:
 
 def _read_scheduler(folder: Path, digests: Mapping[str, str]) -> SchedulerMixin:
     path = folder / "scheduler" / "scheduler_config.json"
-    if "scheduler/scheduler_config.json" not in digests:
-        raise InputError("has no digest", file=folder / DIGESTS, field="scheduler/scheduler_config.json")
+    _require_digest(folder, digests, "scheduler/scheduler_config.json")
     config = read_json(path, LARGEST_INDEX)
     name = config.get("_class_name") if isinstance(config, dict) else None
     found: Any = getattr(diffusers, str(name), None) if str(name).endswith("Scheduler") else None

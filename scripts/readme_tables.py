@@ -70,8 +70,8 @@ COMPOSED = {
 """Rows of compositions that are not called by the name of one."""
 RUNS = {
     "mini-seeds": "SEEDS=0,1,2 OUT=runs/mini-seeds",
-    "mini-hard": "LAYOUTS=mini-hard OUT=runs/mini-hard",
-    "coco-mig-as-shapes": "LAYOUTS=coco-mig-amdm-as-shapes OUT=runs/coco-mig-as-shapes",
+    "mini-hard": "LAYOUTS=mini-hard LIMIT=200 OUT=runs/mini-hard",
+    "coco-mig-as-shapes": "LAYOUTS=coco-mig-amdm-as-shapes LIMIT=200 OUT=runs/coco-mig-as-shapes",
 }
 
 
@@ -182,6 +182,46 @@ def compositions_table() -> list[str]:
     return _table([f"of three models, {int(found.n.iloc[0])} layouts", *heading, *joined], rows)
 
 
+def advice_table() -> list[str]:
+    """The confirming run of the advice."""
+    advice = json.loads((ROOT / "reports" / "advice" / "advice.json").read_text(encoding="utf-8"))
+    names = {"as advised": "MIGC(+IP-Adapter), as advised", "migc": "MIGC", "ip-adapter": "IP-Adapter"}
+    names["the published setting"] = "MIGC(+IP-Adapter), the published setting"
+    rows = []
+    for one in advice["confirmed"]:
+        cells = [f"{100 * one[name]:.1f}" for name in ("place", "colour_given_place", "style")]
+        value, low, high = (f"{100 * one[f'joint_picture{end}']:.1f}" for end in ("", "_low", "_high"))
+        rows.append([names[one["method"]], *cells, f"{value} ({low}–{high})", f"{one['evaluations']:.0f}"])
+    heading = [f"advice, {advice['confirmed'][0]['images']} layouts", "place", "colour given place", "style"]
+    return _table([*heading, "all three right", "evaluations"], rows)
+
+
+def ablation_table() -> list[str]:
+    """The differences between the paper and the authors' code: gains in ISR over the target alone, by T."""
+    found = pd.read_csv(ROOT / "reports" / "ablation" / "arms.csv")
+    found = found[found.section.str.startswith("differences")]
+    rows: dict[str, list[str]] = {}
+    for one in found.to_dict("records"):
+        gain = _points(one["isr_gain"], one["isr_gain_low"], one["isr_gain_high"])
+        rows.setdefault(one["arm"].partition(": ")[2], []).append(gain)
+    heading = [f"T = {steps}" for steps in found["T"].unique()]
+    return _table(["ISR less the target's, points", *heading], [[name, *gains] for name, gains in rows.items()])
+
+
+def hand_over_table() -> list[str]:
+    """What the picture has when an auxiliary drew the first k steps."""
+    found, names = (
+        pd.read_csv(ROOT / "reports" / "ablation" / "hand_over.csv"),
+        {"migc": "MIGC", "ip-adapter": "IP-Adapter"},
+    )
+    shown = ["place", "colour_given_place", "action_given_place", "style", "joint_interaction"]
+    rows = []
+    for one in found.to_dict("records"):
+        cells = ["–" if math.isnan(one[name]) else f"{100 * one[name]:.0f}" for name in shown]
+        rows.append([f"{names[one['auxiliary']]} for {one['k']} steps", *cells])
+    return _table(["first, then InteractDiffusion", *(name.replace("_", " ") for name in shown)], rows)
+
+
 def _layouts(report: str) -> int:
     return int(json.loads((ROOT / "reports" / report / "summary.json").read_text(encoding="utf-8"))["count"])
 
@@ -233,9 +273,10 @@ def _table(heading: list[str], rows: list[list[str]]) -> list[str]:
     return [lines[0], "|" + "---|" * len(heading), *lines[1:]]
 
 
+ACTS = (ablation_table, hand_over_table, advice_table)
 PAGES: dict[str, tuple[Callable[[], list[str]], ...]] = {
-    "README.md": (results_table, claim_table),
-    "docs/results.md": (results_table, controls_table, runs_table, combined_table, compositions_table),
+    "README.md": (results_table, claim_table, advice_table),
+    "docs/results.md": (results_table, controls_table, runs_table, combined_table, compositions_table, *ACTS),
 }
 
 if __name__ == "__main__":

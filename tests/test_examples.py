@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from PIL import Image
 
 from amdm.layout import read_layout
 from amdm.mini.vocabulary import CATEGORIES, COLOURS
+from amdm.pipeline import AMDMPipeline
 from tests.amdm.test_own_unets import tiny_stable_diffusion, tiny_unet
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,10 +45,10 @@ def test_the_readmes_code_is_the_script() -> None:
     compile(shown, "README.md", "exec")
 
 
-def test_two_unets_of_ones_own_are_aggregated_in_ten_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_unets_of_ones_own_are_aggregated_and_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Aggregate your own pair")[2]
     code = textwrap.dedent(re.search(r"\n\n((?:    .*\n|\n)+)", section)[1])  # type: ignore[index]
-    assert sum(1 for line in code.splitlines() if line.strip()) <= 10
+    assert sum(1 for line in code.splitlines() if line.strip()) <= 11
     base = tiny_stable_diffusion()
     monkeypatch.setattr(StableDiffusionPipeline, "from_pretrained", lambda name: base)
     monkeypatch.setattr(UNet2DConditionModel, "from_pretrained", lambda path: tiny_unet(base, 1))
@@ -54,6 +56,9 @@ def test_two_unets_of_ones_own_are_aggregated_in_ten_lines(tmp_path: Path, monke
     exec(compile(code, "README.md", "exec"), {})
     first, second = (Image.open(tmp_path / name) for name in ("aggregated.png", "base.png"))
     assert first.size == second.size == (64, 64) and first.tobytes() != second.tobytes()
+    again = AMDMPipeline.from_pretrained("my-pair")
+    drawn = again("a lighthouse at dusk", generator=torch.Generator().manual_seed(0)).images[0]
+    assert drawn.tobytes() == first.convert("RGB").tobytes()
 
 
 def test_files_that_the_readme_names_are_there() -> None:

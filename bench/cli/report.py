@@ -12,7 +12,7 @@ from amdm.errors import InputError
 from amdm.io.files import write_whole
 from amdm.output import JsonOption, tell, tell_aside
 from bench.cli.options import DeviceOption, RandomWeightsOption, ReportsOption, names
-from bench.cli.places import RunArgument, RunsArgument, to_read
+from bench.cli.places import RunArgument, RunsArgument, to_read, to_write
 from bench.report.columns import USUAL_COLUMNS
 
 ClipWeightsOption = Annotated[Path | None, typer.Option(help="safetensors in open_clip's form; default: of the judge")]
@@ -157,20 +157,26 @@ def style(
 ) -> None:
     """How often the style asked for is the likest of the layouts' references (CLIP ViT-L/14, CSLS), by method.
 
-    Chance is 1/K of K styles. In the mini world a classifier judges styles, too, in every run.
+    Chance is 1/K of K styles. It fills the column of styles in the run's tables (`amdm-bench table RUN`), except where
+    a classifier judges them in every run, as it does those of the mini world.
 
     Example: amdm-bench style runs/NAME
     """
+    from amdm.io.files import sha256
     from amdm.model_set import Loading
+    from bench.full_size import record_styles, retrieve_styles
     from bench.judges.registry import load_judge
-    from bench.report.style_retrieval import retrieval_table, retrieve_styles
+    from bench.report.style_retrieval import retrieval_table
     from bench.report.text import as_markdown
 
     path = _clip_weights(weights, random_weights)
     judge = load_judge("clip-style", path, Loading.parse("mini", device=device).device)
-    own = to_read(run)
-    found = retrieve_styles(own, judge)
-    if random_weights:
+    with to_write(run) as own:
+        assert own is not None
+        found = retrieve_styles(own, judge)
+        if path is not None:
+            record_styles(own, found, sha256(path))
+    if path is None:
         tell_aside(MEASURES_NOTHING, as_json)
     else:
         folder = reports / own.resolve().name

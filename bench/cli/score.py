@@ -51,6 +51,9 @@ def score(
     ] = None,
     reports: ReportsOption = Path("reports"),
     again: Annotated[bool, typer.Option("--again", help="of a run: forget the verdicts that are there first")] = False,
+    interactions: Annotated[
+        Path | None, typer.Option(help="of a run: what a detector of interactions found in its pictures (JSON)")
+    ] = None,
     detector: DetectorOption = None,
     random_weights: RandomWeightsOption = False,
     weights_dir: WeightsDirOption = None,
@@ -66,6 +69,8 @@ def score(
 
     amdm-bench score --images DIR --layouts coco-mig-amdm --detector grounded-sam --method my-model
 
+    amdm-bench score runs/NAME --interactions fgahoi.json  (docs/judges.md says how it is written)
+
     Pictures are named ..._<key>.png, as the official scripts and ours name them, or mapped by a CSV. Those of several
     seeds lie in folders seed0, seed1, ... or are named ..._seed1_<key>.png.
     """
@@ -75,9 +80,9 @@ def score(
     held = partial(_detector, name=detector, weights_dir=weights_dir, device=device, dtype=dtype, random=random_weights)
     if run is not None:
         _refuse("--images", layouts=layouts, mapping=mapping, method=method, seed=seed, limit=limit, out=out)
-        _score_run(run, held, again, force, workers, as_json)
+        _score_run(run, held, again, force, workers, interactions, as_json)
         return
-    _refuse("a run folder", again=again or None, force=force or None)
+    _refuse("a run folder", again=again or None, force=force or None, interactions=interactions)
     if layouts is None:
         raise InputError("is needed with --images", field="layouts")
     from bench.jobs import images_job
@@ -103,17 +108,28 @@ def _detector(
 
 
 def _score_run(
-    run: str, held: Callable[[str], DetectorOptions], again: bool, force: bool, workers: int | None, as_json: bool
+    run: str,
+    held: Callable[[str], DetectorOptions],
+    again: bool,
+    force: bool,
+    workers: int | None,
+    interactions: Path | None,
+    as_json: bool,
 ) -> None:
     from bench.benchmark import score_run
     from bench.detectors.registry import is_heavy
+    from bench.full_size import record_actions
     from bench.run.info import RunInfo
 
     with resumable(), to_write(run) as folder:
         assert folder is not None
         options = held(RunInfo.read(folder).detector_name)
         judged, failed = score_run(folder, worker_count(workers, is_heavy(options.name)), again, force, options)
-    tell(f"{judged} pictures have verdicts", {"judged": judged, "failed": failed}, as_json)
+        counts, text = {"judged": judged, "failed": failed}, f"{judged} pictures have verdicts"
+        if interactions is not None:
+            counts["interactions"] = record_actions(folder, interactions)
+            text += f", and {counts['interactions']} interactions"
+    tell(text, counts, as_json)
     if failed:
         typer.echo(f"error: {failed} pictures could not be judged; the same command tries them again", err=True)
         raise typer.Exit(1)

@@ -41,11 +41,9 @@ class Annotations:
         Raises:
             InputError: naming the field that is missing or is not what it must be.
         """
-        content = _object(path, ("classes", "rare", "images"))
+        classes, images = read_detections(path)
         try:
-            classes = _classes(content["classes"], content["rare"])
-            images = _images(content["images"])
-            triplets = _triplets(images, tuple(images), len(classes), scored=False)
+            triplets = triplets_of(images, tuple(images), len(classes), scored=False)
         except InputError as error:
             raise error.within(file=path) from None
         return cls(classes, tuple(images), triplets)
@@ -83,13 +81,26 @@ class RecordedDetections:
                 raise InputError(f"{len(lacking)} annotated pictures are not there", field=f"images.{min(lacking)}")
             if strange := set(self.images) - set(annotations.names):
                 raise InputError(f"{len(strange)} pictures are not annotated", field=f"images.{min(strange)}")
-            found = _triplets(self.images, annotations.names, len(annotations.classes), scored=True)
+            found = triplets_of(self.images, annotations.names, len(annotations.classes))
         except InputError as error:
             raise error.within(file=self.path) from None
         return hico_map(found, annotations.triplets, annotations.classes)
 
 
 SPEC = JudgeSpec("HICO-DET mAP of recorded detections", "action", mini=False, load=RecordedDetections.read)
+
+
+def read_detections(path: Path) -> tuple[tuple[HOIClass, ...], dict[str, list[Any]]]:
+    """Classes and pictures of a file that has both (:class:`bench.judges.hico_layouts.LayoutDetections`).
+
+    Raises:
+        InputError: naming the field that is missing or is not what it must be.
+    """
+    content = _object(path, ("classes", "rare", "images"))
+    try:
+        return _classes(content["classes"], content["rare"]), _images(content["images"])
+    except InputError as error:
+        raise error.within(file=path) from None
 
 
 def _object(path: Path, fields: tuple[str, ...]) -> dict[str, Any]:
@@ -118,8 +129,8 @@ def _images(value: Any) -> dict[str, list[Any]]:
     return value
 
 
-def _triplets(images: Mapping[str, list[Any]], names: tuple[str, ...], classes: int, scored: bool) -> Triplets:
-    """Those of the pictures, in the order of ``names``."""
+def triplets_of(images: Mapping[str, list[Any]], names: tuple[str, ...], classes: int, scored: bool = True) -> Triplets:
+    """Those of the pictures, in the order of ``names``. Raises InputError naming a bad one."""
     fields = {"human", "object", "class", *(["score"] if scored else [])}
     rows = []
     for picture, name in enumerate(names):

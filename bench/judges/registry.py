@@ -11,6 +11,7 @@ JUDGES = {
     "mini-action": "bench.judges.action",
     "mini-style": "bench.judges.style",
     "hico": "bench.judges.hico_files",
+    "hico-layouts": "bench.judges.hico_layouts",
     "clip-style": "bench.judges.clip_style",
 }
 """Name → the module that holds its SPEC, imported when it is asked for."""

@@ -13,8 +13,8 @@ class JudgeSpec:
     """A line of :data:`bench.judges.registry.JUDGES`.
 
     label: the name for readers. of: what it judges. mini: it is of the mini world, and gives verdicts in every run; one
-    of full size is asked by a command of its own. load: makes the judge; what it takes is said there. weights: those
-    that are shipped, whose SHA-256 every run records; None where the user brings them.
+    of full size is asked about a whole run, after it. load: makes the judge; what it takes is said there. weights:
+    those that are shipped, whose SHA-256 every run records; None where the user brings them.
     """
 
     label: str

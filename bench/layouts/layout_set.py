@@ -115,6 +115,16 @@ class Entry:
         return all(label.category in MINI.categories for label in self.labels)
 
     @property
+    def pairs(self) -> tuple[AskedAction, ...]:
+        """The interactions between two of the instances, whatever their action: what judges of full size are asked."""
+        own = self.layout.instances
+        return tuple(
+            AskedAction(own.index(one.subject), one.action, own.index(one.object))
+            for one in self.layout.interactions
+            if one.subject in own and one.object in own
+        )
+
+    @property
     def level(self) -> int:
         """The number of instances."""
         return len(self.layout.instances)
@@ -200,8 +210,7 @@ class LayoutSet:
         """What is asked for beside instances and no verdict is given on, one line a kind."""
         actions = [action for entry in self.entries for action in entry.unjudged_actions]
         styles = [one.style.name for one in self.entries if one.style is not None and not one.asks_style]
-        kinds = (("interactions", actions), ("style pictures", styles))
-        return tuple(f"{len(own)} {kind} are asked for and not judged: {_quoted(own)}" for kind, own in kinds if own)
+        return unjudged_lines(actions, styles)
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -251,6 +260,12 @@ class LayoutSet:
         """As :meth:`subset`, of ``count`` entries to the letter."""
         chosen = in_turn(self.entries)[:count]
         return replace(self, entries=tuple(sorted(chosen, key=lambda entry: entry.index)))
+
+
+def unjudged_lines(actions: Sequence[str], styles: Sequence[str]) -> tuple[str, ...]:
+    """What is asked for and not judged, a line a kind: names of actions, and of style pictures' files."""
+    kinds = (("interactions", actions), ("style pictures", styles))
+    return tuple(f"{len(own)} {kind} are asked for and not judged: {_quoted(own)}" for kind, own in kinds if own)
 
 
 def in_turn(entries: Sequence[Entry]) -> list[Entry]:

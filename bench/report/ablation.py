@@ -19,7 +19,7 @@ from bench.pull_back import DISTANCE, ETA
 from bench.report.files import Written, write_csv
 from bench.report.joint import JUDGED, SHOWN, calls_of
 from bench.report.tables import NAN, TableInfo, beside_verdicts
-from bench.report.text import as_markdown, bounds_text
+from bench.report.text import as_markdown, bounds_text, ranges_text
 from bench.report.trial_tables import Tables, failed_markdown
 
 ALONE = "single models"
@@ -161,7 +161,7 @@ def _distances(distances: pd.DataFrame, table: pd.DataFrame) -> list[str]:
 def _where(own: pd.DataFrame) -> str:
     over = own[own[OVERSHOOT] > 0]
     return ", ".join(
-        f"{model} in step{'s' if len(steps) > 1 else ''} {', '.join(map(str, steps.step))}"
+        f"{model} in step{'s' if len(steps) > 1 else ''} {ranges_text(steps.step)}"
         for model, steps in over.groupby("model", sort=False)
     )
 

@@ -30,11 +30,11 @@ class Advice:
 
     models: the target first. name: of the preset. method: the settings as they stand in a file of presets. overrides:
     the same as ``--set`` takes them, on the target's own preset. order: the metrics that decide, the first that
-    differs; the first is the layouts' own joint metric. evaluations, alone: guided calls a picture, and of the target
-    alone. spent: guided calls of the probes, and of the confirming run. reasons: sentences. curves, distances, tried:
-    what the probes had (fractions). confirmed: metrics of the confirming run, by method. gains, there: metric, against,
-    method, other, difference, low, high (bounds that hold for all rows of a metric at once), verdict. probes,
-    confirming: of which layouts.
+    differs. unread: of what the layouts ask for, what none of the models reads; it is not judged. evaluations, alone:
+    guided calls a picture, and of the target alone. spent: guided calls of the probes, and of the confirming run.
+    reasons: sentences. curves, distances, tried: what the probes had (fractions). confirmed: metrics of the confirming
+    run, by method. gains, there: metric, against, method, other, difference, low, high (bounds that hold for all rows
+    of a metric at once), verdict. probes, confirming: of which layouts.
     """
 
     models: tuple[str, ...]
@@ -42,6 +42,7 @@ class Advice:
     method: dict[str, Any]
     overrides: tuple[str, ...]
     order: tuple[str, ...]
+    unread: tuple[str, ...]
     evaluations: int
     alone: int
     spent: dict[str, int]
@@ -63,7 +64,18 @@ class Advice:
 
     def document(self) -> dict[str, Any]:
         """For programs; tables as lists of rows, what is unknown as None."""
-        names = ("models", "name", "method", "overrides", "order", "evaluations", "spent", "reasons", *_TABLES)
+        names = (
+            "models",
+            "name",
+            "method",
+            "overrides",
+            "order",
+            "unread",
+            "evaluations",
+            "spent",
+            "reasons",
+            *_TABLES,
+        )
         found = {name: getattr(self, name) for name in (*names, "probes", "confirming")}
         return dict(plain({**found, "evaluations_alone": self.alone, "gains_are_of": CONFIRMING}))
 
@@ -86,8 +98,8 @@ def advice_markdown(advice: Advice) -> str:
     parts = [
         f"# Advice: {' with '.join(advice.models)}",
         f"Probes: {advice.probes.measured_on}, the same noise in all settings. {_labels(advice.order)} decide, the "
-        "first that differs. The figures of the probes are those that the settings were chosen by, and too good for "
-        "that reason.",
+        f"first that differs.{_unread(advice.unread)} The figures of the probes are those that the settings were "
+        "chosen by, and too good for that reason.",
         beside_verdicts(advice.probes),
         "## Settings",
         ", ".join(f"{name} {value}" for name, value in aggregation.items()) + f"; {advice.evaluations} evaluations a "
@@ -98,8 +110,7 @@ def advice_markdown(advice: Advice) -> str:
         "\n".join(f"{k}. {reason}" for k, reason in enumerate(advice.reasons, 1)),
         f"## {CONFIRMING.capitalize()}: {advice.confirming.layouts}",
         f"The settings as advised, once, on {advice.confirming.measured_on}, none of them a probe. Paired differences; "
-        "the 95 % intervals hold for all comparisons of a metric at once. "
-        f"{METRICS[advice.order[0]].label} is the layouts' own.",
+        "the 95 % intervals hold for all comparisons of a metric at once.",
         beside_verdicts(advice.confirming),
         "\n".join(_gain(row) for row in advice.gains.to_dict("records")),
         _failed(advice.confirmed, "the confirming run"),
@@ -128,6 +139,11 @@ def _gain(row: Mapping[Any, Any]) -> str:
     bounds = bounds_text(row["difference"], row["low"], row["high"])
     other = "" if row["other"] == row["against"] else f" ({row['other']})"
     return f"- {METRICS[row['metric']].label}, less {row['against']}{other}: {bounds} points; {row['verdict']}."
+
+
+def _unread(conditions: Sequence[str]) -> str:
+    asked = f" Layouts also ask for {' and '.join(conditions)}, which none of the models reads: not judged here."
+    return asked if conditions else ""
 
 
 def _labels(order: Sequence[str]) -> str:

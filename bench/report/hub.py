@@ -27,7 +27,7 @@ from bench.batches import CEILING
 from bench.cocomig.metrics import AVERAGE, METRICS
 from bench.report.measured import Measured
 from bench.report.text import as_markdown, interval_text
-from bench.run.images import _safe
+from bench.run.images import file_name
 from bench.run.info import RunInfo
 
 MINI_NOTE = "mini world: small networks and drawn shapes, not comparable with figures at full size or of the paper"
@@ -63,7 +63,7 @@ def export_hub(run: Path, to: Path, dataset: str | None = None) -> list[Path]:
         made = [_write_dataset(folder / "dataset", card)]
         for row in card.averages:
             if row["method"] != CEILING:
-                made.append(_write_model(folder / "models" / _safe(row["method"]), card, row))
+                made.append(_write_model(folder / "models" / file_name(row["method"]), card, row))
     return [to / path.relative_to(folder) for path in made]
 
 

@@ -15,9 +15,11 @@ from bench.conditions import asked_of, judged_conditions
 from bench.layouts.layout_set import Entry, LayoutSet
 from bench.layouts.vocabulary import MINI
 from bench.plan import Plan
+from bench.report.full_size import FullSize, with_full_size
 from bench.report.tables import TableInfo
 from bench.run.info import RunInfo, check_layouts
 from bench.run.read import read_tables
+from bench.run.schema import FULL_SIZE_OF
 from bench.settings import RunSettings
 
 
@@ -27,7 +29,7 @@ class Measured:
 
     settings: as run.json has them. entries: its layouts; asked: what they hold (:func:`bench.conditions.asked_of`).
     verdicts, samples, findings: as :func:`bench.run.read.read_tables` gives them; methods are named as in ``info``.
-    conditions: verdicts on interactions and styles.
+    conditions: verdicts on interactions and styles, of the run's judges or of judges of full size.
     detector: its name here, None where this version has none of the run's.
     mini: it is of the mini world.
     """
@@ -54,20 +56,22 @@ class Measured:
         recorded = RunInfo.read(folder)
         layout_set = (plan or Plan.resolve(recorded.job)).layout_set
         check_layouts(layout_set, recorded.settings, folder)
-        names = ("verdicts", "samples", "findings", "interactions", "styles")
-        verdicts, samples, findings, interactions, styles = read_tables(folder, *names)
+        names = ("verdicts", "samples", "findings", "interactions", "styles", *FULL_SIZE_OF.values())
+        verdicts, samples, findings, interactions, styles, *later = read_tables(folder, *names)
         if verdicts.empty:
             raise InputError(_why_nothing(samples), file=folder)
+        own = ConditionTables(interactions, styles, judged_conditions(layout_set.entries))
+        full_size = with_full_size(own, later, recorded.progress.full_size, verdicts, layout_set)
         return cls(
             folder,
             recorded.settings,
-            _table_info(recorded, layout_set),
+            _table_info(recorded, layout_set, full_size),
             layout_set.entries,
             asked_of(layout_set),
             verdicts,
             samples,
             findings,
-            ConditionTables(interactions, styles, judged_conditions(layout_set.entries)),
+            full_size.conditions,
             _detector(recorded),
             layout_set.vocabulary == MINI,
         )
@@ -88,13 +92,13 @@ class Measured:
         return metrics_of(self.sums)
 
 
-def _table_info(recorded: RunInfo, layout_set: LayoutSet) -> TableInfo:
+def _table_info(recorded: RunInfo, layout_set: LayoutSet, full_size: FullSize) -> TableInfo:
     """What tables say of a run."""
     job = recorded.job
     part = "" if job.shard is None else ", shard {} of {}".format(*job.shard)
     return TableInfo(
         title=f"Table 1{' (mini world)' if layout_set.vocabulary == MINI else ''}: {layout_set.name}{part}",
-        judge=recorded.settings.judges,
+        judge=", ".join([recorded.settings.judges, *full_size.judges]),
         layouts=layout_set.name,
         layout_hash=layout_set.hash,
         count=len(layout_set),
@@ -103,8 +107,8 @@ def _table_info(recorded: RunInfo, layout_set: LayoutSet) -> TableInfo:
         seeds=job.seeds,
         command=recorded.command,
         forced=tuple(map(str, recorded.progress.forced)),
-        notes=layout_set.judging_notes,
-        unjudged=layout_set.unjudged,
+        notes=(*layout_set.judging_notes, *full_size.notes),
+        unjudged=full_size.unjudged,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -40,6 +41,20 @@ def bounds_text(value: float, low: float, high: float) -> str:
     if math.isnan(value):
         return NO_NUMBER
     return f"{100 * value:+.2f} " + ("[no interval]" if math.isnan(low) else f"[{100 * low:+.2f}, {100 * high:+.2f}]")
+
+
+def ranges_text(numbers: Iterable[int]) -> str:
+    """Ascending integers as ranges.
+
+    >>> ranges_text([0, 1, 2, 5, 7, 8])
+    '0–2, 5, 7, 8'
+    """
+    runs: list[list[int]] = []
+    for number in numbers:
+        if not runs or number != runs[-1][-1] + 1:
+            runs.append([])
+        runs[-1].append(number)
+    return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
 
 
 def _cell(value: Any) -> Any:

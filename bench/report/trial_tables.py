@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import pandas as pd
@@ -15,6 +15,8 @@ from bench.run.schema import VERDICT_TABLES
 SAMPLES = ("method", "layout_index", "seed", "status", "seconds", "evaluations", "pull_back", "pull_back_steps")
 FEATURES = ("method", "layout_index", "seed", "features")
 TABLES = {**VERDICT_TABLES, "samples": SAMPLES}
+JUDGED = {"interactions": "interactions", "style": "styles"}
+"""Condition, as of :data:`amdm.models.control.Conditioning` → table of its verdicts, and column of what is asked."""
 
 
 def failed_markdown(failed: Mapping[str, float], where: str = "") -> str:
@@ -60,6 +62,13 @@ class Tables:
     def conditions(self) -> ConditionTables:
         """Verdicts on interactions and styles."""
         return ConditionTables(self.interactions, self.styles, self.asked)
+
+    def without(self, conditions: Collection[str]) -> Tables:
+        """With none of the verdicts on some conditions ("interactions", "style"), as if layouts did not ask for them:
+        what no model reads is right by chance, and would decide what is right together."""
+        dropped = {table for condition, table in JUDGED.items() if condition in conditions}
+        empty: dict[str, pd.DataFrame] = {table: getattr(self, table).head(0) for table in dropped}
+        return replace(self, **empty, asked=self.asked.assign(**dict.fromkeys(dropped, 0)))
 
     @cached_property
     def sums(self) -> pd.DataFrame:

@@ -30,7 +30,7 @@ def read_image(path: Path, formats: tuple[str, ...] = ("PNG",)) -> np.ndarray:
 def picture_name(method: str, image_id: str, key: str, seed: int) -> Path:
     """Where a run keeps the picture of a sample, inside its folder."""
     # The key stands last, behind an underscore, where the official evaluator looks for it.
-    return Path("images") / _safe(method) / f"{_safe(image_id)}_s{seed}_{_safe(key)}.png"
+    return Path("images") / file_name(method) / f"{file_name(image_id)}_s{seed}_{file_name(key)}.png"
 
 
 def encoded(image: np.ndarray) -> bytes:
@@ -64,7 +64,7 @@ def read_stored(folder: Path, name: str) -> np.ndarray:
     return read_image(path)
 
 
-def _safe(text: str) -> str:
+def file_name(text: str) -> str:
     """A file name that stays in its folder: other characters become %xx; long names are cut and hashed."""
     name = re.sub(r"[^A-Za-z0-9.+@-]", lambda match: "".join(f"%{byte:02x}" for byte in _bytes(match[0])), text)
     name = re.sub(r"^\.", "%2e", name) or "%"

@@ -47,13 +47,29 @@ class Growth(Recorded):
     again: int
 
 
+class FullSizeJudge(Recorded):
+    """A judge that was asked about a whole run, after it.
+
+    of: what it judges. name: for readers. source: SHA-256 of its weights or its file; "" where it has none.
+    choices: among how many styles it chose; None of a judge of actions.
+    precision: HICO-DET's mean average precision of each method, (default, known object), fractions; None where nothing
+    of a class is asked for, and of a judge of styles.
+    """
+
+    of: Literal["action", "style"]
+    name: str
+    source: str = ""
+    choices: int | None = None
+    precision: dict[str, tuple[float | None, float | None]] | None = None
+
+
 class Progress(Recorded):
     """What changes while a run goes on.
 
     started, finished: UTC, ISO 8601. workers: processes. judging_again: verdicts were dropped, and not all are there
     again. forced: settings under which it went on with ``--force``. grown: each time that it was asked for more.
-    merged: the runs that this one was joined from. taken_from: the folder of pictures that was measured, with counts of
-    what lay there.
+    merged: the runs that this one was joined from. full_size: judges whose verdicts lie beside the run's own.
+    taken_from: the folder of pictures that was measured, with counts of what lay there.
     """
 
     started: str | None = None
@@ -63,6 +79,7 @@ class Progress(Recorded):
     forced: tuple[Change, ...] = ()
     grown: tuple[Growth, ...] = ()
     merged: tuple[MergedPart, ...] = ()
+    full_size: tuple[FullSizeJudge, ...] = ()
     taken_from: dict[str, str | int] | None = None
 
 

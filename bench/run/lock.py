@@ -11,7 +11,7 @@ from typing import Any
 from amdm.errors import InputError
 
 
-def locked(folder: Path) -> Any:
+def lock_file(folder: Path) -> Any:
     """Its file ``lock``, open, and locked until it is closed. Raises InputError where another has it, naming who."""
     file = (folder / "lock").open("a+", encoding="utf-8", errors="replace")
     try:

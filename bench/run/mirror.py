@@ -19,7 +19,7 @@ from amdm.errors import InputError
 from bench.place import Place
 from bench.run.info import FILE
 from bench.run.inventory import SampleKey
-from bench.run.lock import locked
+from bench.run.lock import lock_file
 from bench.run.parts import MOST_SAMPLES, part_of
 from bench.run.pull import Pulled, folder_of, home_of, part_name, pull
 from bench.run.schema import DATABASE
@@ -123,7 +123,7 @@ def writing(place: Place) -> Iterator[Path]:
         ConnectionError: it does not answer.
     """
     home = home_of(place)
-    with _of_place(place), closing(locked(home)):
+    with _of_place(place), closing(lock_file(home)):
         mirror = Mirror(pull(place, home, may_be_new=True))
         _OPEN[mirror.folder], _PLACES[mirror.folder] = mirror, place
         try:
@@ -143,7 +143,7 @@ def reading(place: Place, pictures: bool = True, again: bool = False) -> Path:
     _PLACES[folder] = place
     with _of_place(place):
         try:
-            lock = locked(home)
+            lock = lock_file(home)
         except InputError as error:
             if error.what.startswith(IN_USE) and (folder / FILE).exists():
                 return folder

@@ -22,8 +22,8 @@ from amdm.errors import InputError
 from bench.run.inventory import SampleKey
 from bench.run.schema import (
     _SCHEMA,
+    BESIDE_SAMPLES,
     DETAIL_COLUMNS,
-    JUDGED_TABLES,
     RECORD_COLUMNS,
     SAMPLE_COLUMNS,
     SAMPLE_KEY,
@@ -54,7 +54,7 @@ def part_schema() -> pa.Schema:
             return pa.struct([(name, types[name]) for name in columns[_OWN:]])
 
         sample = struct(SAMPLE_COLUMNS, "samples", "details")
-        judged = [(name, pa.list_(struct(columns, name))) for name, columns in JUDGED_TABLES.items()]
+        judged = [(name, pa.list_(struct(columns, name))) for name, columns in BESIDE_SAMPLES.items()]
     return pa.schema([*((name, types[name]) for name in SAMPLE_KEY), ("sample", sample), *judged])
 
 
@@ -73,7 +73,7 @@ def _row(database: sqlite3.Connection, key: SampleKey) -> dict[str, Any]:
         return [dict(zip(own, one, strict=True)) for one in found]
 
     sample = rows(SAMPLE_COLUMNS, f"samples LEFT JOIN details USING ({', '.join(SAMPLE_KEY)})")
-    judged = {name: rows(columns, name) for name, columns in JUDGED_TABLES.items()}
+    judged = {name: rows(columns, name) for name, columns in BESIDE_SAMPLES.items()}
     return {**dict(zip(SAMPLE_KEY, key, strict=True)), "sample": next(iter(sample), None), **judged}
 
 
@@ -84,7 +84,7 @@ def add_part(database: sqlite3.Connection, content: bytes, known: set[SampleKey]
         InputError: it is not a part, or holds what a run's records do not.
     """
     table = _table(content)
-    rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in ("samples", "details", *JUDGED_TABLES)}
+    rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in ("samples", "details", *BESIDE_SAMPLES)}
     for one in table.to_pylist():
         key = tuple(one[name] for name in SAMPLE_KEY)
         if key in known:
@@ -94,7 +94,7 @@ def add_part(database: sqlite3.Connection, content: bytes, known: set[SampleKey]
         if one["sample"] is not None:
             rows["samples"].append((*key, *(one["sample"][column] for column in RECORD_COLUMNS[_OWN:])))
             rows["details"].append((*key, *(one["sample"][column] for column in DETAIL_COLUMNS[_OWN:])))
-        for name, columns in JUDGED_TABLES.items():
+        for name, columns in BESIDE_SAMPLES.items():
             rows[name] += [(*key, *(own[column] for column in columns[_OWN:])) for own in one[name] or ()]
     try:
         for name, own in rows.items():

@@ -22,7 +22,7 @@ from bench.run.images import LARGEST_PICTURE
 from bench.run.info import FILE, LARGEST_INFO, RunInfo
 from bench.run.inventory import SampleKey
 from bench.run.parts import LARGEST_PART, add_part
-from bench.run.schema import _SCHEMA, DATABASE, JUDGED_TABLES, SAMPLE_KEY
+from bench.run.schema import _SCHEMA, BESIDE_SAMPLES, DATABASE, SAMPLE_KEY
 
 _PART = re.compile(r"records/part-(\d{6})\.parquet")
 _PICTURE = re.compile(r"images/(?!\.\.?/)[A-Za-z0-9.+@%-]+/[A-Za-z0-9.+@%_-]+\.png")
@@ -145,7 +145,7 @@ def _surplus(folder: Path, rebuilt: Path) -> frozenset[SampleKey] | None:
         with closing(sqlite3.connect(f"{(folder / DATABASE).resolve().as_uri()}?mode=rw", uri=True)) as own:
             own.execute("ATTACH ? AS place", (str(rebuilt),))
             found: set[SampleKey] = set()
-            for table in ("samples", "details", *JUDGED_TABLES):
+            for table in ("samples", "details", *BESIDE_SAMPLES):
                 for one, other in (("main", "place"), ("place", "main")):
                     less = f"SELECT * FROM {one}.{table} EXCEPT SELECT * FROM {other}.{table}"
                     found.update(own.execute(f"SELECT DISTINCT {', '.join(SAMPLE_KEY)} FROM ({less})"))

@@ -39,6 +39,12 @@ _TABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "verdicts": (VERDICT_COLUMNS, "verdicts", "method, seed, layout_index, instance"),
     "interactions": (INTERACTION_COLUMNS, "interactions", "method, seed, layout_index, interaction"),
     "styles": (STYLE_COLUMNS, "styles", "method, seed, layout_index"),
+    "full_size_interactions": (
+        INTERACTION_COLUMNS,
+        "full_size_interactions",
+        "method, seed, layout_index, interaction",
+    ),
+    "full_size_styles": (STYLE_COLUMNS, "full_size_styles", "method, seed, layout_index"),
     "findings": (FINDING_COLUMNS, "findings", "method, seed, layout_index, instance"),
     "events": (("at", "what"), "events", "rowid"),
 }
@@ -51,7 +57,7 @@ def read_table(folder: Path, table: str) -> pd.DataFrame:
 
 
 def read_tables(folder: Path, *tables: str) -> list[pd.DataFrame]:
-    """``samples``, ``verdicts``, ``interactions``, ``styles``, ``findings``, ``events`` of a run, without its lock.
+    """Tables of a run by their names in :data:`_TABLES`, without its lock.
 
     All are of one state of the run, which may go on meanwhile.
 

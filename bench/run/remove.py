@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from bench.run.images import picture_name
 from bench.run.info import FILE, RunInfo
 from bench.run.read import read_table
 from bench.run.schema import DATABASE
-from bench.run.store import RunStore
+from bench.run.store import locked
 from bench.tracebacks import ERRORS
 
 LOCK = "lock"
@@ -55,7 +56,7 @@ def remove_run(folder: Path) -> Removal:
         InputError: it is a link, not a run, or another process works on it.
     """
     look_at(folder)
-    with RunStore(folder, RunInfo.read(folder).settings):  # nobody else has it
+    with locked(folder):
         found = look_at(folder)
         for path in found.own:
             path.unlink(missing_ok=True)  # removes a name in this folder, whatever it has become
@@ -68,7 +69,7 @@ def remove_run(folder: Path) -> Removal:
 def _pictures(folder: Path, info: RunInfo) -> Iterator[str]:
     """Names of the pictures that are recorded, or that a process may have written before it was killed."""
     names = set()
-    if (folder / DATABASE).exists():
+    with suppress(InputError):  # it is damaged, or gone: what the settings ask for is known all the same
         names = {str(name) for name in read_table(folder, "samples")["image"].dropna()}
     try:
         plan = Plan.resolve(info.job)

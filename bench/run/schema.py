@@ -43,7 +43,11 @@ CREATE TABLE IF NOT EXISTS styles (
   PRIMARY KEY (method, seed, layout_index)) STRICT, WITHOUT ROWID;
 """
 """Verdicts on interactions and styles; earlier runs have no such tables."""
-LATER_TABLES = DETAILS_TABLE + FINDINGS_TABLE + CONDITION_TABLES
+FULL_SIZE_TABLES = CONDITION_TABLES.replace("interactions (", "full_size_interactions (").replace(
+    "styles (", "full_size_styles ("
+)
+"""The same of judges that are asked about a whole run, after it (:mod:`bench.full_size`)."""
+LATER_TABLES = DETAILS_TABLE + FINDINGS_TABLE + CONDITION_TABLES + FULL_SIZE_TABLES
 
 RECORD_COLUMNS = (
     *("method", "layout_index", "seed", "status", "error", "attempts"),
@@ -86,6 +90,10 @@ VERDICT_TABLES = {"verdicts": VERDICT_COLUMNS, "interactions": INTERACTION_COLUM
 """What is judged, by table: instances, interactions, pictures. A sample's verdicts are recorded together."""
 JUDGED_TABLES = {**VERDICT_TABLES, "findings": FINDING_COLUMNS}
 """With what the verdicts on instances were given on; runs of before have none of that."""
+FULL_SIZE_OF = {"action": "full_size_interactions", "style": "full_size_styles"}
+"""Table by what such a judge judges. A run is whole without them, and a picture that is made anew loses them."""
+BESIDE_SAMPLES = {**JUDGED_TABLES, FULL_SIZE_OF["action"]: INTERACTION_COLUMNS, FULL_SIZE_OF["style"]: STYLE_COLUMNS}
+"""All tables that speak of samples, but for what is recorded of these themselves."""
 SAMPLE_KEY = ("method", "layout_index", "seed")
 DATABASE = "run.sqlite"
 LARGEST_DATABASE = 2**31

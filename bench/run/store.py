@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,12 +21,22 @@ from amdm.io.files import make_folder, write_whole
 from bench.growth import GROWS, can_grow, grown
 from bench.provenance import Provenance, provenance
 from bench.run.images import encoded, picture_is, picture_name
-from bench.run.info import FILE, Change, Growth, RunInfo, Status, differences, now
+from bench.run.info import FILE, Change, FullSizeJudge, Growth, RunInfo, Status, differences, now
 from bench.run.inventory import Inventory, SampleKey
-from bench.run.lock import locked
+from bench.run.lock import lock_file
 from bench.run.mirror import mirror_of
 from bench.run.read import _check_database
-from bench.run.schema import _SCHEMA, DATABASE, DETAIL_COLUMNS, JUDGED_TABLES, RECORD_COLUMNS, VERDICT_TABLES
+from bench.run.schema import (
+    _SCHEMA,
+    BESIDE_SAMPLES,
+    DATABASE,
+    DETAIL_COLUMNS,
+    FULL_SIZE_OF,
+    JUDGED_TABLES,
+    RECORD_COLUMNS,
+    SAMPLE_KEY,
+    VERDICT_TABLES,
+)
 from bench.settings import RunSettings
 from bench.sqlite_safety import check_untrusted_sqlite
 
@@ -52,7 +63,7 @@ class RunStore:
             if leftover:
                 raise InputError(f"holds {min(leftover)} and no {FILE}: it is not a run folder", file=folder)
         _check_untrusted_folder(folder)
-        self._lock = locked(folder)
+        self._lock = lock_file(folder)
         try:
             self.info = self._check_settings(settings, force, grows)
             self._database = _database(folder / DATABASE)
@@ -101,7 +112,7 @@ class RunStore:
                 growth.append(Change(field=name, before=json.dumps(before[name]), now=json.dumps(after[name])))
         dropped = (self.complete_samples() | self.failed_samples()).intersection(again)
         with _transaction(self._database):
-            for table in ("samples", "details", *JUDGED_TABLES):
+            for table in ("samples", "details", *BESIDE_SAMPLES):
                 query = f"DELETE FROM {table} WHERE (method, layout_index, seed) = (?, ?, ?)"
                 self._database.executemany(query, sorted(dropped))
         self._changed(dropped)
@@ -169,7 +180,7 @@ class RunStore:
             self._mirror.send_pictures(samples)
         with _transaction(self._database):
             for key in keys:
-                for table in JUDGED_TABLES:
+                for table in BESIDE_SAMPLES:
                     self._database.execute(f"DELETE FROM {table} WHERE (method, layout_index, seed) = (?, ?, ?)", key)
             for table, columns in (("samples", RECORD_COLUMNS), ("details", DETAIL_COLUMNS)):
                 self._replace(table, [[sample.get(column) for column in columns] for sample in samples])
@@ -178,6 +189,21 @@ class RunStore:
             self._database.executemany("INSERT INTO events VALUES (datetime('now'), ?)", [(event,) for event in events])
         judged_of = {(row[0], row[1], row[2]) for rows in (judged or {}).values() for row in rows}
         self._changed({*keys, *judged_of})
+
+    def record_full_size(self, judge: FullSizeJudge, rows: Sequence[Sequence[Any]]) -> None:
+        """Put down what a judge of full size says of the run's pictures, in place of what one said before.
+
+        The run names the judge last: one that is stopped between has no verdicts of a judge that it does not name.
+        """
+        others = tuple(one for one in self.info.progress.full_size if one.of != judge.of)
+        self.update(full_size=others)
+        table = FULL_SIZE_OF[judge.of]
+        before = self._database.execute(f"SELECT DISTINCT {', '.join(SAMPLE_KEY)} FROM {table}").fetchall()
+        with _transaction(self._database):
+            self._database.execute(f"DELETE FROM {table}")
+            self._replace(table, rows)
+        self._changed({*before, *((row[0], row[1], row[2]) for row in rows)})
+        self.update(full_size=(*others, judge))
 
     def _replace(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
@@ -213,6 +239,18 @@ class RunStore:
             self.info = self.info.model_copy(update={"settings": under})
             self.update(forced=(*self.info.progress.forced, *forced))
         return self.info
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Nobody else works on the run in ``folder`` meanwhile; its database is not opened.
+
+    Raises:
+        InputError: another process does; a link or what is no regular file lies where a run writes.
+    """
+    _check_untrusted_folder(folder)
+    with lock_file(folder):
+        yield
 
 
 class _transaction:

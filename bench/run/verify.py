@@ -16,13 +16,13 @@ from bench.conditions import style_digests
 from bench.detectors import registry
 from bench.detectors.detector import RANDOM_REVISION, DetectorFacts, DetectorOptions
 from bench.judges import conditions
-from bench.layouts.layout_set import LayoutSet
+from bench.layouts.layout_set import AskedAction, LayoutSet
 from bench.plan import Plan
 from bench.run.images import picture_is, stored_file
 from bench.run.info import FILE, RunInfo
 from bench.run.inventory import Inventory
-from bench.run.read import read_table
-from bench.run.schema import VERDICT_COLUMNS, VERDICT_TABLES, verdict_row
+from bench.run.read import read_table, read_tables
+from bench.run.schema import FULL_SIZE_OF, VERDICT_COLUMNS, VERDICT_TABLES, verdict_row
 from bench.settings import RunSettings
 
 _DESCRIBING = ("label", "colour", "category", "level", "box_area")
@@ -50,7 +50,7 @@ def verify_run(folder: Path) -> list[str]:
         *_pictures(folder, samples),
         *_verdicts(there),
         *_contents(layout_set, verdicts["verdicts"]),
-        *_condition_contents(layout_set, verdicts),
+        *_conditions(folder, layout_set, verdicts),
         *_styles(layout_set, info.settings),
     ]
     return [str(InputError(problem)) for problem in found]  # names in records may hold terminal escapes
@@ -173,24 +173,38 @@ def _is_possible(row: Mapping[Any, Any]) -> bool:
     )
 
 
-def _condition_contents(layout_set: LayoutSet, verdicts: Mapping[str, pd.DataFrame]) -> list[str]:
+def _conditions(folder: Path, layout_set: LayoutSet, verdicts: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Faults of the verdicts on interactions and styles, those of judges of full size among them."""
+    entries = layout_set.entries
+    actions = {(one.index, k): asked for one in entries for k, asked in enumerate(one.actions)}
+    styles = {one.index: one.style_name for one in entries if one.asks_style}
+    pairs = {(one.index, k): asked for one in entries for k, asked in enumerate(one.pairs)}
+    files = {one.index: one.style_name or one.style.stem for one in entries if one.style is not None}
+    later, retrieved = read_tables(folder, FULL_SIZE_OF["action"], FULL_SIZE_OF["style"])
+    return [
+        *_condition_contents(verdicts["interactions"], verdicts["styles"], actions, styles),
+        *_condition_contents(later, retrieved, pairs, files),
+    ]
+
+
+def _condition_contents(
+    interactions: pd.DataFrame,
+    styles: pd.DataFrame,
+    actions: Mapping[tuple[int, int], AskedAction],
+    styled: Mapping[int, str],
+) -> list[str]:
     """Verdicts on interactions and styles that were not asked for, or that no measurement can give."""
-    actions = {
-        (e.index, k): (one.subject, one.object, one.action)
-        for e in layout_set.entries
-        for k, one in enumerate(e.actions)
-    }
-    styled = {entry.index: entry.style_name for entry in layout_set.entries if entry.asks_style}
+    asked = {place: (one.subject, one.object, one.action) for place, one in actions.items()}
     strange, impossible = [], []
-    for row in verdicts["interactions"].to_dict("records"):
+    for row in interactions.to_dict("records"):
         name = (row["method"], row["layout_index"], row["seed"], row["interaction"])
-        if actions.get((row["layout_index"], row["interaction"])) != (row["subject"], row["object"], row["asked"]):
+        if asked.get((row["layout_index"], row["interaction"])) != (row["subject"], row["object"], row["asked"]):
             strange.append(name)
         found = None if pd.isna(row["found"]) else row["found"]
         possible = {action_outcome(row["asked"], found, reversed) for reversed in (False, True)}
         if row["outcome"] not in possible:
             impossible.append(name)
-    for row in verdicts["styles"].to_dict("records"):
+    for row in styles.to_dict("records"):
         name = (row["method"], row["layout_index"], row["seed"], "style")
         if styled.get(row["layout_index"]) != row["asked"]:
             strange.append(name)

@@ -102,6 +102,7 @@ def _advice(request: Request, study: StudyRun, confirming: StudyRun) -> Advice:
         method=listed.method,
         overrides=as_overrides(listed.method),
         order=tuple(order),
+        unread=request.unread,
         evaluations=cost,
         alone=request.steps,
         spent={"probes": probes.spent, "confirming": spent},
@@ -129,7 +130,7 @@ def _confirm(
     methods = {ADVISED: method, **{name: request.method([name]) for name in request.models}}
     methods[DEFAULT] = request.method(request.models, request.published)
     settings = {name: as_preset(request.presets, one) for name, one in methods.items()}
-    tables = run_trials(study, settings, CONFIRMING)
+    tables = run_trials(study, settings, CONFIRMING).without(request.unread)
     table = averages(tables, list(settings))
     best = best_of(table.loc[list(request.models)], order)
     against = {"the target alone": request.models[0], "the best single model": best, DEFAULT: DEFAULT}

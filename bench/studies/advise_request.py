@@ -10,7 +10,7 @@ from typing import Any
 from amdm.errors import InputError, unknown
 from amdm.presets.profile import Profile, load_profile
 from amdm.presets.settings import MethodSettings
-from bench.conditions import check_conditions, unread
+from bench.conditions import asked_of, check_conditions, unread
 from bench.layouts.layout_set import LayoutSet, content_hash
 from bench.layouts.named import load_layouts
 from bench.studies.advise_rules import order_of
@@ -72,6 +72,11 @@ class Request:
         own = {name: self.changes[name] for name in models if self.changes[name]}
         aggregated = {} if aggregation is None else {"aggregation": aggregation}
         return {**with_models(models, self.probes), **({"settings": own} if own else {}), **aggregated}
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Of what the layouts ask for, what none of the models reads; it is drawn by chance, and not judged."""
+        return unread(self.models, asked_of(self.probes))
 
     @property
     def published(self) -> Method:

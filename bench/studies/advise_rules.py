@@ -45,13 +45,13 @@ class Window:
 
 
 def order_of(layout_set: LayoutSet, models: Sequence[str]) -> list[str]:
-    """The metrics that decide, the first that differs: the layouts' own joint metric, then joint by picture, then
-    single properties that some model reads (of others differences are chance)."""
+    """The metrics that decide, the first that differs: joint by interaction, joint by picture, then single properties.
+    Of interactions and styles only where some model reads them: without, differences are chance."""
     asked = asked_of(layout_set)
     ignored = unread(models, asked)
     own = {"instances": "isr", "interactions": "action_given_place", "style": "style"}
-    interactions = any(entry.actions for entry in layout_set.entries)
-    styles = any(entry.asks_style for entry in layout_set.entries)
+    interactions = "interactions" not in ignored and any(entry.actions for entry in layout_set.entries)
+    styles = "style" not in ignored and any(entry.asks_style for entry in layout_set.entries)
     judged = {"instances": True, "interactions": interactions, "style": styles}
     joint = [name for name, there in (("joint_interaction", interactions), ("joint_picture", styles)) if there]
     joint = joint or ["isr"]

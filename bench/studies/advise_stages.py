@@ -51,7 +51,7 @@ class Probes:
         own = {name: identity(self.settings(one)) for name, one in methods.items()}
         new = {own[name]: self.settings(one) for name, one in methods.items() if own[name] not in self._rows}
         if new:
-            tables = run_trials(self.study, new, about)
+            tables = run_trials(self.study, new, about).without(self.request.unread)
             for key, row in averages(tables, list(new)).iterrows():
                 self._rows[str(key)] = row
                 self._samples[str(key)] = tables.samples[tables.samples.method == key]

@@ -15,6 +15,7 @@ from amdm.mini.models import MiniModels
 from amdm.model_set import ModelSet
 from amdm.presets.profile import load_profile
 from bench.layouts.named import load_layouts
+from tests.altered import flip_last_bit
 from tests.closeness import PROMISED, assert_same, to_double
 
 ENTRIES = load_layouts("mini-tune").entries[:5]  # one of each level: batches of unlike sizes
@@ -129,9 +130,7 @@ def test_the_base_is_held_once() -> None:
 def test_altered_weights_are_refused(tmp_path: Path) -> None:
     MiniModels().save(tmp_path)
     path = tmp_path / "migc.safetensors"
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
+    flip_last_bit(path)
     with pytest.raises(InputError, match="migc"):
         MiniModels.load(tmp_path)
     path.unlink()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -143,9 +142,3 @@ def test_what_does_not_fit_is_one_line(base: StableDiffusionPipeline, given: Any
     with pytest.raises(InputError, match=what) as found:
         AMDMPipeline.from_unets(*given(base))
     assert "\n" not in str(found.value)
-
-
-def test_they_are_saved_by_themselves(base: StableDiffusionPipeline, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="pipeline: has UNets of your own; save these by their save_pretrained"):
-        AMDMPipeline.from_unets({"a": base.unet}, base).save_pretrained(tmp_path / "saved")
-    assert not (tmp_path / "saved").exists()

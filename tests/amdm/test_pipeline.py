@@ -14,6 +14,7 @@ from amdm.errors import InputError
 from amdm.layout import Instance, Interaction, Layout
 from amdm.pipeline import AMDMPipeline
 from amdm.pipeline_inputs import sample_layouts
+from tests.altered import flip_last_bit
 from tests.closeness import rounding_bound
 
 CROSS, RING = Instance("a red cross", (0.1, 0.1, 0.5, 0.5)), Instance("a blue ring", (0.5, 0.5, 0.9, 0.9))
@@ -190,9 +191,7 @@ def test_a_saved_pipeline_loads_again(pipe: AMDMPipeline, tmp_path: Path) -> Non
     torch.testing.assert_close(ours, theirs, atol=bound_of(pipe, "pt"), rtol=0)
     assert len({id(p) for m in loaded.models.modules().values() for p in m.parameters()}) == len(parameters)
     path = next(tmp_path.rglob("*.safetensors"))
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
+    flip_last_bit(path)
     with pytest.raises(InputError, match="not the file that was saved"):
         AMDMPipeline.from_pretrained(tmp_path)
     with pytest.raises(InputError, match="neither mini, paper nor a folder"):

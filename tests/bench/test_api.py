@@ -7,16 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from diffusers import StableDiffusionPipeline
 from PIL import Image
 
 import bench
 from amdm.errors import InputError
 from amdm.layout import Layout
-from amdm.methods import load_methods
 from amdm.pipeline import AMDMPipeline
 from bench import evaluate, read_result, score
 from bench.layouts.named import load_layouts
+from tests.amdm.test_own_unets import tiny_stable_diffusion
 from tests.bench.fakes import paint
 
 
@@ -77,19 +76,7 @@ def test_a_preset_and_its_pipeline_are_measured(tmp_path: Path) -> None:
 
 
 def test_another_pipeline_reads_captions_and_is_called_so(tmp_path: Path) -> None:
-    plain = load_methods("mini", ["stable_diffusion"])["stable_diffusion"]
-    model = plain.models.models["stable_diffusion"]
-    pipe = StableDiffusionPipeline(
-        vae=plain.models.vaes[""],
-        text_encoder=model.text.text_encoder,
-        tokenizer=model.text.tokenizer,
-        unet=model.unet,
-        scheduler=model.scheduler,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-    result = evaluate(pipe, limit=5, out=tmp_path / "run")
+    result = evaluate(tiny_stable_diffusion(), limit=5, out=tmp_path / "run")
     assert "StableDiffusionPipeline (caption only)" in set(result.verdicts.method)
 
 

@@ -72,7 +72,7 @@ def test_the_documents_example(generator: str, tmp_path: Path, monkeypatch: pyte
 def test_unreadable_pictures_fail_and_missing_ones_are_counted(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     layouts = load_layouts("mini").subset(5)
@@ -100,7 +100,7 @@ def test_unreadable_pictures_fail_and_missing_ones_are_counted(
 def test_pictures_of_a_part_of_a_set_are_measured_as_that_part(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pictures").mkdir()
@@ -136,7 +136,7 @@ def whole_folder(folder: Path, layouts: Path, method: str) -> Path:
 def test_other_pictures_are_another_run(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Two folders under one method name: the second must never be shown the first one's verdicts."""
     monkeypatch.chdir(tmp_path)

@@ -17,6 +17,16 @@ from tests.bench.fakes import change_info
 from tests.bench.test_import_images import generator, run
 
 __all__ = ["generator"]
+BLACK = "return [np.zeros((64, 64, 3), np.uint8) for _ in layouts]"
+
+
+def write_function(folder: Path, monkeypatch: pytest.MonkeyPatch, module: str, *lines: str) -> None:
+    """A module with ``draw(layouts, seeds)`` of these lines, in the folder that becomes the current one."""
+    monkeypatch.chdir(folder)
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    body = "\n    ".join(lines)
+    code = f"import numpy as np\nfrom PIL import Image\n\n\ndef draw(layouts, seeds):\n    {body}\n"
+    (folder / f"{module}.py").write_text(code)
 
 
 @pytest.mark.parametrize("name", ["no_such_module:f", "my_generator:nothing", "my_generator:COLOURS", "my_generator"])
@@ -25,7 +35,7 @@ def test_what_cannot_be_called_is_one_line(
     generator: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert run(monkeypatch, "run", "--generator", name, "--layouts", "mini", "--detector", "mini") == 2
     shown = capsys.readouterr().err.strip()
@@ -56,15 +66,11 @@ def test_what_cannot_be_called_is_one_line(
 def test_a_generator_that_gives_no_pictures_stops_at_once(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+    capsys: pytest.CaptureFixture[str],
     body: str,
     what: str,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "wrong", raising=False)
-    (tmp_path / "wrong.py").write_text(
-        f"import numpy as np\nfrom PIL import Image\n\n\ndef draw(layouts, seeds):\n    {body}\n"
-    )
+    write_function(tmp_path, monkeypatch, "wrong", body)
     assert run(monkeypatch, "run", "--generator", "wrong:draw", "--layouts", "mini", "--limit", "5", "--out", "r") == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("error: generator wrong:draw: ") and what in error
@@ -74,16 +80,11 @@ def test_a_generator_that_gives_no_pictures_stops_at_once(
 def test_why_the_first_sample_failed_is_in_the_last_line(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "failing", raising=False)
-    body = "if layouts[0].caption == first: raise ValueError('no ink')"
     first = load_layouts("mini").entries[0].layout.caption
-    (tmp_path / "failing.py").write_text(
-        f"import numpy as np\nfirst = {first!r}\n\n\ndef draw(layouts, seeds):\n    {body}\n"
-        "    return [np.zeros((64, 64, 3), np.uint8) for _ in layouts]\n"
-    )
+    fails = f"if layouts[0].caption == {first!r}: raise ValueError('no ink')"
+    write_function(tmp_path, monkeypatch, "failing", fails, BLACK)
     assert (
         run(monkeypatch, "run", "--generator", "failing:draw", "--layouts", "mini", "--limit", "5", "--out", "r") == 1
     )
@@ -94,12 +95,7 @@ def test_why_the_first_sample_failed_is_in_the_last_line(
 def test_the_usual_detector_and_a_rounded_limit_are_the_same_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "plain", raising=False)
-    (tmp_path / "plain.py").write_text(
-        "import numpy as np\n\n\ndef draw(layouts, seeds):\n"
-        "    return [np.zeros((64, 64, 3), np.uint8) for _ in layouts]\n"
-    )
+    write_function(tmp_path, monkeypatch, "plain", BLACK)
     for options in (("--limit", "7"), ("--limit", "10", "--detector", "mini")):
         assert run(monkeypatch, "run", "--generator", "plain:draw", "--layouts", "mini", *options) == 0
     assert len(list((tmp_path / "runs").iterdir())) == 1
@@ -124,7 +120,7 @@ def test_what_a_run_folder_names_is_never_imported(
 def test_a_function_that_always_fails_says_why(
     generator: str,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with Path("my_generator.py").open("a", encoding="utf-8") as file:
         file.write("\n\ndef broken(layouts, seeds):\n    return 1 / 0\n")

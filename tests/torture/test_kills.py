@@ -7,13 +7,18 @@ import sys
 from pathlib import Path
 
 
-def test_five_kills_of_a_real_run_leave_the_same_records_pictures_and_tables() -> None:
-    options = ["--kills", "5", "--fills", "0", "--limit", "5", "--seed", "7"]
+def assert_the_same_after(kills: int, module: str, limit: int) -> None:
+    """Run a program of kills on as many layouts; it compares the results itself."""
+    options = ["--kills", str(kills), "--fills", "0", "--limit", str(limit), "--seed", "7"]
     found = subprocess.run(
-        [sys.executable, "-m", "tests.torture", *options],
+        [sys.executable, "-m", module, *options],
         cwd=Path(__file__).resolve().parents[2],
         capture_output=True,
         text=True,
     )
     assert found.returncode == 0, found.stdout + found.stderr
-    assert "the same each time: 5 kills" in found.stdout
+    assert f"the same each time: {kills} kills" in found.stdout
+
+
+def test_five_kills_of_a_real_run_leave_the_same_records_pictures_and_tables() -> None:
+    assert_the_same_after(5, "tests.torture", limit=5)

@@ -69,7 +69,7 @@ def gallery(shown: Together, pictures: Pictures) -> Gallery:
                 else None
                 for k, method in enumerate(shown.methods)
             ]
-            rows.append(_row(entry, seed, tiles))
+            rows.append(_row(entry, seed, tiles, shown))
     data = {
         "methods": [{"name": printable(name), "ceiling": name == CEILING} for name in shown.methods],
         "fates": [{"kind": kind, "letter": letter, "words": words} for kind, letter, words in FATES.values()],
@@ -83,7 +83,7 @@ def gallery(shown: Together, pictures: Pictures) -> Gallery:
     return Gallery(data, len(entries) * (len(seeds) - len(kept)), any(maker.outlined for maker in makers))
 
 
-def _row(entry: Entry, seed: int, tiles: list[dict[str, Any] | None]) -> dict[str, Any]:
+def _row(entry: Entry, seed: int, tiles: list[dict[str, Any] | None], shown: Together) -> dict[str, Any]:
     asked = [
         {"label": printable(str(label)), "colour": label.colour, "category": label.category, "box": _unit(one.box)}
         for label, one in zip(entry.labels, entry.layout.instances, strict=True)
@@ -94,10 +94,11 @@ def _row(entry: Entry, seed: int, tiles: list[dict[str, Any] | None]) -> dict[st
         "seed": seed,
         "caption": printable(entry.layout.caption),
     }
-    if entry.actions:
-        about["interactions"] = [one._asdict() for one in entry.actions]
-    if entry.asks_style:
-        about["style"] = entry.style_name
+    judged = shown.judged_kinds
+    if actions := entry.actions or (entry.pairs if "interactions" in judged else ()):
+        about["interactions"] = [one._asdict() | {"action": printable(one.action)} for one in actions]
+    if entry.style is not None and (entry.asks_style or "styles" in judged):
+        about["style"] = printable(entry.style_name or entry.style.stem)
     return {**about, "asked": asked, "tiles": tiles}
 
 

@@ -39,6 +39,13 @@ class Together:
         return pd.concat([run.metrics for run in self.runs], ignore_index=True)
 
     @property
+    def judged_kinds(self) -> frozenset[str]:
+        """What some run has verdicts on beside instances: interactions, styles."""
+        there = {"interactions": [run.conditions.interactions for run in self.runs]}
+        there["styles"] = [run.conditions.styles for run in self.runs]
+        return frozenset(kind for kind, tables in there.items() if not all(table.empty for table in tables))
+
+    @property
     def generated(self) -> tuple[str, ...]:
         """The methods without the ceiling."""
         return tuple(name for name in self.methods if name != CEILING)

@@ -17,6 +17,7 @@ from bench.detectors.mini import MiniJudge
 from bench.generators.renderer import true_renderings
 from bench.layouts.named import load_layouts
 from bench.verdicts import Picture, judge_images
+from tests.altered import flip_last_bit
 from tests.closeness import ROUNDING, to_double
 
 LAYOUTS = load_layouts("mini-tune").subset(50)
@@ -80,9 +81,7 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     source = Path(str(files("bench.detectors") / "weights"))
     shutil.copytree(source, tmp_path / "w")
     path = tmp_path / "w" / "mini_judge.safetensors"
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
+    flip_last_bit(path)
     with pytest.raises(InputError, match="SHA-256"):
         MiniJudge(path)
 

@@ -17,6 +17,7 @@ from amdm.mini.scene_stream import acting_scene
 from amdm.mini.scenes import Scene, SceneAction, SceneObject, scene_generator
 from amdm.mini.vocabulary import ACTIONS
 from bench.judges.action import ACTION_WEIGHTS, CONTEXT, ActionJudge, straightened
+from tests.altered import flip_last_bit
 
 LEFT: Box = (0.05, 0.4, 0.25, 0.6)
 RIGHT: Box = (0.7, 0.35, 0.95, 0.65)
@@ -97,9 +98,7 @@ def test_other_pictures_are_refused(judge: ActionJudge) -> None:
 def test_other_weights_are_refused(tmp_path: Path) -> None:
     shutil.copytree(ACTION_WEIGHTS.parent, tmp_path / "w")
     path = tmp_path / "w" / ACTION_WEIGHTS.name
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
+    flip_last_bit(path)
     with pytest.raises(InputError, match="SHA-256"):
         ActionJudge.load(path)
     path.unlink()

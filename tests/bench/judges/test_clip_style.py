@@ -14,9 +14,10 @@ from PIL import Image
 from amdm.errors import InputError
 from amdm.loading import load_models
 from amdm.model_set import Loading
+from bench.full_size import retrieve_styles
 from bench.judges.clip_style import ClipStyleJudge, csls
 from bench.layouts.named import load_layouts
-from bench.report.style_retrieval import retrieval_table, retrieve_styles
+from bench.report.style_retrieval import retrieval_table
 from bench.run.read import read_table
 from tests.bench.conftest import JobRunner
 
@@ -89,10 +90,10 @@ def test_layouts_without_styles_are_refused(run_fake_job: JobRunner, judge: Clip
 def test_each_reference_is_read_and_encoded_once(
     run_fake_job: JobRunner, judge: ClipStyleJudge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bench.report import style_retrieval
+    from bench import full_size
 
     read: list[Path] = []
-    whole = style_retrieval.load_style
-    monkeypatch.setattr(style_retrieval, "load_style", lambda path: read.append(path) or whole(path))
+    whole = full_size.load_style
+    monkeypatch.setattr(full_size, "load_style", lambda path: read.append(path) or whole(path))
     retrieve_styles(run_fake_job(layouts="mini-combined", methods=("migc@combined",), limit=20), judge)
     assert len(read) == len(set(read)) > 1

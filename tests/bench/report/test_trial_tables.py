@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from amdm.presets.profile import load_profile
 from bench.cocomig.metrics import METRICS
@@ -13,7 +14,7 @@ from bench.report.advice import Advice, advice_markdown
 from bench.report.compositions import Study, compositions_markdown
 from bench.report.sweep import Confirmed, sweep_markdown
 from bench.report.tables import TableInfo
-from bench.report.trial_tables import failed_markdown
+from bench.report.trial_tables import Tables, failed_markdown
 
 INFO = TableInfo("Title", "judge", "own", "0" * 64, 5, 5, ("a",), (0,), "command")
 TOLD = "- **a: 2 pictures are not finite and are not counted.**"
@@ -54,6 +55,7 @@ def test_the_page_of_an_advice_tells_of_probes_and_confirming_run() -> None:
         method={"aggregation": {"semantics": "switch"}},
         overrides=(),
         order=("isr",),
+        unread=("interactions",),
         evaluations=20,
         alone=20,
         spent={"probes": 1, "confirming": 1},
@@ -69,6 +71,25 @@ def test_the_page_of_an_advice_tells_of_probes_and_confirming_run() -> None:
     page = advice_markdown(advice)
     assert "- **a: 1 picture of the probes is not finite" in page
     assert "- **a: 2 pictures of the confirming run are not finite" in page
+    assert "Layouts also ask for interactions, which none of the models reads: not judged here." in page
+
+
+@pytest.mark.parametrize(
+    ("dropped", "joint"),
+    [((), 0), (("interactions",), 1), (("style",), 0), (("interactions", "style"), None)],
+)
+def test_what_is_left_out_no_longer_decides_what_is_right_together(dropped: tuple[str, ...], joint: int | None) -> None:
+    sample = {"method": "a", "layout_index": 0, "seed": 0}
+    about = {"level": 2, "colour": "red", "category": "ring", "box_area": 0.1}
+    right = {"detected": True, "iou": 1.0, "success": True, "attr": True, "miou": 1.0}
+    verdicts = pd.DataFrame([{**sample, **about, **right, "instance": k} for k in range(2)])
+    wrong = pd.DataFrame([{**sample, "interaction": 0, "subject": 0, "object": 1, "outcome": "other"}])
+    style = pd.DataFrame([{**sample, "success": True}])
+    asked = pd.DataFrame({"layout_index": [0], "interactions": 1, "styles": 1})
+    sums = Tables(verdicts, wrong, style, pd.DataFrame(), asked).without(dropped).sums
+    assert sums.get("joint_pictures", pd.Series([None])).item() == joint
+    assert ("joint_interactions" in sums) == ("interactions" not in dropped and joint is not None)
+    assert ("styles_right" in sums) == ("style" not in dropped)
 
 
 def test_the_page_of_compositions_tells_of_a_method_without_a_picture() -> None:

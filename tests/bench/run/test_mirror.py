@@ -11,6 +11,7 @@ import pytest
 
 from amdm.errors import InputError
 from bench.place import Place
+from bench.run.info import FullSizeJudge, RunInfo
 from bench.run.mirror import reading, shown, writing
 from bench.run.read import read_table
 from bench.run.store import RunStore
@@ -177,3 +178,14 @@ def test_names_at_the_place_lead_nowhere_else(place: Place, tmp_path: Path) -> N
         files.store[f"{place.url.removeprefix('memory:/')}/{name}"] = files.store[next(iter(files.store))]
     folder = reading(place)
     assert not list(tmp_path.rglob("escape.png")) and indices(folder) == [0]
+
+
+def test_verdicts_of_full_size_are_handed_over(place: Place, own_cache: Path) -> None:
+    make(place, 2)
+    judge = FullSizeJudge(of="style", name="clip", source="0" * 64, choices=2)
+    with writing(place) as folder, RunStore(folder, SETTINGS) as store:
+        store.record_full_size(judge, [("m", 0, 0, "a", "b", 0, 0.5)])
+        store.record_full_size(judge, [("m", 1, 0, "a", "a", 1, 0.5)])
+    elsewhere(own_cache)
+    folder = reading(place)
+    assert indices(folder, "full_size_styles") == [1] and RunInfo.read(folder).progress.full_size == (judge,)

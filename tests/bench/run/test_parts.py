@@ -14,11 +14,11 @@ import pytest
 from amdm.errors import InputError
 from bench.run.inventory import SampleKey
 from bench.run.parts import add_part, part_of, part_schema
-from bench.run.schema import _SCHEMA, JUDGED_TABLES
+from bench.run.schema import _SCHEMA, BESIDE_SAMPLES
 from bench.run.store import RunStore
 from tests.bench.run.test_store import SETTINGS, add, verdict
 
-TABLES = ("samples", "details", "events", *JUDGED_TABLES)
+TABLES = ("samples", "details", "events", *BESIDE_SAMPLES)
 FINDING = ("m", 0, 0, 0, 0.1, None, 0.3, 0.4, "red", 0.5)
 
 
@@ -64,7 +64,7 @@ def test_a_database_is_its_parts(recorded: sqlite3.Connection) -> None:
 
 def test_a_part_is_a_table_that_others_can_read(recorded: sqlite3.Connection) -> None:
     table = pq.read_table(BytesIO(part_of(recorded, KEYS, [])))
-    assert table.column_names == ["method", "layout_index", "seed", "sample", *JUDGED_TABLES]
+    assert table.column_names == ["method", "layout_index", "seed", "sample", *BESIDE_SAMPLES]
     assert [len(own) for own in table["verdicts"].to_pylist()] == [2, 1, 0]
 
 

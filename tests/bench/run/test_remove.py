@@ -50,6 +50,28 @@ def test_pictures_of_a_process_that_was_killed_go_too(run: Path) -> None:
     assert not run.exists()
 
 
+@pytest.mark.parametrize("content", [b"no database", b"SQLite format 3\0" + b"\xff" * 4096, b""])
+def test_a_run_whose_database_is_damaged_goes_with_its_pictures(run: Path, content: bytes) -> None:
+    (run / "run.sqlite").write_bytes(content)
+    (run / "images" / "migc" / "mine.png").write_bytes(b"mine")
+    assert len([path for path in look_at(run).own if path.suffix == ".png"]) == 30
+    assert remove_run(run).others == ["images/migc/mine.png"]
+    assert [path for path in run.rglob("*") if path.is_file()] == [run / "images" / "migc" / "mine.png"]
+
+
+def test_a_damaged_run_that_is_worked_on_stays(run: Path) -> None:
+    (run / "run.sqlite").write_bytes(b"no database")
+    with (run / "lock").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="is in use by"):
+            remove_run(run)
+    (run / "run.sqlite").unlink()
+    (run / "run.sqlite").symlink_to(run.parent / "elsewhere")
+    with pytest.raises(InputError, match="is a link"):
+        remove_run(run)
+    assert len(list(run.rglob("*.png"))) == 30
+
+
 def test_links_are_never_followed(run: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(run)
     with pytest.raises(InputError, match="link: is a link; name the folder itself"):

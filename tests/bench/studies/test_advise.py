@@ -49,9 +49,9 @@ def request_of(models: str, layouts: str = SET, **changes: Any) -> Request:
         ("migc,ip-adapter", {"confirm": "mini-combine"}, "confirm: unknown layout set"),
         ("migc,ip-adapter", {"confirm": SET}, "confirm: holds 2 of the probe layouts, the first '0'"),
         (
-            "migc,stable_diffusion",
+            "interactdiffusion,migc",
             {"confirm": "mini"},
-            "confirm: are judged by isr, and the probes by joint_interaction, joint_picture",
+            "confirm: are judged by isr, and the probes by joint_interaction, isr, action_given_place",
         ),
         ("migc,ip-adapter", {"limit": 25}, "limit: is 25; probes are 1 to 24 layouts"),
         ("migc,ip-adapter", {"limit": 0}, "limit: is 0"),
@@ -108,11 +108,9 @@ def test_curves_begin_and_end_with_the_single_models() -> None:
 
 def test_confirming_layouts_without_a_property_that_decides_are_refused(tmp_path: Path) -> None:
     own = json.loads(files("bench.layouts").joinpath("sets", "mini-combined.json").read_text())
-    plain = {key: {k: v for k, v in one.items() if k != "style"} for key, one in own.items()}
+    plain = {key: {k: v for k, v in one.items() if k != "interactions"} for key, one in own.items()}
     (tmp_path / "plain.json").write_text(json.dumps(plain))
-    with pytest.raises(
-        InputError, match=r"confirm: are judged by joint_interaction, isr.*probes by joint_interaction, j"
-    ):
+    with pytest.raises(InputError, match=r"confirm: are judged by isr, and the probes by joint_interaction, isr"):
         request_of("interactdiffusion,migc", confirm=str(tmp_path / "plain.json"))
 
 

@@ -36,7 +36,9 @@ def test_the_layouts_own_joint_metric_decides_then_what_models_read() -> None:
     assert order_of(COMBINED, ("interactdiffusion", "ip-adapter")) == [
         *("joint_interaction", "joint_picture", "isr", "action_given_place", "style")
     ]
-    assert order_of(COMBINED, ("stable_diffusion", "ip-adapter")) == ["joint_interaction", "joint_picture", "style"]
+    assert order_of(COMBINED, ("stable_diffusion", "ip-adapter")) == ["joint_picture", "style"]
+    assert order_of(COMBINED, ("migc", "ip-adapter")) == ["joint_picture", "isr", "style"]
+    assert order_of(COMBINED, ("interactdiffusion", "migc")) == ["joint_interaction", "isr", "action_given_place"]
     assert order_of(PLAIN, ("interactdiffusion", "migc")) == ["isr"]
 
 
