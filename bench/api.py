@@ -28,6 +28,7 @@ from bench.generators.generator import Generator
 from bench.generators.renderer import true_renderings
 from bench.import_images import score_images
 from bench.jobs import EXTERNAL_BATCH, function_job, images_job, preset_job
+from bench.place import is_url
 from bench.plan import Plan
 from bench.report.measured import Measured
 from bench.report.text import as_markdown
@@ -100,7 +101,7 @@ def evaluate(
     >>> result = evaluate("migc", limit=5, device="cpu")  # doctest: +SKIP
     >>> result.metrics.query("level == 'Avg'")[["method", "isr", "miou"]]  # doctest: +SKIP
     """
-    folder, workers = None if out is None else Path(out), worker_count(plain(workers))
+    folder, workers = None if out is None else _local(out), worker_count(plain(workers))
     asked: dict[str, Any] = {"layouts": layouts, "detector": detector, "limit": limit}
     chosen = _seeds(seeds)
     if isinstance(generator, Path) or (isinstance(generator, str) and _is_folder(generator)):
@@ -128,7 +129,7 @@ def score(folder: Path | str, *, detector: str | None = None, workers: int = 1, 
     Raises:
         InputError: it is not a run folder, or it holds verdicts of another detector (without ``again``).
     """
-    folder = Path(folder)
+    folder = _local(folder)
     _, failures = score_run(
         folder, worker_count(plain(workers)), again, detector=None if detector is None else DetectorOptions(detector)
     )
@@ -137,7 +138,7 @@ def score(folder: Path | str, *, detector: str | None = None, workers: int = 1, 
 
 def read_result(folder: Path | str, failures: int = 0) -> Result:
     """The result of a run folder."""
-    folder = Path(folder)
+    folder = _local(folder)
     run = Measured.read(folder)
     return Result(folder, run.verdicts, run.samples, run.metrics, run.table1, failures)
 
@@ -170,6 +171,13 @@ def _seeds(seeds: int | str | Sequence[int]) -> tuple[int, ...]:
     if not all(isinstance(one, int) and not isinstance(one, bool) for one in found):
         raise InputError("must be integers", field="seeds")
     return found
+
+
+def _local(folder: Path | str) -> Path:
+    """Raises InputError for a place, of which there would be a folder ``s3:`` here."""
+    if is_url(folder):
+        raise InputError("is at a place: `amdm-bench` measures and reads there, Python's functions do not", file=folder)
+    return Path(folder)
 
 
 def _is_folder(text: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +16,10 @@ from bench.batches import Group
 from bench.benchmark import score_run
 from bench.detectors.registry import check_words
 from bench.generate import GroupResult, Outcome, record_group
-from bench.generators.folder import FoundImages, find_images
+from bench.generators.fetched import images_of
+from bench.generators.folder import FoundImages
 from bench.layouts.layout_set import LayoutSet
+from bench.place import Place
 from bench.plan import Plan
 from bench.report.write import write_report
 from bench.run.images import read_image
@@ -25,7 +27,7 @@ from bench.run.store import RunStore
 
 
 def score_images(
-    images: Path,
+    images: Path | Place,
     plan: Plan,
     *,
     out: Path | None = None,
@@ -42,6 +44,7 @@ def score_images(
     or judged.
 
     Args:
+        images: a folder, or a place (:mod:`bench.place`), of which only what is measured is fetched.
         plan: of :func:`bench.jobs.images_job`.
         out: the run folder; by default one under ``runs`` that the settings name.
         mapping: see :func:`bench.generators.folder.find_images`.
@@ -52,19 +55,20 @@ def score_images(
             made of other pictures.
     """
     layout_set = plan.layout_set
-    found = find_images(images, layout_set, mapping, None if seeds_in_names else plan.job.seeds[0])
-    for note in layout_set.remarks:
-        print(InputError(note, field=layout_set.name), file=sys.stderr)
-    report(f"{images}: {summary(found)}")
-    if not found.paths:
-        raise InputError(_why_nothing(found, layout_set), file=images)
-    check_words(plan.detector.name, layout_set)
-    plan = replace(plan, job=replace(plan.job, digest=found.digest(), seeds=found.seeds))
-    settings, folder = plan.settings, out or plan.folder
-    report_folder = make_folder(reports / folder.resolve().name)
-    with RunStore(folder, settings) as store:
-        store.begin(workers, taken_from={"folder": printable(str(images)), **found.counts()})
-        _take_in(store, plan.job.methods[0], layout_set, found)
+    with images_of(images, layout_set, mapping, None if seeds_in_names else plan.job.seeds[0]) as (held, found):
+        for note in layout_set.remarks:
+            print(InputError(note, field=layout_set.name), file=sys.stderr)
+        report(f"{images}: {summary(found)}")
+        if not found.paths:
+            raise InputError(_why_nothing(found, layout_set), file=images)
+        check_words(plan.detector.name, layout_set)
+        plan = replace(plan, job=replace(plan.job, digest=found.digest(), seeds=found.seeds))
+        settings, folder = plan.settings, out or plan.folder
+        report_folder = make_folder(reports / folder.resolve().name)
+        with RunStore(folder, settings) as store:
+            store.begin(workers, taken_from={"folder": printable(str(images)), **found.counts()})
+            named = {path: f"{images}/{path.relative_to(held).as_posix()}" for path in found.paths.values()}
+            _take_in(store, plan.job.methods[0], layout_set, found, named)
     _, unjudged = score_run(folder, workers, detector=plan.detector)
     with RunStore(folder, settings) as store:
         failed = unjudged + len(store.failed_samples())
@@ -97,19 +101,21 @@ def _keys(layout_set: LayoutSet) -> str:
     return ", ".join(keys) if len(keys) < 4 else f"{keys[0]}, {keys[1]}, …, {keys[-1]}"
 
 
-def _take_in(store: RunStore, method: str, layout_set: LayoutSet, found: FoundImages) -> None:
-    """Copy what is not yet whole into the run folder, each picture as a group of one."""
+def _take_in(
+    store: RunStore, method: str, layout_set: LayoutSet, found: FoundImages, named: Mapping[Path, str]
+) -> None:
+    """Copy what is not yet whole into the run folder, each picture as a group of one. named: where a file is from."""
     whole, by_index = store.complete_samples(), {entry.index: entry for entry in layout_set.entries}
     for (k, seed), path in tqdm(sorted(found.paths.items()), "take in", unit="image"):
         if (method, k, seed) not in whole:
-            record_group(store, _taken_in(Group(method, seed, layout_set.hash, (by_index[k],)), path))
+            record_group(store, _taken_in(Group(method, seed, layout_set.hash, (by_index[k],)), path, named[path]))
 
 
-def _taken_in(group: Group, path: Path) -> GroupResult:
+def _taken_in(group: Group, path: Path, name: str) -> GroupResult:
     """The picture of a group of one."""
     image, error = None, None
     try:
         image = read_image(path, FORMATS)
     except InputError as unreadable:
-        error = str(unreadable)
+        error = str(InputError(unreadable.what, file=name))
     return GroupResult(group, [Outcome(group.entries[0], image, error, 1, 1, None, {})], [])

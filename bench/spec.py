@@ -15,7 +15,7 @@ from bench.layouts.layout_set import LayoutSet
 from bench.layouts.vocabulary import MINI
 from bench.seeds import MOST_SEEDS, check_seeds
 
-MOST_SAMPLES = 200_000
+MOST_SAMPLES = 1_000_000
 LONGEST_NAME = 200
 DEFAULT_BATCH = {"mini": 16, "paper": 4}
 DEFAULT_LAYOUTS = {"mini": "mini", "paper": "coco-mig-amdm"}

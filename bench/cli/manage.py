@@ -8,15 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
+from amdm.errors import InputError
 from amdm.output import JsonOption, plain, tell, tell_aside
-from bench.cli.runs import RunArgument
+from bench.cli.places import RunArgument, to_read
+from bench.place import folder_or_place, is_url
 
 app = typer.Typer(no_args_is_help=True, help="Run folders: list, show, diff, rm.")
 
 
 @app.command("list")
 def list_runs(
-    folder: Annotated[Path, typer.Argument(help="the folder that runs lie in")] = Path("runs"),
+    folder: Annotated[str, typer.Argument(help="the folder that runs lie in, or its URL")] = "runs",
     as_json: JsonOption = False,
 ) -> None:
     """Every run in a folder: layouts, methods, seeds, status, how many of the expected samples are judged, date.
@@ -28,7 +30,7 @@ def list_runs(
     from bench.report.text import as_markdown
     from bench.run.overview import runs_under
 
-    found = runs_under(folder)
+    found = runs_under(folder_or_place(folder))
     rows = [
         {
             "run": one.name,
@@ -54,7 +56,8 @@ def show(run: RunArgument, as_json: JsonOption = False) -> None:
     from bench.run.info import RunInfo
     from bench.run.overview import RunOverview
 
-    overview, info = plain(RunOverview.of(run)), RunInfo.read(run)
+    folder = to_read(run, pictures=False)
+    overview, info = plain(RunOverview.of(folder)), RunInfo.read(folder)
     progress = info.progress.model_dump(mode="json", exclude_defaults=True)
     provenance = info.provenance.model_dump(mode="json") if info.provenance else {}
     facts = {**overview, **info.settings.by_name(), **progress, **provenance}
@@ -68,8 +71,8 @@ def show(run: RunArgument, as_json: JsonOption = False) -> None:
 
 @app.command()
 def diff(
-    first: Annotated[Path, typer.Argument(help="a run folder")],
-    second: Annotated[Path, typer.Argument(help="another")],
+    first: RunArgument,
+    second: Annotated[str, typer.Argument(help="another")],
     as_json: JsonOption = False,
 ) -> None:
     """Every setting that differs between two runs, and the metrics of both; `compare` pairs them layout by layout.
@@ -78,13 +81,13 @@ def diff(
     """
     from bench.report.run_diff import diff_markdown, run_diff
 
-    found = run_diff(first, second)
+    found = run_diff(to_read(first, pictures=False), to_read(second, pictures=False))
     tell(diff_markdown(found), found, as_json)
 
 
 @app.command("rm")
 def remove(
-    runs: Annotated[list[Path], typer.Argument(help="run folders")],
+    runs: Annotated[list[str], typer.Argument(help="run folders, local ones")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -94,9 +97,12 @@ def remove(
     """
     from bench.run.remove import look_at, remove_run
 
-    looked = [look_at(run) for run in runs]  # all of them are runs, or none goes
+    if away := [run for run in runs if is_url(run)]:
+        raise InputError("is at a place: remove its objects by the place's own tools", file=away[0])
+    folders = [Path(run) for run in runs]
+    looked = [look_at(run) for run in folders]  # all of them are runs, or none goes
     done: list[dict[str, Any]] = []
-    for run, found in zip(runs, looked, strict=True):
+    for run, found in zip(folders, looked, strict=True):
         size = f"{len(found.own)} files, {found.bytes / 2**20:.1f} MiB"
         removed = yes or typer.confirm(f"remove {run} ({size})?", err=as_json)
         what = {"files": len(found.own), "bytes": found.bytes, "others": found.others}

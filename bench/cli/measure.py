@@ -11,6 +11,8 @@ import typer
 from amdm.errors import InputError
 from amdm.output import tell, tell_aside
 from bench.cli.options import resumable, tell_result
+from bench.cli.places import to_write
+from bench.place import is_url
 from bench.workers import worker_count
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def foresee(job: Job, workers: int | None, as_json: bool) -> None:
 
 def measure(
     job: Job,
-    out: Path | None,
+    out: str | None,
     reports: Path,
     workers: int | None,
     force: bool,
@@ -44,19 +46,23 @@ def measure(
     from bench.benchmark import run_benchmark
     from bench.plan import Plan
     from bench.report.write import first_failure
+    from bench.run.schema import DATABASE
     from bench.track.registry import check_tracker
 
     if tracker is not None:
         check_tracker(tracker)
+    if engine is not None and is_url(out):
+        what = "with --engine ray it must be a folder that every machine sees, not a place"
+        raise InputError(what, field="out")
     plan = Plan.resolve(job)
-    with resumable():
+    with resumable(), to_write(out) as own:
         count, say = worker_count(workers, plan.is_heavy), partial(tell_aside, as_json=as_json)
-        folder, failures = run_benchmark(plan, out, reports, count, force, say=say, engine=engine)
+        folder, failures = run_benchmark(plan, own, reports, count, force, say=say, engine=engine)
     tell_result(folder, reports, as_json)
     handed_over = tracker is None or _track(tracker, folder, reports / folder.resolve().name, as_json)
     if failures:
         first = first_failure(folder)
-        hint = f"table1.md and {folder}/run.sqlite say more, and the same command tries them again"
+        hint = f"table1.md and {folder / DATABASE} say more, and the same command tries them again"
         typer.echo(f"error: {failures} samples failed, the first with {InputError(first)}; {hint}", err=True)
     if failures or not handed_over:
         raise typer.Exit(1)

@@ -41,7 +41,10 @@ BatchOption = Annotated[
     int | None, typer.Option(help="samples generated together; by default 16 for mini, 4 for paper, 4 of a function")
 ]
 LayoutsOption = Annotated[str | None, typer.Option(help="a layout set by name, or a file")]
-OutOption = Annotated[Path | None, typer.Option(help="run folder; by default one under runs/ named by the settings")]
+OutOption = Annotated[
+    str | None,
+    typer.Option(help="run folder, or its URL as s3://bucket/name; by default one under runs/ named by the settings"),
+]
 ReportsOption = Annotated[Path, typer.Option(help="where tables and pictures go")]
 WorkersOption = Annotated[
     int | None,
@@ -157,10 +160,12 @@ def _numbers(text: str, kind: Callable[[str], Number], what: str, field: str) ->
 
 def tell_result(folder: Path, reports: Path, as_json: bool) -> None:
     """The table of a run, and last where everything lies and what is missing."""
-    report = reports / folder.resolve().name
+    from bench.run.mirror import shown
+
+    report, run = reports / folder.resolve().name, shown(folder)
     places = {
-        "records": folder / "run.sqlite",
-        "pictures": folder / "images",
+        "records": run / "run.sqlite" if isinstance(run, Path) else f"{run}/records",
+        "pictures": run / "images" if isinstance(run, Path) else f"{run}/images",
         "tables": report / "table1.md",
         "page": report / "report.html",
         "grid": report / "grid.png",
@@ -168,14 +173,14 @@ def tell_result(folder: Path, reports: Path, as_json: bool) -> None:
     missing = missing_of(report)
     table = (report / "table1.md").read_text(encoding="utf-8")
     lines = [
-        f"records and pictures: {folder}",
+        f"records and pictures: {run}",
         f"tables: {report}/table1.csv, table1.md, table1.tex",
         f"page: {places['page']}",
         f"picture grid: {places['grid']}",
         f"missing: {'; '.join(missing) or 'nothing'}",
     ]
     summary = json.loads((report / "summary.json").read_text(encoding="utf-8"))
-    tell("\n".join([table, *lines]), {**summary, "run": folder, "places": places, "missing": missing}, as_json)
+    tell("\n".join([table, *lines]), {**summary, "run": run, "places": places, "missing": missing}, as_json)
 
 
 def missing_of(report: Path) -> list[str]:

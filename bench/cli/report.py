@@ -12,7 +12,7 @@ from amdm.errors import InputError
 from amdm.io.files import write_whole
 from amdm.output import JsonOption, tell, tell_aside
 from bench.cli.options import DeviceOption, RandomWeightsOption, ReportsOption, names
-from bench.cli.runs import RunArgument
+from bench.cli.places import RunArgument, RunsArgument, to_read, to_write
 from bench.report.columns import USUAL_COLUMNS
 
 ClipWeightsOption = Annotated[Path | None, typer.Option(help="safetensors in open_clip's form; default: of the judge")]
@@ -29,7 +29,7 @@ ColumnsOption = Annotated[
 
 
 def table(
-    runs: Annotated[list[Path], typer.Argument(help="run folders")],
+    runs: RunsArgument,
     reports: ReportsOption = Path("reports"),
     published: Annotated[bool, typer.Option("--published", help="show published figures apart from the rows")] = False,
     columns: ColumnsOption = USUAL,
@@ -44,7 +44,7 @@ def table(
     from bench.report.write import write_measured
 
     chosen = names(columns)
-    measured = [Measured.read(run) for run in runs]
+    measured = [Measured.read(to_read(run)) for run in runs]
     folders = [reports / run.name for run in measured]
     pages = [write_measured(run, folder, chosen) for run, folder in zip(measured, folders, strict=True)]
     combine = published or len(runs) > 1
@@ -55,7 +55,7 @@ def table(
 
 
 def page(
-    runs: Annotated[list[Path], typer.Argument(help="run folders, all on the same layouts")],
+    runs: RunsArgument,
     reports: ReportsOption = Path("reports"),
     single_file: Annotated[
         bool, typer.Option("--single-file", help="large pictures in the page, not beside it")
@@ -68,8 +68,9 @@ def page(
     """
     from bench.report.write import write_pages
 
-    folder = reports / runs[0].resolve().name if len(runs) == 1 else reports
-    written = write_pages(runs, folder, single_file)
+    paths = [to_read(run) for run in runs]
+    folder = reports / paths[0].resolve().name if len(paths) == 1 else reports
+    written = write_pages(paths, folder, single_file)
     tell(str(written), {"page": written}, as_json)
 
 
@@ -93,12 +94,13 @@ def clip(
 
     path = _clip_weights(weights, random_weights)
     scorer = ClipScorer(path, Loading.parse("mini", device=device).device, bgr)
-    scores = clip_scores(run, scorer)
+    own = to_read(run)
+    scores = clip_scores(own, scorer)
     shown = clip_table(scores)
     if random_weights:
         tell_aside(MEASURES_NOTHING, as_json)
     else:
-        write_table(reports / run.resolve().name / f"clip{'_bgr' if bgr else ''}.csv", scores)
+        write_table(reports / own.resolve().name / f"clip{'_bgr' if bgr else ''}.csv", scores)
     tell(as_markdown(shown), {"random_weights": random_weights, "rows": shown}, as_json)
 
 
@@ -136,8 +138,9 @@ def kid(
         features: Features = ClipScorer(_clip_weights(weights, False), device).image_features
     else:
         features = mini_features()
-    table = kid_table(run, features, reference)
-    write_table(reports / run.resolve().name / "kid.csv", table)
+    own = to_read(run)
+    table = kid_table(own, features, reference)
+    write_table(reports / own.resolve().name / "kid.csv", table)
     tell(as_markdown(table), {"rows": table}, as_json)
 
 
@@ -166,12 +169,15 @@ def style(
 
     path = _clip_weights(weights, random_weights)
     judge = load_judge("clip-style", path, Loading.parse("mini", device=device).device)
-    found = retrieve_styles(run, judge)
+    with to_write(run) as own:
+        assert own is not None
+        found = retrieve_styles(own, judge)
+        if path is not None:
+            record_styles(own, found, sha256(path))
     if path is None:
         tell_aside(MEASURES_NOTHING, as_json)
     else:
-        record_styles(run, found, sha256(path))
-        write_table(reports / run.resolve().name / "style_retrieval.csv", found)
+        write_table(reports / own.resolve().name / "style_retrieval.csv", found)
     shown = retrieval_table(found)
     shares = shown.assign(**{name: shown[name] / 100 for name in ("style", "low", "high", "chance")})
     tell(as_markdown(shown), {"random_weights": random_weights, "rows": shares}, as_json)
@@ -188,8 +194,8 @@ def _clip_weights(weights: Path | None, random_weights: bool) -> Path | None:
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(help="a run folder")],
-    second: Annotated[Path, typer.Argument(help="another, or the same for two of its methods")],
+    first: RunArgument,
+    second: Annotated[str, typer.Argument(help="another, or the same for two of its methods")],
     method_a: Annotated[str | None, typer.Option(help="with --method-b: a method of the first run")] = None,
     method_b: Annotated[str | None, typer.Option(help="with --method-a: a method of the second run")] = None,
     summary: Annotated[Path | None, typer.Option(help="write the report as Markdown here too")] = None,
@@ -206,7 +212,7 @@ def compare(
     if (method_a is None) != (method_b is None):
         raise InputError("--method-a and --method-b go together", field="method")
     pair = (method_a, method_b) if method_a is not None and method_b is not None else None
-    found = compare_runs(first, second, pair)
+    found = compare_runs(to_read(first, pictures=False), to_read(second, pictures=False), pair)
     tell(found.report, found, as_json)
     if summary is not None:
         summary.write_text(found.report, encoding="utf-8")
@@ -228,7 +234,7 @@ def regress(
     """
     from bench.report.gate import check_regression, read_tolerance
 
-    result = check_regression(run, baseline, read_tolerance(allow or ()))
+    result = check_regression(to_read(run, pictures=False), baseline, read_tolerance(allow or ()))
     tell(result.report, result.as_json(), as_json)
     if summary is not None:
         summary.write_text(result.report, encoding="utf-8")
@@ -252,5 +258,5 @@ def baseline(
     """Make a run the baseline."""
     from bench.report.gate import make_baseline
 
-    make_baseline(run, to, reason, smaller)
+    make_baseline(to_read(run, pictures=False), to, reason, smaller)
     tell(f"wrote {to}", {"baseline": to}, as_json)

@@ -10,8 +10,7 @@ import typer
 from amdm.errors import InputError
 from amdm.output import JsonOption, tell
 from bench.cli.options import ReportsOption, WeightsDirOption, missing_of, use_weights_dir
-
-RunArgument = Annotated[Path, typer.Argument(help="the run folder")]
+from bench.cli.places import RunArgument, RunsArgument, to_read, to_write
 
 
 def export(
@@ -39,7 +38,7 @@ def export(
         from bench.report.hub import export_hub
 
         _refuse(method is not None, "goes without --hub, which exports all methods", "method")
-        folders = export_hub(run, to, dataset)
+        folders = export_hub(to_read(run), to, dataset)
         shown = "\n".join(f"wrote {folder}" for folder in folders)
         tell(f"{shown}\nnothing was uploaded", {"folders": folders, "folder": to}, as_json)
         return
@@ -48,7 +47,7 @@ def export(
     _refuse(dataset is not None, "goes with --hub", "dataset")
     if method is None:
         raise InputError("is needed where pictures are exported, or --hub", field="method")
-    count = export_images(run, method, seed, to)
+    count = export_images(to_read(run), method, seed, to)
     tell(f"wrote {count} pictures to {to}", {"pictures": count, "folder": to}, as_json)
 
 
@@ -66,7 +65,7 @@ def verify(run: RunArgument, weights_dir: WeightsDirOption = None, as_json: Json
     from bench.run.verify import verify_run
 
     use_weights_dir(weights_dir)
-    problems = verify_run(run)
+    problems = verify_run(to_read(run, again=True))
     end = f"{run}: {len(problems)} problem{'s'[: len(problems) > 1]}" if problems else f"{run}: whole"
     tell("\n".join([*problems, end]), {"run": run, "whole": not problems, "problems": problems}, as_json)
     if problems:
@@ -74,8 +73,8 @@ def verify(run: RunArgument, weights_dir: WeightsDirOption = None, as_json: Json
 
 
 def merge(
-    out: Annotated[Path, typer.Argument(help="the run folder to make")],
-    parts: Annotated[list[Path], typer.Argument(help="the run folders to join")],
+    out: Annotated[str, typer.Argument(help="the run folder to make, or its URL")],
+    parts: RunsArgument,
     allow_gaps: Annotated[bool, typer.Option("--allow-gaps", help="also where samples are missing")] = False,
     reports: ReportsOption = Path("reports"),
     as_json: JsonOption = False,
@@ -88,9 +87,12 @@ def merge(
     from bench.run.merge import merge_runs, named
     from bench.run.schema import SAMPLE_KEY
 
-    merged = merge_runs(out, parts, allow_gaps)
-    report = reports / out.resolve().name
-    write_report(out, report)
+    folders = [to_read(part) for part in parts]
+    with to_write(out) as whole:
+        assert whole is not None
+        merged = merge_runs(whole, folders, allow_gaps)
+        report = reports / whole.resolve().name
+        write_report(whole, report)
     missing = missing_of(report)
     lacking = f"; {len(merged.gaps)} are missing or not judged: {named(merged.gaps)}" if merged.gaps else ""
     places = f"tables: {report}\nmissing: {'; '.join(missing) or 'nothing'}"

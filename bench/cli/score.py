@@ -24,16 +24,18 @@ from bench.cli.options import (
     tell_result,
     use_weights_dir,
 )
+from bench.cli.places import to_write
 from bench.workers import worker_count
 
 if TYPE_CHECKING:
     from bench.detectors.detector import DetectorOptions
+    from bench.place import Place
     from bench.spec import Job
 
 
 def score(
-    run: Annotated[Path | None, typer.Argument(help="a run folder; or use --images")] = None,
-    images: Annotated[Path | None, typer.Option(help="a folder of pictures from any model")] = None,
+    run: Annotated[str | None, typer.Argument(help="a run folder, or its URL; or use --images")] = None,
+    images: Annotated[str | None, typer.Option(help="pictures from any model: a folder, or a URL as s3://…")] = None,
     layouts: Annotated[str | None, typer.Option(help="of --images: a layout set by name, or a file")] = None,
     mapping: Annotated[
         Path | None, typer.Option(help="of --images: CSV with the columns file and key, perhaps seed")
@@ -43,7 +45,9 @@ def score(
         int | None, typer.Option(help="of --images: the seed of all; default: as names or folders say, else 0", min=0)
     ] = None,
     limit: Annotated[int | None, typer.Option(help="of --images: layouts in all, balanced over levels")] = None,
-    out: Annotated[Path | None, typer.Option(help="of --images: the run folder to make")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="of --images: the run folder to make, or its URL as s3://bucket/name")
+    ] = None,
     reports: ReportsOption = Path("reports"),
     again: Annotated[bool, typer.Option("--again", help="of a run: forget the verdicts that are there first")] = False,
     interactions: Annotated[
@@ -81,9 +85,10 @@ def score(
     if layouts is None:
         raise InputError("is needed with --images", field="layouts")
     from bench.jobs import images_job
+    from bench.place import folder_or_place
 
     job = images_job(layouts, "images" if method is None else method, seed or 0, detector, limit)
-    _score_images(Path(str(images)), job, held, mapping, seed is None, out, reports, workers, as_json)
+    _score_images(folder_or_place(str(images)), job, held, mapping, seed is None, out, reports, workers, as_json)
 
 
 def _refuse(owner: str, **options: object) -> None:
@@ -102,7 +107,7 @@ def _detector(
 
 
 def _score_run(
-    run: Path,
+    run: str,
     held: Callable[[str], DetectorOptions],
     again: bool,
     force: bool,
@@ -115,13 +120,14 @@ def _score_run(
     from bench.full_size import record_actions
     from bench.run.info import RunInfo
 
-    options = held(RunInfo.read(run).detector_name)
-    with resumable():
-        judged, failed = score_run(run, worker_count(workers, is_heavy(options.name)), again, force, options)
-    counts, text = {"judged": judged, "failed": failed}, f"{judged} pictures have verdicts"
-    if interactions is not None:
-        counts["interactions"] = record_actions(run, interactions)
-        text += f", and {counts['interactions']} interactions"
+    with resumable(), to_write(run) as folder:
+        assert folder is not None
+        options = held(RunInfo.read(folder).detector_name)
+        judged, failed = score_run(folder, worker_count(workers, is_heavy(options.name)), again, force, options)
+        counts, text = {"judged": judged, "failed": failed}, f"{judged} pictures have verdicts"
+        if interactions is not None:
+            counts["interactions"] = record_actions(folder, interactions)
+            text += f", and {counts['interactions']} interactions"
     tell(text, counts, as_json)
     if failed:
         typer.echo(f"error: {failed} pictures could not be judged; the same command tries them again", err=True)
@@ -129,27 +135,28 @@ def _score_run(
 
 
 def _score_images(
-    images: Path,
+    images: Path | Place,
     job: Job,
     held: Callable[[str], DetectorOptions],
     mapping: Path | None,
     seeds_in_names: bool,
-    out: Path | None,
+    out: str | None,
     reports: Path,
     workers: int | None,
     as_json: bool,
 ) -> None:
     from bench.import_images import score_images
     from bench.plan import Plan
+    from bench.run.schema import DATABASE
 
     plan = Plan.resolve(job)
     plan = replace(plan, detector=held(plan.detector.name))
     count = worker_count(workers, plan.is_heavy)
-    with resumable():
+    with resumable(), to_write(out) as own:
         folder, found, failed = score_images(
             images,
             plan,
-            out=out,
+            out=own,
             reports=reports,
             mapping=mapping,
             seeds_in_names=seeds_in_names,
@@ -161,7 +168,7 @@ def _score_images(
         if names := getattr(found, kind):
             tell_aside(f"{kind}: {', '.join(map(ascii, names[:5]))}{', …' if len(names) > 5 else ''}", as_json)
     if failed:
-        typer.echo(f"error: {failed} pictures cannot be read or judged; {folder}/run.sqlite says why", err=True)
+        typer.echo(f"error: {failed} pictures cannot be read or judged; {folder / DATABASE} says why", err=True)
         raise typer.Exit(1)
 
 

@@ -202,14 +202,15 @@ def over_seeds(verdicts: pd.DataFrame) -> pd.DataFrame:
 
     Columns method, level, seeds, ``<metric>_mean``, ``<metric>_std``. The deviation of a single seed is NaN.
     """
-    rows = [
-        {"method": method, "level": level} | ratios(of_seed)
-        for method, level, part in _levels(image_sums(verdicts))
-        for _, of_seed in part.groupby("seed")
-    ]
-    groups = pd.DataFrame(rows).groupby(["method", "level"], sort=False)
+    sums = image_sums(verdicts)
+    levels = pd.concat([sums.assign(level="L" + sums["level"].astype(str)), sums.assign(level=AVERAGE)])
+    totals = levels.groupby(["method", "level", "seed"], sort=False)[_summed(sums)].sum()
+    values = pd.DataFrame({one.name: totals[one.numerator] / totals[one.denominator] for one in _metrics_of(totals)})
+    groups = values.groupby(level=["method", "level"], sort=False)
     mean, spread = groups.mean().add_suffix("_mean"), groups.std().add_suffix("_std")
-    return pd.concat([groups.size().rename("seeds"), mean, spread], axis=1).reset_index()
+    found = pd.concat([groups.size().rename("seeds"), mean, spread], axis=1)
+    order = pd.MultiIndex.from_tuples([(method, level) for method, level, _ in _levels(sums)], names=found.index.names)
+    return found.loc[order].reset_index()
 
 
 def ratios(sums: pd.DataFrame) -> dict[str, float]:
@@ -217,9 +218,13 @@ def ratios(sums: pd.DataFrame) -> dict[str, float]:
     totals = sums.sum(numeric_only=True)
     return {
         one.name: float(totals[one.numerator]) / float(totals[one.denominator]) if totals[one.denominator] else np.nan
-        for one in METRICS.values()
-        if one.denominator in totals and one.numerator in totals
+        for one in _metrics_of(sums)
     }
+
+
+def _metrics_of(sums: pd.DataFrame) -> list[Metric]:
+    """Those whose sums there are."""
+    return [one for one in METRICS.values() if one.denominator in sums and one.numerator in sums]
 
 
 def estimates(sums: pd.DataFrame) -> dict[str, Estimate]:

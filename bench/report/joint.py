@@ -83,7 +83,8 @@ def evaluations_of(samples: pd.DataFrame) -> float:
 
 def calls_of(samples: pd.DataFrame) -> pd.Series:
     """Guided calls of all models for each picture of which they are known, with the index of ``samples``."""
-    return samples.evaluations.dropna().map(lambda one: sum(json.loads(one).values()))
+    told = samples.evaluations.dropna()
+    return told.map({one: sum(json.loads(one).values()) for one in told.unique()})
 
 
 def outcome_table(interactions: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:

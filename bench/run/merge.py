@@ -19,6 +19,7 @@ from bench.provenance import provenance
 from bench.run.images import picture_is
 from bench.run.info import FILE, MergedPart, RunInfo, check_layouts, differences
 from bench.run.inventory import Inventory, SampleKey, sample_keys
+from bench.run.mirror import shown
 from bench.run.read import read_table
 from bench.run.schema import JUDGED_TABLES, SAMPLE_COLUMNS, SAMPLE_KEY, VERDICT_TABLES
 from bench.run.store import RunStore
@@ -168,7 +169,7 @@ def _take_over(store: RunStore, part: _Part) -> None:
         write_whole(target, content)
     judged = {name: [tuple(row.values()) for row in _rows(part.tables[name], columns[name])] for name in JUDGED_TABLES}
     happened = _rows(read_table(part.folder, "events"), ("at", "what"))
-    events = [f"{part.folder}, {one['at']}: {one['what']}" for one in happened]
+    events = [f"{shown(part.folder)}, {one['at']}: {one['what']}" for one in happened]
     store.record(_rows(samples, SAMPLE_COLUMNS), judged, events)
 
 
@@ -198,7 +199,7 @@ def _rows(table: pd.DataFrame, columns: Sequence[str]) -> list[dict[str, Any]]:
 def _progress(parts: Sequence[_Part]) -> dict[str, Any]:
     own = [
         MergedPart(
-            folder=printable(str(part.folder)),
+            folder=printable(str(shown(part.folder))),
             shard=part.info.job.shard,
             methods=part.info.job.methods,
             seeds=part.info.job.seeds,

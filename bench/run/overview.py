@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amdm.errors import InputError, printable
+from bench.place import Place
 from bench.plan import Plan
 from bench.run.info import FILE, RunInfo
 from bench.run.inventory import Inventory, SampleKey
+from bench.run.mirror import reading
 from bench.run.read import read_table
 from bench.run.schema import VERDICT_TABLES
 
@@ -62,12 +64,14 @@ class RunOverview:
         )
 
 
-def runs_under(folder: Path) -> list[RunOverview]:
-    """Of every run that lies directly in a folder, by name; one that cannot be read says why.
+def runs_under(folder: Path | Place) -> list[RunOverview]:
+    """Of every run that lies directly in a folder or at a place, by name; one that cannot be read says why.
 
     Raises:
         InputError: there is no such folder, or it is a run itself.
     """
+    if isinstance(folder, Place):
+        return _runs_at(folder)
     if (folder / FILE).exists():
         raise InputError("is a run itself; `runs show` describes one", file=folder)
     if not folder.is_dir():
@@ -79,4 +83,17 @@ def runs_under(folder: Path) -> list[RunOverview]:
                 found.append(RunOverview.of(path))
             except InputError as error:
                 found.append(RunOverview(name=printable(path.name), problem=str(error)))
+    return found
+
+
+def _runs_at(place: Place) -> list[RunOverview]:
+    if place.has(FILE):
+        raise InputError("is a run itself; `runs show` describes one", file=place)
+    found = []
+    for one in (place.below(name) for name in place.folders()):
+        if one.has(FILE):
+            try:
+                found.append(RunOverview.of(reading(one, pictures=False)))
+            except InputError as error:
+                found.append(RunOverview(name=printable(one.name), problem=str(error)))
     return found

@@ -11,12 +11,15 @@ from pathlib import Path
 import pandas as pd
 
 from amdm.errors import InputError
+from bench.run.frames import frame
 from bench.run.schema import (
     _SCHEMA,
     BUSY_SECONDS,
     DATABASE,
     FINDING_COLUMNS,
     INTERACTION_COLUMNS,
+    KEY,
+    KEY_BEFORE,
     LARGEST_DATABASE,
     LATER_TABLES,
     MOST_ROWS,
@@ -78,9 +81,10 @@ def read_tables(folder: Path, *tables: str) -> list[pd.DataFrame]:
                 columns, source, order = _TABLES[table]
                 if copy.execute(f"SELECT count(*) FROM {table}").fetchone()[0] > MOST_ROWS:
                     raise InputError(f"has more than {MOST_ROWS:,} rows", file=path, field=table)
-                found.append(pd.read_sql_query(f"SELECT {', '.join(columns)} FROM {source} ORDER BY {order}", copy))
+                answer = copy.execute(f"SELECT {', '.join(columns)} FROM {source} ORDER BY {order}")
+                found.append(frame(answer, columns))
             return found
-    except (sqlite3.DatabaseError, pd.errors.DatabaseError, UnicodeDecodeError) as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         busy = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
         what = "is held by another process" if busy else "is not a run's database"
         raise InputError(what, file=path, field=table) from error
@@ -113,7 +117,8 @@ def _check_database(database: sqlite3.Connection, path: Path) -> None:
     query = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
     with closing(sqlite3.connect(":memory:")) as fresh:
         fresh.executescript(_SCHEMA)
-        if database.execute(query).fetchall() != fresh.execute(query).fetchall():
+        found = [(*one, sql and sql.replace(KEY_BEFORE, KEY)) for *one, sql in database.execute(query)]
+        if found != fresh.execute(query).fetchall():
             raise InputError("is not a run's database: other tables, or views or triggers", file=path)
     found = database.execute("PRAGMA quick_check(1)").fetchone()
     if found != ("ok",):

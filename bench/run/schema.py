@@ -9,12 +9,18 @@ from bench.cocomig.finding import Finding
 from bench.cocomig.verdict import Verdict
 from bench.layouts.layout_set import Entry
 
+KEY = "PRIMARY KEY (method, seed, layout_index"
+"""As batches are made and tables are read: rows that are written together lie together, so that a batch takes as
+long in a large run as in a small one."""
+KEY_BEFORE = "PRIMARY KEY (method, layout_index, seed"
+"""Of runs that were begun before; they are read, and go on, as they are."""
+
 DETAILS_TABLE = """
 CREATE TABLE IF NOT EXISTS details (
   method TEXT NOT NULL, layout_index INTEGER NOT NULL, seed INTEGER NOT NULL,
   peak_bytes INTEGER CHECK (peak_bytes BETWEEN 0 AND 9007199254740992),
   peak_of TEXT CHECK (peak_of IN ('gpu', 'process')), pull_back TEXT,
-  PRIMARY KEY (method, layout_index, seed)) STRICT, WITHOUT ROWID;
+  PRIMARY KEY (method, seed, layout_index)) STRICT, WITHOUT ROWID;
 """
 """Of samples; runs that were made before there were details have no such table."""
 FINDINGS_TABLE = """
@@ -22,7 +28,7 @@ CREATE TABLE IF NOT EXISTS findings (
   method TEXT NOT NULL, layout_index INTEGER NOT NULL, seed INTEGER NOT NULL, instance INTEGER NOT NULL,
   x1 REAL CHECK (x1 BETWEEN 0 AND 1), y1 REAL CHECK (y1 BETWEEN 0 AND 1), x2 REAL CHECK (x2 BETWEEN 0 AND 1),
   y2 REAL CHECK (y2 BETWEEN 0 AND 1), found_colour TEXT, found_share REAL CHECK (found_share BETWEEN 0 AND 1),
-  PRIMARY KEY (method, layout_index, seed, instance)) STRICT, WITHOUT ROWID;
+  PRIMARY KEY (method, seed, layout_index, instance)) STRICT, WITHOUT ROWID;
 """
 """What the verdicts were given on (:class:`bench.cocomig.finding.Finding`); runs of before have no such table."""
 CONDITION_TABLES = f"""
@@ -30,11 +36,11 @@ CREATE TABLE IF NOT EXISTS interactions (
   method TEXT NOT NULL, layout_index INTEGER NOT NULL, seed INTEGER NOT NULL, interaction INTEGER NOT NULL,
   subject INTEGER NOT NULL CHECK (subject BETWEEN 0 AND 99), object INTEGER NOT NULL CHECK (object BETWEEN 0 AND 99),
   asked TEXT NOT NULL, found TEXT, outcome TEXT NOT NULL CHECK (outcome IN {OUTCOMES}), margin REAL NOT NULL,
-  PRIMARY KEY (method, layout_index, seed, interaction)) STRICT, WITHOUT ROWID;
+  PRIMARY KEY (method, seed, layout_index, interaction)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS styles (
   method TEXT NOT NULL, layout_index INTEGER NOT NULL, seed INTEGER NOT NULL,
   asked TEXT NOT NULL, found TEXT NOT NULL, success INTEGER NOT NULL CHECK (success IN (0, 1)), margin REAL NOT NULL,
-  PRIMARY KEY (method, layout_index, seed)) STRICT, WITHOUT ROWID;
+  PRIMARY KEY (method, seed, layout_index)) STRICT, WITHOUT ROWID;
 """
 """Verdicts on interactions and styles; earlier runs have no such tables."""
 FULL_SIZE_TABLES = CONDITION_TABLES.replace("interactions (", "full_size_interactions (").replace(
@@ -57,7 +63,7 @@ CREATE TABLE IF NOT EXISTS samples (
   method TEXT NOT NULL, layout_index INTEGER NOT NULL CHECK (layout_index >= 0),
   seed INTEGER NOT NULL CHECK (seed BETWEEN 0 AND 2147483647), status TEXT NOT NULL CHECK (status IN ('ok', 'failed')),
   error TEXT, attempts INTEGER NOT NULL, image TEXT, sha256 TEXT, batch_size INTEGER, seconds REAL, evaluations TEXT,
-  PRIMARY KEY (method, layout_index, seed)) STRICT, WITHOUT ROWID;
+  PRIMARY KEY (method, seed, layout_index)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS verdicts (
   method TEXT NOT NULL, layout_index INTEGER NOT NULL, seed INTEGER NOT NULL, instance INTEGER NOT NULL,
   label TEXT NOT NULL, colour TEXT NOT NULL, category TEXT NOT NULL,
@@ -66,7 +72,7 @@ CREATE TABLE IF NOT EXISTS verdicts (
   iou REAL NOT NULL CHECK (iou BETWEEN 0 AND 1), success INTEGER NOT NULL CHECK (success IN (0, 1)),
   attr INTEGER NOT NULL CHECK (attr IN (0, 1)), miou REAL NOT NULL CHECK (miou BETWEEN 0 AND 1),
   mask_px INTEGER CHECK (mask_px BETWEEN 0 AND 4294967296), hit_px INTEGER CHECK (hit_px BETWEEN 0 AND 4294967296),
-  PRIMARY KEY (method, layout_index, seed, instance)) STRICT, WITHOUT ROWID;
+  PRIMARY KEY (method, seed, layout_index, instance)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (at TEXT NOT NULL, what TEXT NOT NULL) STRICT;
 """
 SAMPLE_COLUMNS = (*RECORD_COLUMNS, *DETAIL_COLUMNS[3:])
@@ -86,13 +92,15 @@ JUDGED_TABLES = {**VERDICT_TABLES, "findings": FINDING_COLUMNS}
 """With what the verdicts on instances were given on; runs of before have none of that."""
 FULL_SIZE_OF = {"action": "full_size_interactions", "style": "full_size_styles"}
 """Table by what such a judge judges. A run is whole without them, and a picture that is made anew loses them."""
+BESIDE_SAMPLES = {**JUDGED_TABLES, FULL_SIZE_OF["action"]: INTERACTION_COLUMNS, FULL_SIZE_OF["style"]: STYLE_COLUMNS}
+"""All tables that speak of samples, but for what is recorded of these themselves."""
 SAMPLE_KEY = ("method", "layout_index", "seed")
 DATABASE = "run.sqlite"
-LARGEST_DATABASE = 512 * 2**20
-"""Bytes; a run of 800 layouts, ten methods and ten seeds has a tenth of it."""
+LARGEST_DATABASE = 2**31
+"""Bytes; a million samples of four instances have 0.9 * 10**9."""
 BUSY_SECONDS = 10
-MOST_ROWS = 2_000_000
-"""Of a table, which pandas holds in memory; the largest run has 1.2 million verdicts."""
+MOST_ROWS = 6_000_000
+"""Of a table, which pandas holds in memory; a million samples of four instances have 4 million verdicts."""
 
 
 def verdict_row(method: str, seed: int, entry: Entry, instance: int, verdict: Verdict) -> tuple[Any, ...]:

@@ -6,11 +6,8 @@ again: pictures are written under a temporary name, flushed and renamed before t
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
-import socket
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,14 +23,18 @@ from bench.provenance import Provenance, provenance
 from bench.run.images import encoded, picture_is, picture_name
 from bench.run.info import FILE, Change, FullSizeJudge, Growth, RunInfo, Status, differences, now
 from bench.run.inventory import Inventory, SampleKey
+from bench.run.lock import lock_file
+from bench.run.mirror import mirror_of
 from bench.run.read import _check_database
 from bench.run.schema import (
     _SCHEMA,
+    BESIDE_SAMPLES,
     DATABASE,
     DETAIL_COLUMNS,
     FULL_SIZE_OF,
     JUDGED_TABLES,
     RECORD_COLUMNS,
+    SAMPLE_KEY,
     VERDICT_TABLES,
 )
 from bench.settings import RunSettings
@@ -54,7 +55,7 @@ class RunStore:
     """
 
     def __init__(self, folder: Path, settings: RunSettings, force: bool = False, grows: bool = False) -> None:
-        self.folder = folder
+        self.folder, self._mirror = folder, mirror_of(folder)
         make_folder(folder)
         if not (folder / FILE).exists():
             # A run that was killed before it had a run.json has no more than these.
@@ -62,7 +63,7 @@ class RunStore:
             if leftover:
                 raise InputError(f"holds {min(leftover)} and no {FILE}: it is not a run folder", file=folder)
         _check_untrusted_folder(folder)
-        self._lock = _locked(folder)
+        self._lock = lock_file(folder)
         try:
             self.info = self._check_settings(settings, force, grows)
             self._database = _database(folder / DATABASE)
@@ -73,9 +74,13 @@ class RunStore:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._database.close()
-        self._lock.close()
+    def __exit__(self, kind: object = None, *_: object) -> None:
+        try:
+            if self._mirror is not None and kind in (None, KeyboardInterrupt):
+                self._mirror.flush()
+        finally:
+            self._database.close()
+            self._lock.close()
 
     def begin(self, workers: int, **progress: Any) -> None:
         """Record that this process works on the run from now on, and other fields of its progress."""
@@ -107,9 +112,10 @@ class RunStore:
                 growth.append(Change(field=name, before=json.dumps(before[name]), now=json.dumps(after[name])))
         dropped = (self.complete_samples() | self.failed_samples()).intersection(again)
         with _transaction(self._database):
-            for table in ("samples", "details", *JUDGED_TABLES, *FULL_SIZE_OF.values()):
+            for table in ("samples", "details", *BESIDE_SAMPLES):
                 query = f"DELETE FROM {table} WHERE (method, layout_index, seed) = (?, ?, ?)"
                 self._database.executemany(query, sorted(dropped))
+        self._changed(dropped)
         self.info = self.info.model_copy(update={"settings": settings})
         one = Growth(at=now(), command=provenance().command, changes=tuple(growth), again=len(dropped))
         self.update("started", finished=None, grown=(*self.info.progress.grown, one))
@@ -117,6 +123,13 @@ class RunStore:
     def _save(self, info: RunInfo) -> None:
         self.info = info
         info.write(self.folder)
+        if self._mirror is not None:
+            self._mirror.save()
+
+    def _changed(self, samples: Iterable[SampleKey]) -> None:
+        """The records of these are others than before; in a transaction that is done."""
+        if self._mirror is not None:
+            self._mirror.touched(samples)
 
     def complete_samples(self) -> set[SampleKey]:
         """(method, layout_index, seed) of samples that are done: their picture lies there unchanged."""
@@ -162,16 +175,20 @@ class RunStore:
         events: what happened on the way (an out-of-memory error that halved the batch, say); kept with the time.
         """
         samples = list(samples)
+        keys = [(sample["method"], sample["layout_index"], sample["seed"]) for sample in samples]
+        if self._mirror is not None:
+            self._mirror.send_pictures(samples)
         with _transaction(self._database):
-            for sample in samples:
-                key = (sample["method"], sample["layout_index"], sample["seed"])
-                for table in (*JUDGED_TABLES, *FULL_SIZE_OF.values()):
+            for key in keys:
+                for table in BESIDE_SAMPLES:
                     self._database.execute(f"DELETE FROM {table} WHERE (method, layout_index, seed) = (?, ?, ?)", key)
             for table, columns in (("samples", RECORD_COLUMNS), ("details", DETAIL_COLUMNS)):
                 self._replace(table, [[sample.get(column) for column in columns] for sample in samples])
             for table, rows in (judged or {}).items():
                 self._replace(table, rows)
             self._database.executemany("INSERT INTO events VALUES (datetime('now'), ?)", [(event,) for event in events])
+        judged_of = {(row[0], row[1], row[2]) for rows in (judged or {}).values() for row in rows}
+        self._changed({*keys, *judged_of})
 
     def record_full_size(self, judge: FullSizeJudge, rows: Sequence[Sequence[Any]]) -> None:
         """Put down what a judge of full size says of the run's pictures, in place of what one said before.
@@ -180,9 +197,12 @@ class RunStore:
         """
         others = tuple(one for one in self.info.progress.full_size if one.of != judge.of)
         self.update(full_size=others)
+        table = FULL_SIZE_OF[judge.of]
+        before = self._database.execute(f"SELECT DISTINCT {', '.join(SAMPLE_KEY)} FROM {table}").fetchall()
         with _transaction(self._database):
-            self._database.execute(f"DELETE FROM {FULL_SIZE_OF[judge.of]}")
-            self._replace(FULL_SIZE_OF[judge.of], rows)
+            self._database.execute(f"DELETE FROM {table}")
+            self._replace(table, rows)
+        self._changed({*before, *((row[0], row[1], row[2]) for row in rows)})
         self.update(full_size=(*others, judge))
 
     def _replace(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -192,9 +212,11 @@ class RunStore:
 
     def forget_verdicts(self) -> None:
         """Drop every verdict, so that all pictures are judged again."""
+        judged = self.verdict_counts()
         with _transaction(self._database):
             for table in JUDGED_TABLES:
                 self._database.execute(f"DELETE FROM {table}")
+        self._changed(judged)
 
     def _check_settings(self, settings: RunSettings, force: bool, grows: bool) -> RunInfo:
         """What run.json holds: as it was, or with the settings that ``force`` goes on under."""
@@ -227,7 +249,7 @@ def locked(folder: Path) -> Iterator[None]:
         InputError: another process does; a link or what is no regular file lies where a run writes.
     """
     _check_untrusted_folder(folder)
-    with _locked(folder):
+    with lock_file(folder):
         yield
 
 
@@ -276,28 +298,3 @@ def _check_untrusted_folder(folder: Path) -> None:
         if path.exists() and not path.is_file():
             raise InputError("is not a regular file", file=path)
     check_untrusted_sqlite(folder / DATABASE)
-
-
-def _locked(folder: Path) -> Any:
-    file = (folder / "lock").open("a+", encoding="utf-8", errors="replace")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not _is_still(file, folder / "lock"):
-            raise FileNotFoundError(2, "another process removes the run")
-    except BlockingIOError:
-        file.seek(0)
-        holder = file.read().strip() or "another process"
-        file.close()
-        raise InputError(f"is in use by {holder}", file=folder) from None
-    except OSError as error:  # a place that knows no locks, say
-        file.close()
-        raise InputError(f"cannot be locked: {error.strerror}", file=folder) from error
-    file.truncate(0)
-    file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-    file.flush()
-    return file
-
-
-def _is_still(file: Any, path: Path) -> bool:
-    """Whether an open file lies there under its name: who removes a run takes its lock with it."""
-    return path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())

@@ -11,6 +11,7 @@ from bench.benchmark import run_benchmark
 from bench.plan import Plan
 from bench.spec import Job
 from tests.bench.fakes import BlobDetector, guessing_judges, painter
+from tests.bench.s3 import Server, files, s3_server
 
 JobRunner = Callable[..., Path]
 CHROMIUM = shutil.which("chromium") or ""
@@ -80,3 +81,27 @@ def run_fake_job(
         return tmp_path / name
 
     return run
+
+
+@pytest.fixture(scope="session")
+def one_server() -> Iterator[Server]:
+    """A server of S3 for all tests of this process."""
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(one_server: Server, monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> Iterator[Server]:
+    """A server of S3 with an empty bucket, which fsspec and commands find."""
+    one_server.empty()
+    for name, value in one_server.environment.items():
+        monkeypatch.setenv(name, value)
+    files(one_server)
+    yield one_server
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of the user's that is empty: as on another machine."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"

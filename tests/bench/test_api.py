@@ -115,3 +115,15 @@ def test_seeds_that_are_none_leave_nothing_behind(fake_judge: None, tmp_path: Pa
     with pytest.raises(InputError, match="seeds"):
         evaluate(draw, limit=5, seeds=seeds, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_place_is_refused_and_no_folder_of_its_name_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for use in (
+        lambda: evaluate(paint, out="s3://b/run"),
+        lambda: score("s3://b/run"),
+        lambda: read_result("s3://b/r"),
+    ):
+        with pytest.raises(InputError, match=r"s3://b/r.*is at a place"):
+            use()
+    assert not list(tmp_path.iterdir())

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from amdm.errors import InputError
+from bench.run import schema
 from bench.run.images import picture_is, stored_file
 from bench.run.read import read_table
 from bench.run.store import RunStore
@@ -169,3 +170,21 @@ def test_what_cannot_be_a_run_folder_is_one_line(tmp_path: Path, place: str) -> 
     (tmp_path / "file").write_text("mine")
     with pytest.raises(InputError, match="cannot be a folder"):
         RunStore(tmp_path / place, SETTINGS)
+
+
+def test_a_run_that_lies_in_the_order_of_before_is_read_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = schema._SCHEMA.replace(schema.KEY, schema.KEY_BEFORE)
+    with monkeypatch.context() as earlier:
+        earlier.setattr("bench.run.store._SCHEMA", before)
+        earlier.setattr("bench.run.read._SCHEMA", before)
+        earlier.setattr("bench.run.read.KEY", schema.KEY_BEFORE)
+        with RunStore(tmp_path / "run", SETTINGS) as store:
+            add(store)
+    with RunStore(tmp_path / "run", SETTINGS) as store:
+        add(store, index=1)
+    assert read_table(tmp_path / "run", "samples")["layout_index"].tolist() == [0, 1]
+    held = sqlite3.connect(tmp_path / "run" / "run.sqlite")
+    assert schema.KEY_BEFORE in held.execute("SELECT sql FROM sqlite_master WHERE name = 'samples'").fetchone()[0]
+    held.close()

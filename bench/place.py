@@ -1,0 +1,181 @@
+"""Places that fsspec reaches by a URL (s3://bucket/name): whole objects listed, read and written, many at once.
+
+Credentials are those that fsspec's package for such places finds by itself (environment, its own files); they are not
+taken from a URL, and what its errors say is not shown, which may quote them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from amdm.errors import InputError
+
+TOGETHER = 256
+"""Objects that are asked for before the next are; fsspec itself decides how many at a time."""
+_URL = re.compile(r"([a-z][a-z0-9+.-]*)://([^/]+)(/.*)?", re.IGNORECASE)
+_LOCAL = ("file", "local")
+_EXTRAS = {"s3": "pip install 'amdm[s3]'", "s3a": "pip install 'amdm[s3]'"}
+
+
+def is_url(text: object) -> bool:
+    """Whether a text names a place, not a local file or folder."""
+    return isinstance(text, str) and "://" in text
+
+
+def folder_or_place(text: str) -> Path | Place:
+    """What a text names. Raises InputError as :meth:`Place.parse`."""
+    return Place.parse(text) if is_url(text) else Path(text)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder somewhere. url: without a slash at the end. Names are those of objects below it, parts between "/".
+
+    Every method raises InputError, naming the place, where something is absent or not permitted, and ConnectionError
+    where the place does not answer or fails.
+    """
+
+    url: str
+
+    @classmethod
+    def parse(cls, text: str) -> Place:
+        """Raises InputError, which does not repeat the text, where it is no URL of a place or holds credentials."""
+        found = _URL.fullmatch(text.rstrip("/"))
+        if found is None or not text.isprintable() or "::" in text or {".", ".."} & set(text.split("/")):
+            raise InputError("is not the URL of a place, as s3://bucket/name is", field="place")
+        if found[1].lower() in _LOCAL:
+            raise InputError("is a local folder: name it by its path", field="place")
+        if "@" in found[2] or "?" in text or "#" in text:
+            what = "holds credentials or a query; a URL is recorded and shown: let the environment say them"
+            raise InputError(what, field="place")
+        return cls(text.rstrip("/"))
+
+    @property
+    def name(self) -> str:
+        """The last part of its URL."""
+        return self.url.rpartition("/")[2]
+
+    def __str__(self) -> str:
+        return self.url
+
+    def below(self, name: str) -> Place:
+        """The folder of that name in it."""
+        return Place(f"{self.url}/{name}")
+
+    @cached_property
+    def _files(self) -> Any:
+        protocol = self.url.partition("://")[0].lower()
+        try:
+            return fsspec.filesystem(protocol)
+        except ValueError:
+            raise InputError(f"{protocol!r} is no kind of place that fsspec knows", file=self.url) from None
+        except ImportError as error:
+            hint = _EXTRAS.get(protocol, str(error))
+            raise InputError(f"needs a package that is not installed: {hint}", file=self.url) from None
+
+    @property
+    def _root(self) -> str:
+        return str(self._files._strip_protocol(self.url))
+
+    def _at(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of every object below, by name in order; empty where there is none."""
+        with self._told():
+            self._files.invalidate_cache()
+            try:
+                found = self._files.find(self._root, detail=True)
+            except FileNotFoundError:
+                self._check_outermost()
+                return {}
+            if not found:
+                self._check_outermost()
+        inside = len(self._root) + 1
+        return {path[inside:]: int(found[path]["size"] or 0) for path in sorted(found) if len(path) > inside}
+
+    def _check_outermost(self) -> None:
+        """A bucket that is not there is an error, a folder in it without objects is none."""
+        self._files.ls(self._root.split("/")[0])
+
+    def folders(self) -> list[str]:
+        """Names of the folders directly in it."""
+        with self._told():
+            self._files.invalidate_cache()
+            found = self._files.ls(self._root, detail=True)
+        return sorted(one["name"].rstrip("/").rpartition("/")[2] for one in found if one["type"] == "directory")
+
+    def has(self, name: str) -> bool:
+        """Whether there is such an object."""
+        with self._told():
+            self._files.invalidate_cache()
+            return bool(self._files.exists(self._at(name)))
+
+    def read(self, name: str, most: int) -> bytes:
+        """The content of an object of at most ``most`` bytes; one that has more raises InputError."""
+        with self._told(name):
+            self._files.invalidate_cache()
+            if self._files.info(self._at(name))["size"] > most:
+                raise InputError(f"has more than {most} bytes", file=f"{self.url}/{name}")
+            return bytes(self._files.cat_file(self._at(name)))
+
+    def write(self, name: str, content: bytes) -> None:
+        """In place of what was there."""
+        with self._told(name):
+            self._files.pipe_file(self._at(name), content)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Whether there was no object of that name, and now is. Where the store can, it decides (S3: If-None-Match),
+        else it is looked for before."""
+        try:
+            with self._told(name):
+                self._files.pipe_file(self._at(name), content, mode="create")
+        except FileExistsError:
+            return False
+        return True
+
+    def fetch(self, wanted: Iterable[tuple[str, Path]]) -> Iterator[int]:
+        """Write objects into local files whose folders are there; yields how many, some at a time."""
+        for names, paths in _some(wanted):
+            with self._told():
+                self._files.get([self._at(name) for name in names], [str(path) for path in paths])
+            yield len(names)
+
+    def send(self, files: Iterable[tuple[str, Path]]) -> None:
+        """Write local files under these names."""
+        for names, paths in _some(files):
+            with self._told():
+                self._files.put([str(path) for path in paths], [self._at(name) for name in names])
+
+    @contextmanager
+    def _told(self, name: str = "") -> Iterator[None]:
+        """Errors of whatever package reaches the place, as ours."""
+        where = f"{self.url}/{name}" if name else self.url
+        try:
+            yield
+        except (InputError, FileExistsError):
+            raise
+        except Exception as error:
+            kind = type(error).__name__
+            if isinstance(error, FileNotFoundError):
+                raise InputError("is absent", file=where) from None
+            if isinstance(error, PermissionError) or "Credentials" in kind or "Token" in kind:
+                raise InputError(f"is not permitted with the credentials found here ({kind})", file=where) from None
+            if isinstance(error, OSError) and error.filename is not None and not is_url(str(error.filename)):
+                raise  # of this machine: a full disk
+            raise ConnectionError(f"{where}: cannot be reached, or fails ({kind})") from None
+
+
+def _some(pairs: Iterable[tuple[str, Path]]) -> Iterator[tuple[Sequence[str], Sequence[Path]]]:
+    waiting = iter(pairs)
+    while part := list(islice(waiting, TOGETHER)):
+        yield [name for name, _ in part], [path for _, path in part]

@@ -1,0 +1,165 @@
+"""A run at a place: its working folder on this machine, and what is handed over to the place while it is written.
+
+The place holds run.json, images/ and, of the database, parts (:mod:`bench.run.parts`). SQLite works in the working
+folder, which is made anew from the place, but for what this machine recorded and had not handed over when it stopped.
+A picture is at the place before its record is in any database, and a record before run.json says that the run is done.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from amdm.errors import InputError
+from bench.place import Place
+from bench.run.info import FILE
+from bench.run.inventory import SampleKey
+from bench.run.lock import lock_file
+from bench.run.parts import MOST_SAMPLES, part_of
+from bench.run.pull import Pulled, folder_of, home_of, part_name, pull
+from bench.run.schema import DATABASE
+from bench.tracebacks import ERRORS
+
+SECONDS = 60.0
+"""After which what was recorded is handed over, or when it is :data:`bench.run.parts.MOST_SAMPLES`."""
+IN_USE = "is in use"
+
+
+class Mirror:
+    """What a run's store hands over to its place; one writes at a time, on one machine by a lock, elsewhere by the
+    number of the next part, which only one can create.
+
+    Args:
+        pulled: how the working folder was made.
+    """
+
+    def __init__(self, pulled: Pulled) -> None:
+        self.place, self.folder = pulled.place, pulled.folder
+        self._pulled, self._parts, self._events, self._is_new = pulled, pulled.parts, pulled.events, pulled.is_new
+        self._touched = set(pulled.surplus)
+        self._last = time.monotonic()
+
+    def send_pictures(self, samples: Iterable[dict[str, Any]]) -> None:
+        """Those that are to be recorded."""
+        names = [str(one["image"]) for one in samples if one.get("image")]
+        self.place.send((name, self.folder / name) for name in names)
+
+    def touched(self, keys: Iterable[SampleKey]) -> None:
+        """The records of these samples are others now; once in a while hand them over."""
+        self._touched.update(keys)
+        if len(self._touched) >= MOST_SAMPLES or time.monotonic() > self._last + SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand over what is recorded and not at the place.
+
+        Raises:
+            InputError: another command has written there. ConnectionError: the place does not answer; what this machine
+                holds is handed over when it goes on.
+        """
+        with closing(sqlite3.connect(self.folder / DATABASE)) as database:
+            query = "SELECT at, what FROM events WHERE rowid > ? ORDER BY rowid"
+            events = database.execute(query, (self._events,)).fetchall()
+            while self._touched or events:
+                keys = list(islice(self._touched, MOST_SAMPLES))
+                self._add(part_of(database, sorted(keys), events))
+                self._touched.difference_update(keys)
+                self._events, events = self._events + len(events), []
+        self._last = time.monotonic()
+
+    def save(self) -> None:
+        """Write run.json at the place as it is here, behind all records."""
+        content = (self.folder / FILE).read_bytes()
+        if self._is_new:
+            if not self.place.create(FILE, content):
+                raise _others(self.place)
+            self._is_new = False
+            return
+        if (self.folder / DATABASE).exists():
+            self.flush()
+        if self.place.has(part_name(self._parts + 1)):
+            raise _others(self.place)
+        self.place.write(FILE, content)
+
+    def _add(self, content: bytes) -> None:
+        if not self.place.create(part_name(self._parts + 1), content):
+            raise _others(self.place)
+        self._parts += 1
+        self._pulled.note(self._parts)
+        if (self.folder / ERRORS).is_file():
+            self.place.send([(ERRORS, self.folder / ERRORS)])
+
+
+def _others(place: Place) -> InputError:
+    what = "another command has written there meanwhile; when it is done, the same command goes on"
+    return InputError(what, file=place)
+
+
+_OPEN: dict[Path, Mirror] = {}
+_PLACES: dict[Path, Place] = {}
+
+
+def mirror_of(folder: Path) -> Mirror | None:
+    """Of a working folder that this process has open to write."""
+    return _OPEN.get(folder)
+
+
+def shown(folder: Path) -> Path | Place:
+    """What a reader should be told of a run: the place of a working folder that was opened here, else the folder."""
+    return _PLACES.get(folder, folder)
+
+
+@contextmanager
+def writing(place: Place) -> Iterator[Path]:
+    """The working folder of a run at a place, to make the run or go on with it; stores that are opened in it hand over.
+
+    Raises:
+        InputError: the place holds something else, cannot be used, or a command of this machine works on it.
+        ConnectionError: it does not answer.
+    """
+    home = home_of(place)
+    with _of_place(place), closing(lock_file(home)):
+        mirror = Mirror(pull(place, home, may_be_new=True))
+        _OPEN[mirror.folder], _PLACES[mirror.folder] = mirror, place
+        try:
+            yield mirror.folder
+        finally:
+            _OPEN.pop(mirror.folder, None)
+
+
+def reading(place: Place, pictures: bool = True, again: bool = False) -> Path:
+    """The working folder of a run at a place, to read: as the place is now, or as a command of this machine has it
+    that is writing. again: every picture is fetched, also what is here.
+
+    Raises:
+        InputError: there is no run, or it cannot be read. ConnectionError: the place does not answer.
+    """
+    home, folder = home_of(place), folder_of(place)
+    _PLACES[folder] = place
+    with _of_place(place):
+        try:
+            lock = lock_file(home)
+        except InputError as error:
+            if error.what.startswith(IN_USE) and (folder / FILE).exists():
+                return folder
+            raise
+        with closing(lock):
+            pull(place, home, pictures=pictures, again=again)
+    return folder
+
+
+@contextmanager
+def _of_place(place: Place) -> Iterator[None]:
+    """Errors name the place, not its working folder."""
+    home, folder = str(home_of(place)), str(folder_of(place))
+    try:
+        yield
+    except InputError as error:
+        file = str(error.file or "").replace(folder, place.url).replace(home, place.url)
+        what = error.what.replace(folder, place.url)
+        raise InputError(what, file=file or None, field=error.field) from None

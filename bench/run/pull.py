@@ -1,0 +1,168 @@
+"""The working folder of a run at a place, made from what the place holds."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from amdm.errors import InputError
+from amdm.io.files import make_folder, write_whole
+from bench.place import Place
+from bench.run.images import LARGEST_PICTURE
+from bench.run.info import FILE, LARGEST_INFO, RunInfo
+from bench.run.inventory import SampleKey
+from bench.run.parts import LARGEST_PART, add_part
+from bench.run.schema import _SCHEMA, BESIDE_SAMPLES, DATABASE, SAMPLE_KEY
+
+_PART = re.compile(r"records/part-(\d{6})\.parquet")
+_PICTURE = re.compile(r"images/(?!\.\.?/)[A-Za-z0-9.+@%-]+/[A-Za-z0-9.+@%_-]+\.png")
+"""As :func:`bench.run.images.picture_name` makes them."""
+_BASE = "parts"
+"""Beside the working folder: of how many parts its database was made, when it last was as the place."""
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """parts, events: how many the place holds. surplus: samples of which this machine recorded what is not there yet.
+    is_new: the place holds no run."""
+
+    place: Place
+    folder: Path
+    parts: int
+    events: int
+    surplus: frozenset[SampleKey]
+    is_new: bool
+
+    def note(self, parts: int) -> None:
+        """That the database holds all of so many parts."""
+        write_whole(home_of(self.place) / _BASE, str(parts).encode())
+
+
+def part_name(number: int) -> str:
+    """Of a part, from 1."""
+    return f"records/part-{number:06}.parquet"
+
+
+def home_of(place: Place) -> Path:
+    """The user's folder on this machine for the run at a place; made where it is not there."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return make_folder(cache / "amdm" / "places" / hashlib.sha256(place.url.encode()).hexdigest()[:16])
+
+
+def folder_of(place: Place) -> Path:
+    """The working folder, which has the name of the run."""
+    return home_of(place) / "run" / place.name
+
+
+def pull(place: Place, home: Path, pictures: bool = True, again: bool = False, may_be_new: bool = False) -> Pulled:
+    """Make the working folder what the place is, and what this machine recorded beyond. The folder's lock is held.
+
+    pictures: those of the run too, of which files of the same size are taken to be the same, unless ``again``.
+
+    Raises:
+        InputError: there is no run (unless ``may_be_new`` and nothing else); records that are not a run's, or lacking.
+        ConnectionError: the place does not answer.
+    """
+    folder, sizes = folder_of(place), place.sizes()
+    if FILE not in sizes:
+        if not may_be_new:
+            raise InputError("is absent: there is no run", file=f"{place}/{FILE}")
+        if sizes:
+            raise InputError(f"holds {min(sizes)} and no {FILE}: it is not a run", file=place)
+        shutil.rmtree(folder, ignore_errors=True)  # of a run that lay there before
+        make_folder(folder)
+        new = Pulled(place, folder, 0, 0, frozenset(), True)
+        new.note(0)
+        return new
+    make_folder(folder)
+    rebuilt, parts = home / "rebuilt.sqlite", _parts(place, sizes)
+    events = _rebuild(place, parts, rebuilt)
+    surplus = _surplus(folder, rebuilt) if _base(home) == parts else None
+    if surplus is None:
+        (folder / f"{DATABASE}-journal").unlink(missing_ok=True)  # or SQLite would play it into the new file
+        rebuilt.replace(folder / DATABASE)
+        write_whole(folder / FILE, place.read(FILE, LARGEST_INFO))
+    pulled = Pulled(place, folder, parts, events, surplus or frozenset(), False)
+    pulled.note(parts)
+    if pictures:
+        _pull_pictures(place, folder, sizes, again)
+    return pulled
+
+
+def _parts(place: Place, sizes: Mapping[str, int]) -> int:
+    """How many there are. Raises InputError where one before the last is absent, or one is too large."""
+    numbers = {int(found[1]) for name in sizes if (found := _PART.fullmatch(name))}
+    for number in range(1, len(numbers) + 1):
+        if number not in numbers:
+            raise InputError("is absent, and later parts are there", file=f"{place}/{part_name(number)}")
+        if sizes[part_name(number)] > LARGEST_PART:
+            raise InputError(f"has more than {LARGEST_PART} bytes", file=f"{place}/{part_name(number)}")
+    return len(numbers)
+
+
+def _rebuild(place: Place, parts: int, path: Path) -> int:
+    """Make a database of the parts; returns how many events it has."""
+    path.unlink(missing_ok=True)
+    known: set[SampleKey] = set()
+    with (
+        tempfile.TemporaryDirectory(dir=path.parent) as scratch,
+        closing(sqlite3.connect(path, isolation_level=None)) as database,
+    ):
+        files = {part_name(k): Path(scratch) / f"{k}" for k in range(1, parts + 1)}
+        for _ in place.fetch(files.items()):
+            pass
+        database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}; BEGIN")
+        for name, file in files.items():
+            try:
+                add_part(database, file.read_bytes(), known)
+            except InputError as error:
+                raise error.within(file=f"{place}/{name}") from None
+        database.execute("COMMIT")
+        return int(database.execute("SELECT count(*) FROM events").fetchone()[0])
+
+
+def _base(home: Path) -> int | None:
+    try:
+        return int((home / _BASE).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+def _surplus(folder: Path, rebuilt: Path) -> frozenset[SampleKey] | None:
+    """Samples of which the working folder has other records than the place; None where it is none that can be used."""
+    try:
+        RunInfo.read(folder)
+        with closing(sqlite3.connect(f"{(folder / DATABASE).resolve().as_uri()}?mode=rw", uri=True)) as own:
+            own.execute("ATTACH ? AS place", (str(rebuilt),))
+            found: set[SampleKey] = set()
+            for table in ("samples", "details", *BESIDE_SAMPLES):
+                for one, other in (("main", "place"), ("place", "main")):
+                    less = f"SELECT * FROM {one}.{table} EXCEPT SELECT * FROM {other}.{table}"
+                    found.update(own.execute(f"SELECT DISTINCT {', '.join(SAMPLE_KEY)} FROM ({less})"))
+            return frozenset(found)
+    except (InputError, sqlite3.Error):
+        return None
+
+
+def _pull_pictures(place: Place, folder: Path, sizes: Mapping[str, int], again: bool) -> None:
+    there = {name for name in sizes if _PICTURE.fullmatch(name) and sizes[name] <= LARGEST_PICTURE}
+    for path in folder.glob("images/*/*"):
+        name = path.relative_to(folder).as_posix()
+        if again or name not in there or path.stat().st_size != sizes[name]:
+            path.unlink()
+    wanted = {name: folder / name for name in sorted(there) if not (folder / name).exists()}
+    for parent in {path.parent for path in wanted.values()}:
+        make_folder(parent)
+    with tqdm(total=len(wanted), desc="fetch", unit="image", disable=not wanted) as progress:
+        for count in place.fetch(wanted.items()):
+            progress.update(count)
