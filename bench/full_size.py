@@ -100,17 +100,20 @@ def record_actions(run: Path, detections: Path) -> int:
     if any(entry.actions for entry in layout_set.entries):
         what = f"the run's own judge gives verdicts on those of {layout_set.name}"
         raise InputError(what, file=run, field="interactions")
-    known = {
-        entry.index: entry
-        for entry in layout_set.entries
-        if any(found.class_of(entry, one) is not None for one in entry.pairs)
+    asked = {
+        entry.index: sum(found.class_of(entry, one) is not None for one in entry.pairs) for entry in layout_set.entries
     }
+    known = {entry.index: entry for entry in layout_set.entries if asked[entry.index]}
     rows, precision = _judged(run, (*info.job.methods, CEILING), found, known)
     if not rows:
         what = f"the layouts {layout_set.name} ask for no interaction of its classes, or no picture is there"
         raise InputError(what, file=detections, field="classes")
     judge = FullSizeJudge(
-        of="action", name=judge_spec("hico-layouts").label, source=sha256(detections), precision=precision
+        of="action",
+        name=judge_spec("hico-layouts").label,
+        source=sha256(detections),
+        precision=precision,
+        asked=asked,
     )
     with RunStore(run, info.settings) as store:
         store.record_full_size(judge, rows)

@@ -6,6 +6,7 @@ taken from a URL, and what its errors say is not shown, which may quote them.
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,10 @@ TOGETHER = 256
 """Objects that are asked for before the next are; fsspec itself decides how many at a time."""
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://([^/]+)(/.*)?", re.IGNORECASE)
 _LOCAL = ("file", "local")
+_OF_THIS_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE)
+"""Errors that are not the place's, whatever file they name: a full disk."""
+_DECIDES = ("s3", "s3a")
+"""Whose stores refuse to write over an object when asked; of the others' packages some do not ask."""
 _EXTRAS = {"s3": "pip install 'amdm[s3]'", "s3a": "pip install 'amdm[s3]'"}
 
 
@@ -68,8 +73,14 @@ class Place:
         return self.url
 
     def below(self, name: str) -> Place:
-        """The folder of that name in it."""
-        return Place(f"{self.url}/{name}")
+        """The folder of that name in it. Raises InputError as :meth:`parse`, for ".." or such."""
+        if not name or "/" in name:
+            raise InputError(f"{name!r} is no name of a folder", file=self.url)
+        return Place.parse(f"{self.url}/{name}")
+
+    @property
+    def _decides(self) -> bool:
+        return self.url.partition("://")[0].lower() in _DECIDES
 
     @cached_property
     def _files(self) -> Any:
@@ -138,6 +149,8 @@ class Place:
         else it is looked for before."""
         try:
             with self._told(name):
+                if not self._decides and self.has(name):
+                    return False
                 self._files.pipe_file(self._at(name), content, mode="create")
         except FileExistsError:
             return False
@@ -170,8 +183,9 @@ class Place:
                 raise InputError("is absent", file=where) from None
             if isinstance(error, PermissionError) or "Credentials" in kind or "Token" in kind:
                 raise InputError(f"is not permitted with the credentials found here ({kind})", file=where) from None
-            if isinstance(error, OSError) and error.filename is not None and not is_url(str(error.filename)):
-                raise  # of this machine: a full disk
+            ours = isinstance(error, OSError) and error.filename is not None and not is_url(str(error.filename))
+            if ours or getattr(error, "errno", None) in _OF_THIS_MACHINE:
+                raise
             raise ConnectionError(f"{where}: cannot be reached, or fails ({kind})") from None
 
 

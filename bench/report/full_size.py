@@ -17,6 +17,8 @@ from bench.run.schema import FULL_SIZE_OF
 KINDS: dict[str, str] = {"action": "interactions", "style": "styles"}
 """What a judge is of → the table of :class:`ConditionTables` that it fills."""
 AGAIN = {"action": "amdm-bench score RUN --interactions FILE", "style": "amdm-bench style RUN"}
+UNSAID = -1
+"""No number of verdicts is that."""
 UNKNOWN_ACCURACY = "how often it is right on generated pictures is not known"
 
 
@@ -51,29 +53,28 @@ def with_full_size(
             continue
         there = _known(of, table, verdicts, layout_set)
         counts = there.groupby(SAMPLE).size()
-        asked = _asked(kind, counts, layout_set)
-        pictures = verdicts[verdicts.layout_index.map(asked) > 0][SAMPLE].drop_duplicates()
+        asked = _asked(judge, layout_set)
+        pictures = verdicts[verdicts.layout_index.map(asked) != 0][SAMPLE].drop_duplicates()
         judged = counts.reindex(pd.MultiIndex.from_frame(pictures)).fillna(0).to_numpy()
         lacking = int((judged != pictures.layout_index.map(asked).to_numpy()).sum())
         if lacking:
             what = f"the {kind} of {lacking} of {len(pictures)} pictures are not judged, and are in no column"
             notes.append(f"{what}; `{AGAIN[of]}` judges all")
             continue
-        column = found.asked.layout_index.map(asked).fillna(0).astype(int)
+        column = found.asked.layout_index.map(asked).fillna(0).clip(lower=0).astype(int)
         found = found._replace(**{kind: there, "asked": found.asked.assign(**{kind: column})})
         filled[kind] = f"{of} by {judge.name}" + (f" ({judge.source[:12]})" if judge.source else "")
         notes += _notes(judge)
     return FullSize(found, tuple(filled.values()), tuple(notes), _unjudged(found, layout_set, filled))
 
 
-def _asked(kind: str, counts: pd.Series, layout_set: LayoutSet) -> pd.Series:
+def _asked(judge: FullSizeJudge, layout_set: LayoutSet) -> pd.Series:
     """How many verdicts a picture of each layout must have: of styles one where a style is asked for; of interactions,
-    of which detections may not know every class, as many as some picture has, or all where none has any."""
-    if kind == "styles":
+    of which detections may not know every class, as many as the judge said; :data:`UNSAID` of a layout that the run did
+    not have then."""
+    if judge.of == "style":
         return pd.Series({one.index: int(one.style is not None) for one in layout_set.entries})
-    if counts.empty:
-        return pd.Series({one.index: len(one.pairs) for one in layout_set.entries})
-    return counts.groupby("layout_index").max()
+    return pd.Series({one.index: (judge.asked or {}).get(one.index, UNSAID) for one in layout_set.entries})
 
 
 def _known(of: str, table: pd.DataFrame, verdicts: pd.DataFrame, layout_set: LayoutSet) -> pd.DataFrame:

@@ -54,6 +54,8 @@ class FullSizeJudge(Recorded):
     choices: among how many styles it chose; None of a judge of actions.
     precision: HICO-DET's mean average precision of each method, (default, known object), fractions; None where nothing
     of a class is asked for, and of a judge of styles.
+    asked: layout index → on how many of its interactions the judge gives verdicts, for every layout that the run had;
+    None of a judge of styles.
     """
 
     of: Literal["action", "style"]
@@ -61,6 +63,7 @@ class FullSizeJudge(Recorded):
     source: str = ""
     choices: int | None = None
     precision: dict[str, tuple[float | None, float | None]] | None = None
+    asked: dict[int, int] | None = None
 
 
 class Progress(Recorded):

@@ -7,6 +7,7 @@ A picture is at the place before its record is in any database, and a record bef
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
@@ -41,7 +42,7 @@ class Mirror:
     def __init__(self, pulled: Pulled) -> None:
         self.place, self.folder = pulled.place, pulled.folder
         self._pulled, self._parts, self._events, self._is_new = pulled, pulled.parts, pulled.events, pulled.is_new
-        self._touched = set(pulled.surplus)
+        self._touched, self._info = set(pulled.surplus), pulled.info
         self._last = time.monotonic()
 
     def send_pictures(self, samples: Iterable[dict[str, Any]]) -> None:
@@ -79,18 +80,24 @@ class Mirror:
             if not self.place.create(FILE, content):
                 raise _others(self.place)
             self._is_new = False
+            self._has_info(content)
             return
         if (self.folder / DATABASE).exists():
             self.flush()
         if self.place.has(part_name(self._parts + 1)):
             raise _others(self.place)
         self.place.write(FILE, content)
+        self._has_info(content)
+
+    def _has_info(self, content: bytes) -> None:
+        self._info = hashlib.sha256(content).hexdigest()
+        self._pulled.note(self._parts, self._info)
 
     def _add(self, content: bytes) -> None:
         if not self.place.create(part_name(self._parts + 1), content):
             raise _others(self.place)
         self._parts += 1
-        self._pulled.note(self._parts)
+        self._pulled.note(self._parts, self._info)
         if (self.folder / ERRORS).is_file():
             self.place.send([(ERRORS, self.folder / ERRORS)])
 
@@ -145,7 +152,7 @@ def reading(place: Place, pictures: bool = True, again: bool = False) -> Path:
         try:
             lock = lock_file(home)
         except InputError as error:
-            if error.what.startswith(IN_USE) and (folder / FILE).exists():
+            if not again and error.what.startswith(IN_USE) and (folder / FILE).exists():
                 return folder
             raise
         with closing(lock):

@@ -90,10 +90,10 @@ def _runs_at(place: Place) -> list[RunOverview]:
     if place.has(FILE):
         raise InputError("is a run itself; `runs show` describes one", file=place)
     found = []
-    for one in (place.below(name) for name in place.folders()):
-        if one.has(FILE):
-            try:
+    for name in place.folders():
+        try:
+            if (one := place.below(name)).has(FILE):
                 found.append(RunOverview.of(reading(one, pictures=False)))
-            except InputError as error:
-                found.append(RunOverview(name=printable(one.name), problem=str(error)))
+        except InputError as error:
+            found.append(RunOverview(name=printable(name), problem=str(error)))
     return found

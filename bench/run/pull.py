@@ -28,24 +28,26 @@ _PART = re.compile(r"records/part-(\d{6})\.parquet")
 _PICTURE = re.compile(r"images/(?!\.\.?/)[A-Za-z0-9.+@%-]+/[A-Za-z0-9.+@%_-]+\.png")
 """As :func:`bench.run.images.picture_name` makes them."""
 _BASE = "parts"
-"""Beside the working folder: of how many parts its database was made, when it last was as the place."""
+"""Beside the working folder, when it last was as the place: of how many parts its database was made, and the SHA-256 of
+run.json there. Another run at the same place, or the same one gone on with elsewhere, has another."""
 
 
 @dataclass(frozen=True)
 class Pulled:
-    """parts, events: how many the place holds. surplus: samples of which this machine recorded what is not there yet.
-    is_new: the place holds no run."""
+    """parts, events: how many the place holds. info: SHA-256 of its run.json. surplus: samples of which this machine
+    recorded what is not there yet. is_new: the place holds no run."""
 
     place: Place
     folder: Path
     parts: int
     events: int
+    info: str
     surplus: frozenset[SampleKey]
     is_new: bool
 
-    def note(self, parts: int) -> None:
-        """That the database holds all of so many parts."""
-        write_whole(home_of(self.place) / _BASE, str(parts).encode())
+    def note(self, parts: int, info: str) -> None:
+        """That the database holds all of so many parts, and what run.json is at the place."""
+        write_whole(home_of(self.place) / _BASE, _base(parts, info))
 
 
 def part_name(number: int) -> str:
@@ -81,19 +83,19 @@ def pull(place: Place, home: Path, pictures: bool = True, again: bool = False, m
             raise InputError(f"holds {min(sizes)} and no {FILE}: it is not a run", file=place)
         shutil.rmtree(folder, ignore_errors=True)  # of a run that lay there before
         make_folder(folder)
-        new = Pulled(place, folder, 0, 0, frozenset(), True)
-        new.note(0)
+        new = Pulled(place, folder, 0, 0, "", frozenset(), True)
+        new.note(0, "")
         return new
     make_folder(folder)
-    rebuilt, parts = home / "rebuilt.sqlite", _parts(place, sizes)
-    events = _rebuild(place, parts, rebuilt)
-    surplus = _surplus(folder, rebuilt) if _base(home) == parts else None
+    content, rebuilt, parts = place.read(FILE, LARGEST_INFO), home / "rebuilt.sqlite", _parts(place, sizes)
+    info, events = hashlib.sha256(content).hexdigest(), _rebuild(place, parts, rebuilt)
+    surplus = _surplus(folder, rebuilt) if _noted(home) == _base(parts, info) else None
     if surplus is None:
         (folder / f"{DATABASE}-journal").unlink(missing_ok=True)  # or SQLite would play it into the new file
         rebuilt.replace(folder / DATABASE)
-        write_whole(folder / FILE, place.read(FILE, LARGEST_INFO))
-    pulled = Pulled(place, folder, parts, events, surplus or frozenset(), False)
-    pulled.note(parts)
+        write_whole(folder / FILE, content)
+    pulled = Pulled(place, folder, parts, events, info, surplus or frozenset(), False)
+    pulled.note(parts, info)
     if pictures:
         _pull_pictures(place, folder, sizes, again)
     return pulled
@@ -131,10 +133,14 @@ def _rebuild(place: Place, parts: int, path: Path) -> int:
         return int(database.execute("SELECT count(*) FROM events").fetchone()[0])
 
 
-def _base(home: Path) -> int | None:
+def _base(parts: int, info: str) -> bytes:
+    return f"{parts} {info}".encode()
+
+
+def _noted(home: Path) -> bytes | None:
     try:
-        return int((home / _BASE).read_text(encoding="ascii"))
-    except (OSError, ValueError):
+        return (home / _BASE).read_bytes()
+    except OSError:
         return None
 
 

@@ -199,6 +199,17 @@ def test_records_of_strangers_do_no_harm(run: Path, judge: ClipStyleJudge, tmp_p
     assert problems.count("do not say what their layout says") == 1
 
 
+def test_a_layout_whose_every_picture_lost_its_verdicts_leaves_the_columns_out(run: Path, tmp_path: Path) -> None:
+    record_actions(run, detections(run, tmp_path))
+    assert not Measured.read(run).conditions.interactions.empty
+    with sqlite3.connect(run / "run.sqlite") as database:
+        (index,) = database.execute("SELECT layout_index FROM full_size_interactions LIMIT 1").fetchone()
+        database.execute("DELETE FROM full_size_interactions WHERE layout_index = ?", (index,))
+    measured = Measured.read(run)
+    assert measured.conditions.interactions.empty
+    assert any("2 of" in note and "are not judged" in note for note in measured.info.notes)
+
+
 def test_a_picture_without_verdict_leaves_the_column_out(run: Path, judge: ClipStyleJudge) -> None:
     found = retrieve_styles(run, judge)
     kept = found.iloc[1:]

@@ -69,6 +69,34 @@ def test_a_run_is_the_same_on_another_machine(place: Place, own_cache: Path) -> 
     assert indices(reading(place)) == [0, 1, 2, 7]
 
 
+def test_a_run_made_anew_elsewhere_takes_the_place_of_what_this_machine_holds(
+    place: Place, own_cache: Path, tmp_path: Path
+) -> None:
+    make(place, 3)
+    reading(place)
+    kept = tmp_path / "this-machine"
+    own_cache.rename(kept)
+    fsspec.filesystem("memory").store.clear()
+    make(place, 1)  # as many parts
+    info = RunInfo.read(reading(place)).updated(started="2026-11-28T12:00:00+00:00")  # as every run says of itself
+    place.write("run.json", info.model_dump_json().encode())
+    shutil.rmtree(own_cache)
+    kept.rename(own_cache)
+    assert indices(reading(place)) == [0]
+    with writing(place) as folder, RunStore(folder, SETTINGS) as store:
+        assert store.complete_samples() == {SAMPLE}
+    elsewhere(own_cache)
+    assert indices(reading(place)) == [0]
+
+
+def test_what_another_machine_said_of_the_run_is_read_though_it_added_no_part(place: Place, own_cache: Path) -> None:
+    make(place, 1)
+    reading(place)
+    content = place.read("run.json", 2**20)
+    place.write("run.json", content.replace(b'"complete"', b'"failed samples"'))
+    assert RunInfo.read(reading(place)).status == "failed samples"
+
+
 @pytest.mark.usefixtures("at_once")
 def test_what_is_dropped_or_made_again_is_so_everywhere(place: Place, own_cache: Path) -> None:
     make(place, 3)
