@@ -16,8 +16,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
 from amdm.errors import InputError
 
 TOGETHER = 256
@@ -84,6 +82,8 @@ class Place:
 
     @cached_property
     def _files(self) -> Any:
+        import fsspec  # the command lines start without it
+
         protocol = self.url.partition("://")[0].lower()
         try:
             return fsspec.filesystem(protocol)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, overload
 
 import typer
 
@@ -25,15 +24,16 @@ def to_read(run: str, pictures: bool = True, again: bool = False) -> Path:
     return reading(found, pictures, again)
 
 
-@contextmanager
-def to_write(run: str | None) -> Iterator[Path | None]:
-    """A local run folder as it is; of a place, its working folder while it is written
+@overload
+def to_write(run: str) -> AbstractContextManager[Path]: ...
+@overload
+def to_write(run: str | None) -> AbstractContextManager[Path | None]: ...
+def to_write(run: str | None) -> AbstractContextManager[Path | None]:
+    """A local run folder as it is, and None as None; of a place, its working folder while it is written
     (:func:`bench.run.mirror.writing`)."""
     found = None if run is None else folder_or_place(run)
     if not isinstance(found, Place):
-        yield found
-        return
+        return nullcontext(found)
     from bench.run.mirror import writing
 
-    with writing(found) as folder:
-        yield folder
+    return writing(found)

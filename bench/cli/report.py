@@ -170,7 +170,6 @@ def style(
     path = _clip_weights(weights, random_weights)
     judge = load_judge("clip-style", path, Loading.parse("mini", device=device).device)
     with to_write(run) as own:
-        assert own is not None
         found = retrieve_styles(own, judge)
         if path is not None:
             record_styles(own, found, sha256(path))

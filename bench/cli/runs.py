@@ -89,7 +89,6 @@ def merge(
 
     folders = [to_read(part) for part in parts]
     with to_write(out) as whole:
-        assert whole is not None
         merged = merge_runs(whole, folders, allow_gaps)
         report = reports / whole.resolve().name
         write_report(whole, report)

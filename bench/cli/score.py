@@ -121,7 +121,6 @@ def _score_run(
     from bench.run.info import RunInfo
 
     with resumable(), to_write(run) as folder:
-        assert folder is not None
         options = held(RunInfo.read(folder).detector_name)
         judged, failed = score_run(folder, worker_count(workers, is_heavy(options.name)), again, force, options)
         counts, text = {"judged": judged, "failed": failed}, f"{judged} pictures have verdicts"
