@@ -6,6 +6,7 @@ be a verdict on a batch, as those of the mini world are.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,14 +34,14 @@ def retrieve_styles(run: Path, judge: ClipStyleJudge) -> pd.DataFrame:
     """Of every picture of a run: :data:`bench.run.schema.STYLE_COLUMNS`; ``attrs["styles"]``: of K.
 
     A style picture whose file names no style (:attr:`bench.layouts.layout_set.Entry.style_name`) is one of its own,
-    by its name. Each reference picture of the layouts is read and encoded once. The pictures of one method are judged
-    together.
+    by its name, behind its folder's where two have one name. Each reference picture of the layouts is read and encoded
+    once. The pictures of one method are judged together.
 
     Raises:
         InputError: the layouts name no style pictures, or no picture is there.
     """
     layout_set = _layouts(run, RunInfo.read(run))
-    named = {entry.style: entry.style_name or entry.style.stem for entry in layout_set.entries if entry.style}
+    named = _style_names(layout_set)
     asked = {entry.index: named[entry.style] for entry in layout_set.entries if entry.style}
     if not named:
         raise InputError(f"the layouts {layout_set.name} name no style pictures", file=run, field="style")
@@ -60,24 +61,36 @@ def retrieve_styles(run: Path, judge: ClipStyleJudge) -> pd.DataFrame:
     return found
 
 
-def record_styles(run: Path, found: pd.DataFrame, weights: str) -> bool:
-    """Put down what :func:`retrieve_styles` found, for the run's tables; weights: SHA-256 of the tower's.
+def record_styles(run: Path, judge: ClipStyleJudge, weights: str) -> pd.DataFrame:
+    """:func:`retrieve_styles`, put down for the run's tables, while nobody else changes the run.
 
-    Returns whether it did: where the run's own judge gives verdicts on styles, tables show those.
+    Nothing is put down where the run's own judge gives verdicts on styles: tables show those.
+
+    Args:
+        weights: SHA-256 of the tower's.
 
     Raises:
-        InputError: another process works on the run.
+        InputError: as that function; another process works on the run.
     """
     info = RunInfo.read(run)
-    if any(entry.asks_style for entry in _layouts(run, info).entries):
-        return False
-    rows = found.assign(success=found.success.astype(int), margin=found.margin.replace(np.inf, 0.0))
-    judge = FullSizeJudge(
-        of="style", name=judge_spec("clip-style").label, source=weights, choices=found.attrs["styles"]
-    )
     with RunStore(run, info.settings) as store:
-        store.record_full_size(judge, rows.to_numpy(object).tolist())
-    return True
+        found = retrieve_styles(run, judge)
+        if not any(entry.asks_style for entry in _layouts(run, info).entries):
+            rows = found.assign(success=found.success.astype(int), margin=found.margin.replace(np.inf, 0.0))
+            label, choices = judge_spec("clip-style").label, found.attrs["styles"]
+            said = FullSizeJudge(of="style", name=label, source=weights, choices=choices)
+            store.record_full_size(said, rows.to_numpy(object).tolist())
+    return found
+
+
+def _style_names(layout_set: LayoutSet) -> dict[Path, str]:
+    """Of each style picture."""
+    paths = {entry.style: entry.style_name for entry in layout_set.entries if entry.style}
+    count = Counter(path.stem for path in paths)
+    return {
+        path: name or (path.stem if count[path.stem] == 1 else f"{path.parent.name}/{path.stem}")
+        for path, name in paths.items()
+    }
 
 
 def record_actions(run: Path, detections: Path) -> int:
@@ -104,18 +117,13 @@ def record_actions(run: Path, detections: Path) -> int:
         entry.index: sum(found.class_of(entry, one) is not None for one in entry.pairs) for entry in layout_set.entries
     }
     known = {entry.index: entry for entry in layout_set.entries if asked[entry.index]}
-    rows, precision = _judged(run, (*info.job.methods, CEILING), found, known)
-    if not rows:
-        what = f"the layouts {layout_set.name} ask for no interaction of its classes, or no picture is there"
-        raise InputError(what, file=detections, field="classes")
-    judge = FullSizeJudge(
-        of="action",
-        name=judge_spec("hico-layouts").label,
-        source=sha256(detections),
-        precision=precision,
-        asked=asked,
-    )
-    with RunStore(run, info.settings) as store:
+    with RunStore(run, info.settings) as store:  # nobody else changes the run meanwhile
+        rows, precision = _judged(run, (*info.job.methods, CEILING), found, known)
+        if not rows:
+            what = f"the layouts {layout_set.name} ask for no interaction of its classes, or no picture is there"
+            raise InputError(what, file=detections, field="classes")
+        label, source = judge_spec("hico-layouts").label, sha256(detections)
+        judge = FullSizeJudge(of="action", name=label, source=source, precision=precision, asked=asked)
         store.record_full_size(judge, rows)
     return len(rows)
 

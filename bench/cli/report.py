@@ -170,9 +170,7 @@ def style(
     path = _clip_weights(weights, random_weights)
     judge = load_judge("clip-style", path, Loading.parse("mini", device=device).device)
     with to_write(run) as own:
-        found = retrieve_styles(own, judge)
-        if path is not None:
-            record_styles(own, found, sha256(path))
+        found = retrieve_styles(own, judge) if path is None else record_styles(own, judge, sha256(path))
     if path is None:
         tell_aside(MEASURES_NOTHING, as_json)
     else:

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 from amdm.errors import InputError
 from amdm.io.files import sha256
 from bench.cli.main import app
-from bench.full_size import record_actions, record_styles, retrieve_styles
+from bench.full_size import _style_names, record_actions, record_styles
 from bench.judges.clip_style import ClipStyleJudge
 from bench.layouts.named import load_layouts
 from bench.report.measured import Measured
@@ -97,8 +98,7 @@ def test_styles_by_retrieval_fill_their_column(run: Path, judge: ClipStyleJudge,
     styles = {one.index: one.style for one in measured.entries}
     for row in measured.samples[measured.samples.method == METHODS[0]].to_dict("records"):
         shutil.copyfile(styles[row["layout_index"]] or "", run / row["image"])  # the very references
-    found = retrieve_styles(run, judge)
-    assert record_styles(run, found, "0123456789abcdef")
+    found = record_styles(run, judge, "0123456789abcdef")
     assert of(run, METHODS[0])["style"] == 1 and "action_given_place" not in of(run, METHODS[0])
     info = Measured.read(run).info
     assert info.judge.endswith(", style by CLIP ViT-L/14, CSLS (0123456789ab)")
@@ -147,7 +147,7 @@ def test_a_run_with_them_is_whole_and_other_pictures_lose_them(
     run: Path, judge: ClipStyleJudge, tmp_path: Path
 ) -> None:
     record_actions(run, detections(run, tmp_path))
-    record_styles(run, retrieve_styles(run, judge), "")
+    record_styles(run, judge, "")
     assert not [one for one in verify_run(run) if "verdicts" in one]
     sample = read_table(run, "samples").to_dict("records")[0]
     with RunStore(run, RunInfo.read(run).settings) as store:
@@ -177,7 +177,7 @@ def test_the_command_records_and_the_tables_are_written_again(
 def test_when_every_picture_is_made_anew_no_column_is_left(run: Path, judge: ClipStyleJudge, tmp_path: Path) -> None:
     before = Measured.read(run).info
     record_actions(run, detections(run, tmp_path))
-    record_styles(run, retrieve_styles(run, judge), "")
+    record_styles(run, judge, "")
     with sqlite3.connect(run / "run.sqlite") as database:
         for table in FULL_SIZE_OF.values():
             database.execute(f"DELETE FROM {table}")
@@ -189,7 +189,7 @@ def test_when_every_picture_is_made_anew_no_column_is_left(run: Path, judge: Cli
 
 def test_records_of_strangers_do_no_harm(run: Path, judge: ClipStyleJudge, tmp_path: Path) -> None:
     record_actions(run, detections(run, tmp_path))
-    record_styles(run, retrieve_styles(run, judge), "")
+    record_styles(run, judge, "")
     with sqlite3.connect(run / "run.sqlite") as database:
         database.execute("INSERT INTO full_size_styles VALUES ('other', 99, 7, 'a', 'b', 0, 0)")
         database.execute("UPDATE full_size_interactions SET subject = 9 WHERE method = ?", METHODS[:1])
@@ -211,10 +211,10 @@ def test_a_layout_whose_every_picture_lost_its_verdicts_leaves_the_columns_out(r
 
 
 def test_a_picture_without_verdict_leaves_the_column_out(run: Path, judge: ClipStyleJudge) -> None:
-    found = retrieve_styles(run, judge)
-    kept = found.iloc[1:]
-    kept.attrs["styles"] = found.attrs["styles"]
-    record_styles(run, kept, "")
+    found = record_styles(run, judge, "")
+    with sqlite3.connect(run / "run.sqlite") as database:
+        one = "DELETE FROM full_size_styles WHERE method = ? AND layout_index = ?"
+        database.execute(one, (METHODS[0], int(found.layout_index[0])))
     info = Measured.read(run).info
     assert info.notes == (
         f"the styles of 1 of {len(found)} pictures are not judged, and are in no column; "
@@ -223,12 +223,35 @@ def test_a_picture_without_verdict_leaves_the_column_out(run: Path, judge: ClipS
     assert "style" not in of(run, METHODS[0]) and len(info.unjudged) == 2
 
 
+def test_pictures_are_judged_while_nobody_changes_them(
+    run: Path, judge: ClipStyleJudge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(*_: object) -> None:
+        with pytest.raises(InputError, match="is in use by process"), RunStore(run, RunInfo.read(run).settings):
+            pass
+        raise InterruptedError
+
+    monkeypatch.setattr("bench.full_size.read_stored", change)
+    for record in (lambda: record_styles(run, judge, ""), lambda: record_actions(run, detections(run, tmp_path))):
+        with pytest.raises(InterruptedError):
+            record()
+
+
+def test_two_style_pictures_of_one_name_are_two_styles(tmp_path: Path) -> None:
+    layouts = load_layouts(str(own_layouts(tmp_path / "own")))
+    entries = []
+    for entry, painter in zip(layouts.entries[:2], ("monet", "picasso"), strict=True):
+        (tmp_path / painter).mkdir()
+        entries.append(replace(entry, style=shutil.copyfile(entry.style or "", tmp_path / painter / "1.png")))
+    assert list(_style_names(replace(layouts, entries=tuple(entries))).values()) == ["monet/1", "picasso/1"]
+
+
 def test_where_a_classifier_judges_its_verdicts_stay(
     run_fake_job: JobRunner, judge: ClipStyleJudge, tmp_path: Path
 ) -> None:
     folder = run_fake_job(layouts="mini-combined", methods=("migc@combined",), limit=5)
     before = Measured.read(folder).metrics
-    assert not record_styles(folder, retrieve_styles(folder, judge), "")
+    assert len(record_styles(folder, judge, "")) and not RunInfo.read(folder).progress.full_size
     pd.testing.assert_frame_equal(Measured.read(folder).metrics, before)
     with pytest.raises(InputError, match="interactions: the run's own judge gives verdicts on those of mini-combined"):
         record_actions(folder, detections(folder, tmp_path))
