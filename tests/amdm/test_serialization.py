@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,16 @@ def tensors(models: ModelSet) -> dict[str, torch.Tensor]:
 def assert_same_weights(ours: AMDMPipeline, theirs: AMDMPipeline) -> None:
     first, second = tensors(ours.models), tensors(theirs.models)
     assert first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+def refusal(saved: Path, spoil: Callable[[Path], object], tmp_path: Path) -> str:
+    """What is said of a spoilt copy of a saved folder: one line that names it."""
+    folder = shutil.copytree(saved, tmp_path / "copy")
+    spoil(folder)
+    with pytest.raises(InputError) as found:
+        AMDMPipeline.from_pretrained(folder)
+    assert str(folder) in str(found.value) and "\n" not in str(found.value)
+    return str(found.value)
 
 
 def test_a_folder_a_component_and_an_index(saved: Path) -> None:
@@ -137,11 +148,7 @@ SPOILT = {
 @pytest.mark.parametrize("name", list(SPOILT))
 def test_what_is_no_saved_pipeline_is_one_line(name: str, saved: Path, tmp_path: Path) -> None:
     spoil, what = SPOILT[name]
-    folder = shutil.copytree(saved, tmp_path / "copy")
-    spoil(folder)
-    with pytest.raises(InputError) as found:
-        AMDMPipeline.from_pretrained(folder)
-    assert re.search(what, str(found.value)) and "\n" not in str(found.value)
+    assert re.search(what, refusal(saved, spoil, tmp_path))
 
 
 def test_another_kind_of_network_is_not_saved(tmp_path: Path) -> None:
