@@ -32,7 +32,7 @@ from bench.sqlite_safety import check_untrusted_sqlite
 
 Made = TypeVar("Made")
 CACHE_FILE = "detections.sqlite"
-_SCHEMA = "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer TEXT, mac TEXT) WITHOUT ROWID"
+SCHEMA = "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer TEXT, mac TEXT) WITHOUT ROWID"
 _BUSY_SECONDS = 120
 
 
@@ -204,8 +204,8 @@ def _check_schema(database: sqlite3.Connection) -> None:
         sqlite3.DatabaseError: there is anything else; a view could run for ever.
     """
     if not database.execute("SELECT 1 FROM sqlite_master").fetchone():
-        database.execute(_SCHEMA)
-    if database.execute("SELECT sql FROM sqlite_master").fetchall() != [(_SCHEMA.replace("IF NOT EXISTS ", ""),)]:
+        database.execute(SCHEMA)
+    if database.execute("SELECT sql FROM sqlite_master").fetchall() != [(SCHEMA.replace("IF NOT EXISTS ", ""),)]:
         raise sqlite3.DatabaseError("other tables")
 
 

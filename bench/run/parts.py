@@ -21,12 +21,12 @@ import pyarrow.parquet as pq
 from amdm.errors import InputError
 from bench.run.inventory import SampleKey
 from bench.run.schema import (
-    _SCHEMA,
     BESIDE_SAMPLES,
     DETAIL_COLUMNS,
     RECORD_COLUMNS,
     SAMPLE_COLUMNS,
     SAMPLE_KEY,
+    SCHEMA,
 )
 
 MOST_SAMPLES = 2000
@@ -46,7 +46,7 @@ def part_schema() -> pa.Schema:
     verdicts; columns have the types of the database."""
     types: dict[str, pa.DataType] = {}
     with closing(sqlite3.connect(":memory:")) as fresh:
-        fresh.executescript(_SCHEMA)
+        fresh.executescript(SCHEMA)
 
         def struct(columns: Sequence[str], *tables: str) -> pa.DataType:
             for table in tables:

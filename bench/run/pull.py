@@ -22,7 +22,8 @@ from bench.run.images import LARGEST_PICTURE
 from bench.run.info import FILE, LARGEST_INFO, RunInfo
 from bench.run.inventory import SampleKey
 from bench.run.parts import LARGEST_PART, add_part
-from bench.run.schema import _SCHEMA, BESIDE_SAMPLES, DATABASE, SAMPLE_KEY
+from bench.run.schema import BESIDE_SAMPLES, DATABASE, SAMPLE_KEY, SCHEMA
+from bench.tracebacks import ERRORS, LARGEST_ERRORS
 
 _PART = re.compile(r"records/part-(\d{6})\.parquet")
 _PICTURE = re.compile(r"images/(?!\.\.?/)[A-Za-z0-9.+@%-]+/[A-Za-z0-9.+@%_-]+\.png")
@@ -94,6 +95,8 @@ def pull(place: Place, home: Path, pictures: bool = True, again: bool = False, m
         (folder / f"{DATABASE}-journal").unlink(missing_ok=True)  # or SQLite would play it into the new file
         rebuilt.replace(folder / DATABASE)
         write_whole(folder / FILE, content)
+        if 0 < sizes.get(ERRORS, 0) <= LARGEST_ERRORS:  # this machine goes on with it
+            write_whole(folder / ERRORS, place.read(ERRORS, LARGEST_ERRORS))
     pulled = Pulled(place, folder, parts, events, info, surplus or frozenset(), False)
     pulled.note(parts, info)
     if pictures:
@@ -123,7 +126,7 @@ def _rebuild(place: Place, parts: int, path: Path) -> int:
         files = {part_name(k): Path(scratch) / f"{k}" for k in range(1, parts + 1)}
         for _ in place.fetch(files.items()):
             pass
-        database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}; BEGIN")
+        database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {SCHEMA}; BEGIN")
         for name, file in files.items():
             try:
                 add_part(database, file.read_bytes(), known)

@@ -13,7 +13,6 @@ import pandas as pd
 from amdm.errors import InputError
 from bench.run.frames import frame
 from bench.run.schema import (
-    _SCHEMA,
     BUSY_SECONDS,
     DATABASE,
     FINDING_COLUMNS,
@@ -25,6 +24,7 @@ from bench.run.schema import (
     MOST_ROWS,
     SAMPLE_COLUMNS,
     SAMPLE_KEY,
+    SCHEMA,
     STYLE_COLUMNS,
     VERDICT_COLUMNS,
 )
@@ -116,7 +116,7 @@ def _check_database(database: sqlite3.Connection, path: Path) -> None:
     """
     query = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
     with closing(sqlite3.connect(":memory:")) as fresh:
-        fresh.executescript(_SCHEMA)
+        fresh.executescript(SCHEMA)
         found = [(*one, sql and sql.replace(KEY_BEFORE, KEY)) for *one, sql in database.execute(query)]
         if found != fresh.execute(query).fetchall():
             raise InputError("is not a run's database: other tables, or views or triggers", file=path)

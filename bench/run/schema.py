@@ -58,7 +58,7 @@ FINDING_COLUMNS = (
     *("method", "layout_index", "seed", "instance"),
     *("x1", "y1", "x2", "y2", "found_colour", "found_share"),
 )
-_SCHEMA = f"""{LATER_TABLES}
+SCHEMA = f"""{LATER_TABLES}
 CREATE TABLE IF NOT EXISTS samples (
   method TEXT NOT NULL, layout_index INTEGER NOT NULL CHECK (layout_index >= 0),
   seed INTEGER NOT NULL CHECK (seed BETWEEN 0 AND 2147483647), status TEXT NOT NULL CHECK (status IN ('ok', 'failed')),

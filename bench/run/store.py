@@ -27,7 +27,6 @@ from bench.run.lock import lock_file
 from bench.run.mirror import mirror_of
 from bench.run.read import _check_database
 from bench.run.schema import (
-    _SCHEMA,
     BESIDE_SAMPLES,
     DATABASE,
     DETAIL_COLUMNS,
@@ -35,6 +34,7 @@ from bench.run.schema import (
     JUDGED_TABLES,
     RECORD_COLUMNS,
     SAMPLE_KEY,
+    SCHEMA,
     VERDICT_TABLES,
 )
 from bench.settings import RunSettings
@@ -276,7 +276,7 @@ def _database(path: Path) -> sqlite3.Connection:
     try:
         database.execute("PRAGMA journal_mode = DELETE")
         database.execute("PRAGMA synchronous = FULL")
-        database.executescript(_SCHEMA)
+        database.executescript(SCHEMA)
         _check_database(database, path)
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         database.close()

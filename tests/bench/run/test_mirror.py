@@ -89,6 +89,18 @@ def test_a_run_made_anew_elsewhere_takes_the_place_of_what_this_machine_holds(
     assert indices(reading(place)) == [0]
 
 
+def test_tracebacks_of_the_machine_before_stay(place: Place, own_cache: Path) -> None:
+    with writing(place) as folder, RunStore(folder, SETTINGS) as store:
+        (folder / "errors.txt").write_text("the first\n")
+        add(store, index=0)
+    elsewhere(own_cache)
+    with writing(place) as folder, RunStore(folder, SETTINGS) as store:
+        with (folder / "errors.txt").open("a") as file:
+            file.write("the second\n")
+        add(store, index=1)
+    assert place.read("errors.txt", 100) == b"the first\nthe second\n"
+
+
 def test_what_another_machine_said_of_the_run_is_read_though_it_added_no_part(place: Place, own_cache: Path) -> None:
     make(place, 1)
     reading(place)

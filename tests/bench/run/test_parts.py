@@ -14,7 +14,7 @@ import pytest
 from amdm.errors import InputError
 from bench.run.inventory import SampleKey
 from bench.run.parts import add_part, part_of, part_schema
-from bench.run.schema import _SCHEMA, BESIDE_SAMPLES
+from bench.run.schema import BESIDE_SAMPLES, SCHEMA
 from bench.run.store import RunStore
 from tests.bench.run.test_store import SETTINGS, add, verdict
 
@@ -41,7 +41,7 @@ def recorded(tmp_path: Path) -> sqlite3.Connection:
 
 def fresh() -> sqlite3.Connection:
     database = sqlite3.connect(":memory:")
-    database.executescript(_SCHEMA)
+    database.executescript(SCHEMA)
     return database
 
 

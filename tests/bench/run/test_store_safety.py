@@ -175,10 +175,10 @@ def test_what_cannot_be_a_run_folder_is_one_line(tmp_path: Path, place: str) -> 
 def test_a_run_that_lies_in_the_order_of_before_is_read_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = schema._SCHEMA.replace(schema.KEY, schema.KEY_BEFORE)
+    before = schema.SCHEMA.replace(schema.KEY, schema.KEY_BEFORE)
     with monkeypatch.context() as earlier:
-        earlier.setattr("bench.run.store._SCHEMA", before)
-        earlier.setattr("bench.run.read._SCHEMA", before)
+        earlier.setattr("bench.run.store.SCHEMA", before)
+        earlier.setattr("bench.run.read.SCHEMA", before)
         earlier.setattr("bench.run.read.KEY", schema.KEY_BEFORE)
         with RunStore(tmp_path / "run", SETTINGS) as store:
             add(store)
