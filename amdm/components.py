@@ -18,7 +18,7 @@ from diffusers.models.autoencoders.vae import AutoencoderMixin
 from torch import nn
 from transformers import CLIPTextModel, PreTrainedModel, PreTrainedTokenizerBase
 
-from amdm.errors import InputError
+from amdm.errors import InputError, in_file
 from amdm.io.files import read_json
 from amdm.models.full_size import on_meta
 from amdm.process_state import as_in_a_fresh_process
@@ -84,10 +84,8 @@ def read_network(folder: Path, index: Mapping[str, Any], place: str) -> nn.Modul
         InputError: naming the file: its class or its configuration is none of this kind.
     """
     kind, path = _class_in(folder, index, place), folder / place / "config.json"
-    try:
+    with in_file(path):
         return network_of(kind, read_json(path, LARGEST_CONFIG))
-    except InputError as error:
-        raise error.within(file=path) from error
 
 
 def read_tokenizer(folder: Path, index: Mapping[str, Any]) -> PreTrainedTokenizerBase:
@@ -100,10 +98,8 @@ def read_tokenizer(folder: Path, index: Mapping[str, Any]) -> PreTrainedTokenize
 
 
 def _class_in(folder: Path, index: Mapping[str, Any], place: str) -> Any:
-    try:
+    with in_file(folder / INDEX):
         return component_class(place, index.get(place))
-    except InputError as error:
-        raise error.within(file=folder / INDEX) from None
 
 
 def check_described(components: Mapping[str, Any]) -> None:

@@ -79,6 +79,15 @@ class Faults:
             raise self._found[0] if len(self._found) == 1 else InputErrors(self._found[:MOST_FAULTS])
 
 
+@contextmanager
+def in_file(file: object) -> Iterator[None]:
+    """An InputError that is raised inside names the file (:meth:`InputError.within`)."""
+    try:
+        yield
+    except InputError as error:
+        raise error.within(file=file) from None
+
+
 def faults_of(error: InputError) -> tuple[InputError, ...]:
     """The faults one by one."""
     return error.faults if isinstance(error, InputErrors) else (error,)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from amdm.errors import Faults, InputError, instead, unknown
+from amdm.errors import Faults, InputError, in_file, instead, unknown
 from amdm.io.files import read_text
 from amdm.io.yaml import without_duplicates
 from amdm.plain_number import plain
@@ -178,10 +178,8 @@ def read_layout(path: str | Path, key: str | None = None) -> tuple[Layout, Path 
     content = read_object(
         path, LARGEST_FILE if key is None else LARGEST_SET, "must be a JSON object with caption and segment"
     )
-    try:
+    with in_file(path):
         entry = parse_entry(_one_of(content, key))
-    except InputError as error:
-        raise error.within(file=path) from None
     for note in notes(entry.clipped, entry.padding):
         print(f"{InputError(note, file=path)}", file=sys.stderr)
     return entry.layout, None if entry.style is None else path.parent / entry.style

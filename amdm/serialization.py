@@ -35,7 +35,7 @@ from amdm.components import (
     read_network,
     read_tokenizer,
 )
-from amdm.errors import InputError
+from amdm.errors import InputError, in_file
 from amdm.io.files import make_folder, read_json, sha256, write_whole
 from amdm.loading import fresh_models
 from amdm.model_set import ModelSet
@@ -193,10 +193,8 @@ def _own_models(
             raise InputError(f"{str(place)[:80]!r} is no network", file=folder / INDEX, field="amdm.channels_last")
         networks[place].to(memory_format=torch.channels_last)
     parts = SimpleNamespace(**networks, tokenizer=read_tokenizer(folder, index), scheduler=scheduler)
-    try:
+    with in_file(folder):
         return own_models({name: networks[place] for name, place in unets.items()}, parts)
-    except InputError as error:
-        raise error.within(file=folder) from None
 
 
 def _fill_models(

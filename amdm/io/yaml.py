@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from amdm.errors import InputError
+from amdm.errors import InputError, in_file
+from amdm.io.files import read_text
 
 MAX_DEPTH = 8
 MOST_EVENTS = 400_000
@@ -38,6 +40,18 @@ def load_plain(text: str, most_events: int = MOST_EVENTS) -> Any:
         if depth > MAX_DEPTH:
             raise InputError(f"nested deeper than {MAX_DEPTH}")
     return yaml.load(text, _PlainLoader)
+
+
+def read_yaml(path: Path, largest: int, most_events: int = MOST_EVENTS) -> Any:
+    """:func:`load_plain` of a file of at most ``largest`` bytes. Raises InputError naming the file."""
+    text = read_text(path, largest)
+    with in_file(path):
+        try:
+            return load_plain(text, most_events)
+        except InputError:
+            raise
+        except (yaml.YAMLError, ValueError) as error:
+            raise InputError(f"not YAML: {error}") from None
 
 
 def without_duplicates(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:

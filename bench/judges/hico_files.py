@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from amdm.errors import InputError
+from amdm.errors import InputError, in_file
 from amdm.io.files import read_json
 from bench.judges.hico import HOIClass, Triplets, hico_map
 from bench.judges.spec import JudgeSpec
@@ -42,10 +42,8 @@ class Annotations:
             InputError: naming the field that is missing or is not what it must be.
         """
         classes, images = read_detections(path)
-        try:
+        with in_file(path):
             triplets = triplets_of(images, tuple(images), len(classes), scored=False)
-        except InputError as error:
-            raise error.within(file=path) from None
         return cls(classes, tuple(images), triplets)
 
 
@@ -64,10 +62,8 @@ class RecordedDetections:
             InputError: it is no such file. Triplets are checked when they are scored, against the classes there are.
         """
         content = _object(path, ("images",))
-        try:
+        with in_file(path):
             return cls(path, _images(content["images"]))
-        except InputError as error:
-            raise error.within(file=path) from None
 
     def score(self, annotations: Annotations) -> pd.DataFrame:
         """Average precision by class: :func:`bench.judges.hico.hico_map`.
@@ -76,14 +72,12 @@ class RecordedDetections:
             InputError: a bad triplet, or other pictures than those annotated: one that the detector never saw would
                 count as one in which it found nothing.
         """
-        try:
+        with in_file(self.path):
             if lacking := set(annotations.names) - set(self.images):
                 raise InputError(f"{len(lacking)} annotated pictures are not there", field=f"images.{min(lacking)}")
             if strange := set(self.images) - set(annotations.names):
                 raise InputError(f"{len(strange)} pictures are not annotated", field=f"images.{min(strange)}")
             found = triplets_of(self.images, annotations.names, len(annotations.classes))
-        except InputError as error:
-            raise error.within(file=self.path) from None
         return hico_map(found, annotations.triplets, annotations.classes)
 
 
@@ -97,10 +91,8 @@ def read_detections(path: Path) -> tuple[tuple[HOIClass, ...], dict[str, list[An
         InputError: naming the field that is missing or is not what it must be.
     """
     content = _object(path, ("classes", "rare", "images"))
-    try:
+    with in_file(path):
         return _classes(content["classes"], content["rare"]), _images(content["images"])
-    except InputError as error:
-        raise error.within(file=path) from None
 
 
 def _object(path: Path, fields: tuple[str, ...]) -> dict[str, Any]:

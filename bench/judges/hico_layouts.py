@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from amdm.errors import InputError
+from amdm.errors import InputError, in_file
 from amdm.layout import Box
 from bench.cocomig.action_style import ActionVerdict, action_outcome
 from bench.judges.hico import OVERLAP, HOIClass, Triplets, counted, hico_map, iou, means
@@ -86,12 +86,10 @@ class LayoutDetections:
         return float(full["default"]), float(full["known_object"])
 
     def _found(self, pictures: Sequence[AskedPicture]) -> Triplets:
-        try:
+        with in_file(self.path):
             if lacking := [one.name for one in pictures if one.name not in self.images]:
                 raise InputError(f"{len(lacking)} pictures of the run are not there", field=f"images.{lacking[0]}")
             return triplets_of(self.images, tuple(one.name for one in pictures), len(self.classes))
-        except InputError as error:
-            raise error.within(file=self.path) from None
 
     def _verdict(self, picture: AskedPicture, asked: AskedAction, found: Triplets) -> ActionVerdict:
         """found: what counts in the picture, the likeliest first."""

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from amdm.errors import Faults, InputError
+from amdm.errors import Faults, InputError, in_file
 from amdm.io.files import lines_of, read_text, write_whole
-from amdm.io.yaml import without_duplicates
+from amdm.io.yaml import read_yaml, without_duplicates
 from amdm.layout import (
     FIELDS,
     LARGEST_SET,
@@ -23,7 +23,6 @@ from amdm.layout import (
     read_object,
     whole_text,
 )
-from bench.layouts.files import in_file, read_yaml
 from bench.layouts.layout_set import Entry, Label, LayoutSet, check_most
 from bench.layouts.vocabulary import vocabulary_of
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from amdm.errors import InputError
+from amdm.errors import InputError, in_file
 from amdm.io.files import make_folder, write_whole
 from bench.place import Place
 from bench.run.images import LARGEST_PICTURE
@@ -128,10 +128,8 @@ def _rebuild(place: Place, parts: int, path: Path) -> int:
             pass
         database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {SCHEMA}; BEGIN")
         for name, file in files.items():
-            try:
+            with in_file(f"{place}/{name}"):
                 add_part(database, file.read_bytes(), known)
-            except InputError as error:
-                raise error.within(file=f"{place}/{name}") from None
         database.execute("COMMIT")
         return int(database.execute("SELECT count(*) FROM events").fetchone()[0])
 

@@ -11,17 +11,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError
 
-from amdm.errors import InputError, instead
-from amdm.io.files import read_text
+from amdm.errors import InputError, in_file, instead
 from amdm.io.strict import Count, Strict
-from amdm.io.yaml import load_plain
+from amdm.io.yaml import read_yaml
 from amdm.presets.profile import Profile, load_profile
 from amdm.presets.settings import MethodSettings, _first_fault
 from bench.cocomig.metrics import METRICS
-from bench.layouts.files import in_file
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.named import load_layouts
 from bench.seeds import check_seeds
@@ -85,13 +82,7 @@ class SweepConfig(Strict):
     @classmethod
     def read(cls, path: Path) -> SweepConfig:
         """From a file. Raises InputError naming the file and the field."""
-        text = read_text(path, LARGEST)
-        try:
-            content = load_plain(text, MOST_EVENTS)
-        except InputError as error:
-            raise error.within(file=path) from None
-        except (yaml.YAMLError, ValueError) as error:
-            raise InputError("is not YAML", file=path) from error
+        content = read_yaml(path, LARGEST, MOST_EVENTS)
         if not isinstance(content, Mapping):
             raise InputError("must be a mapping of fields", file=path)
         try:

@@ -6,10 +6,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from amdm.errors import Faults
+from amdm.errors import Faults, in_file
 from amdm.layout import read_object
 from bench.layouts.annotations import ID, LARGEST_ANNOTATIONS, check_one_kind, indexed, picture_size, segment_of
-from bench.layouts.files import in_file
 from bench.layouts.foreign.records import Record, keep, record
 
 

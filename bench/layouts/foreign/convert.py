@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from amdm.errors import InputError, unknown
-from bench.layouts.files import in_file
+from amdm.errors import InputError, in_file, unknown
 from bench.layouts.foreign import coco, rows, voc, yolo
 from bench.layouts.foreign.boxes import BoxForm
 from bench.layouts.foreign.records import Record, notes_of

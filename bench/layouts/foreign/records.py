@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from amdm.errors import Faults, InputError
-from bench.layouts.files import in_file
+from amdm.errors import Faults, InputError, in_file
 from bench.layouts.layout_set import ARTICLES, MAX_INSTANCES
 
 Record = dict[str, Any]

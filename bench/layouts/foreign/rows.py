@@ -10,11 +10,10 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from amdm.errors import Faults, InputError
+from amdm.errors import Faults, InputError, in_file
 from amdm.io.files import lines_of, read_text
 from amdm.io.yaml import without_duplicates
 from amdm.layout import FIELDS, check_fields
-from bench.layouts.files import in_file
 from bench.layouts.foreign.boxes import NAMES, BoxForm, number, pixel_size
 from bench.layouts.foreign.records import Record, made_caption, record
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from amdm.errors import Faults, InputError, instead
 from amdm.io.files import lines_of, read_text
-from bench.layouts.files import read_yaml
+from amdm.io.yaml import read_yaml
 from bench.layouts.foreign.boxes import BoxForm, number
 from bench.layouts.foreign.records import Record, read_each
 

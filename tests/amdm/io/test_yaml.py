@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from amdm.errors import InputError
-from amdm.io.yaml import load_plain
+from amdm.io.yaml import load_plain, read_yaml
 
 
 @pytest.mark.parametrize(
@@ -70,3 +71,15 @@ def test_what_is_no_yaml_raises_yamls_error() -> None:
 def test_no_number_takes_long(text: str) -> None:
     """Minutes, where it is read as YAML 1.1's."""
     assert load_plain(f"a: {text}") == {"a": text}
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [("a: [1", "not YAML: "), ("a: 1\na: 2", "a: duplicate key"), ("a: *b", "*b: is an alias")],
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, text: str, what: str) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError) as found:
+        read_yaml(path, 100)
+    assert str(found.value).startswith(f"{path}: {what}") and "\n" not in str(found.value)
