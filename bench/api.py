@@ -28,8 +28,8 @@ from bench.generators.generator import Generator
 from bench.generators.renderer import true_renderings
 from bench.import_images import score_images
 from bench.jobs import EXTERNAL_BATCH, function_job, images_job, preset_job
-from bench.place import is_url
 from bench.plan import Plan
+from bench.remote import is_url
 from bench.report.measured import Measured
 from bench.report.text import as_markdown
 from bench.seeds import seeds_of
@@ -174,9 +174,11 @@ def _seeds(seeds: int | str | Sequence[int]) -> tuple[int, ...]:
 
 
 def _local(folder: Path | str) -> Path:
-    """Raises InputError for a place, of which there would be a folder ``s3:`` here."""
+    """Raises InputError for a remote folder, of which there would be a folder ``s3:`` here."""
     if is_url(folder):
-        raise InputError("is at a place: `amdm-bench` measures and reads there, Python's functions do not", file=folder)
+        raise InputError(
+            "is a remote folder: `amdm-bench` measures and reads there, Python's functions do not", file=folder
+        )
     return Path(folder)
 
 

@@ -19,15 +19,15 @@ from bench.generate import GroupResult, Outcome, record_group
 from bench.generators.fetched import images_of
 from bench.generators.folder import FoundImages
 from bench.layouts.layout_set import LayoutSet
-from bench.place import Place
 from bench.plan import Plan
+from bench.remote import RemoteFolder
 from bench.report.write import write_report
 from bench.run.images import read_image
 from bench.run.store import RunStore
 
 
 def score_images(
-    images: Path | Place,
+    images: Path | RemoteFolder,
     plan: Plan,
     *,
     out: Path | None = None,
@@ -44,7 +44,7 @@ def score_images(
     or judged.
 
     Args:
-        images: a folder, or a place (:mod:`bench.place`), of which only what is measured is fetched.
+        images: a folder, or a remote folder (:mod:`bench.remote`), of which only what is measured is fetched.
         plan: of :func:`bench.jobs.images_job`.
         out: the run folder; by default one under ``runs`` that the settings name.
         mapping: see :func:`bench.generators.folder.find_images`.

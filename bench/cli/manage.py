@@ -10,8 +10,8 @@ import typer
 
 from amdm.errors import InputError
 from amdm.output import JsonOption, plain, tell, tell_aside
-from bench.cli.places import RunArgument, to_read
-from bench.place import folder_or_place, is_url
+from bench.cli.remote import RunArgument, to_read
+from bench.remote import is_url, local_or_remote
 
 app = typer.Typer(no_args_is_help=True, help="Run folders: list, show, diff, rm.")
 
@@ -30,7 +30,7 @@ def list_runs(
     from bench.report.text import as_markdown
     from bench.run.overview import runs_under
 
-    found = runs_under(folder_or_place(folder))
+    found = runs_under(local_or_remote(folder))
     rows = [
         {
             "run": one.name,
@@ -98,7 +98,7 @@ def remove(
     from bench.run.remove import look_at, remove_run
 
     if away := [run for run in runs if is_url(run)]:
-        raise InputError("is at a place: remove its objects by the place's own tools", file=away[0])
+        raise InputError("is a remote folder: remove its objects by the storage's own tools", file=away[0])
     folders = [Path(run) for run in runs]
     looked = [look_at(run) for run in folders]  # all of them are runs, or none goes
     done: list[dict[str, Any]] = []

@@ -12,7 +12,7 @@ from amdm.errors import InputError
 from amdm.io.files import write_whole
 from amdm.output import JsonOption, tell, tell_aside
 from bench.cli.options import DeviceOption, RandomWeightsOption, ReportsOption, names
-from bench.cli.places import RunArgument, RunsArgument, to_read, to_write
+from bench.cli.remote import RunArgument, RunsArgument, to_read, to_write
 from bench.report.columns import USUAL_COLUMNS
 
 ClipWeightsOption = Annotated[Path | None, typer.Option(help="safetensors in open_clip's form; default: of the judge")]

@@ -10,7 +10,7 @@ import typer
 from amdm.errors import InputError
 from amdm.output import JsonOption, tell
 from bench.cli.options import ReportsOption, WeightsDirOption, missing_of, use_weights_dir
-from bench.cli.places import RunArgument, RunsArgument, to_read, to_write
+from bench.cli.remote import RunArgument, RunsArgument, to_read, to_write
 
 
 def export(

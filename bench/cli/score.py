@@ -24,12 +24,12 @@ from bench.cli.options import (
     tell_result,
     use_weights_dir,
 )
-from bench.cli.places import to_write
+from bench.cli.remote import to_write
 from bench.workers import worker_count
 
 if TYPE_CHECKING:
     from bench.detectors.detector import DetectorOptions
-    from bench.place import Place
+    from bench.remote import RemoteFolder
     from bench.spec import Job
 
 
@@ -85,10 +85,10 @@ def score(
     if layouts is None:
         raise InputError("is needed with --images", field="layouts")
     from bench.jobs import images_job
-    from bench.place import folder_or_place
+    from bench.remote import local_or_remote
 
     job = images_job(layouts, "images" if method is None else method, seed or 0, detector, limit)
-    _score_images(folder_or_place(str(images)), job, held, mapping, seed is None, out, reports, workers, as_json)
+    _score_images(local_or_remote(str(images)), job, held, mapping, seed is None, out, reports, workers, as_json)
 
 
 def _refuse(owner: str, **options: object) -> None:
@@ -134,7 +134,7 @@ def _score_run(
 
 
 def _score_images(
-    images: Path | Place,
+    images: Path | RemoteFolder,
     job: Job,
     held: Callable[[str], DetectorOptions],
     mapping: Path | None,

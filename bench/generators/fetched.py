@@ -1,4 +1,4 @@
-"""A folder of pictures at a place, as a local one: names first, then those pictures alone that are measured."""
+"""A folder of pictures in a remote folder, as a local one: names first, then those pictures alone that are measured."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tqdm import tqdm
 from amdm.errors import InputError
 from bench.generators.folder import FoundImages, find_images
 from bench.layouts.layout_set import LayoutSet
-from bench.place import Place
+from bench.remote import RemoteFolder
 from bench.run.images import LARGEST_PICTURE
 
 LONGEST_PART = 255
@@ -23,14 +23,15 @@ LONGEST_PART = 255
 
 @contextmanager
 def images_of(
-    images: Path | Place, layout_set: LayoutSet, mapping: Path | None, seed: int | None
+    images: Path | RemoteFolder, layout_set: LayoutSet, mapping: Path | None, seed: int | None
 ) -> Iterator[tuple[Path, FoundImages]]:
     """A local folder, and what :func:`bench.generators.folder.find_images` finds in it.
 
-    Of a place a temporary folder holds what is found: what has no layout, or is too large for a picture, stays there.
+    Of a remote folder a temporary folder holds what is found: what has no layout, or is too large for a picture, stays
+    there.
 
     Raises:
-        InputError: as that function; the place is absent or not permitted. ConnectionError: it does not answer.
+        InputError: as that function; the remote folder is absent or not permitted. ConnectionError: it does not answer.
     """
     if isinstance(images, Path):
         yield images, find_images(images, layout_set, mapping, seed)

@@ -23,7 +23,7 @@ def lock_file(folder: Path) -> Any:
         holder = file.read().strip() or "another process"
         file.close()
         raise InputError(f"is in use by {holder}", file=folder) from None
-    except OSError as error:  # a place that knows no locks, say
+    except OSError as error:  # a file system that knows no locks, say
         file.close()
         raise InputError(f"cannot be locked: {error.strerror}", file=folder) from error
     file.truncate(0)

@@ -1,8 +1,10 @@
-"""A run at a place: its working folder on this machine, and what is handed over to the place while it is written.
+"""A run in a remote folder: its working folder on this machine, and what is handed over to the remote folder while it
+is written.
 
-The place holds run.json, images/ and, of the database, parts (:mod:`bench.run.parts`). SQLite works in the working
-folder, which is made anew from the place, but for what this machine recorded and had not handed over when it stopped.
-A picture is at the place before its record is in any database, and a record before run.json says that the run is done.
+The remote folder holds run.json, images/ and, of the database, parts (:mod:`bench.run.parts`). SQLite works in the
+working folder, which is made anew from the remote folder, but for what this machine recorded and had not handed over
+when it stopped. A picture is in the remote folder before its record is in any database, and a record before run.json
+says that the run is done.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from amdm.errors import InputError
-from bench.place import Place
+from bench.remote import RemoteFolder
 from bench.run.info import FILE
 from bench.run.inventory import SampleKey
 from bench.run.lock import lock_file
@@ -32,15 +34,15 @@ IN_USE = "is in use"
 
 
 class Mirror:
-    """What a run's store hands over to its place; one writes at a time, on one machine by a lock, elsewhere by the
-    number of the next part, which only one can create.
+    """What a run's store hands over to its remote folder; one writes at a time, on one machine by a lock, elsewhere by
+    the number of the next part, which only one can create.
 
     Args:
         pulled: how the working folder was made.
     """
 
     def __init__(self, pulled: Pulled) -> None:
-        self.place, self.folder = pulled.place, pulled.folder
+        self.remote, self.folder = pulled.remote, pulled.folder
         self._pulled, self._parts, self._events, self._is_new = pulled, pulled.parts, pulled.events, pulled.is_new
         self._touched, self._info = set(pulled.surplus), pulled.info
         self._last = time.monotonic()
@@ -48,7 +50,7 @@ class Mirror:
     def send_pictures(self, samples: Iterable[dict[str, Any]]) -> None:
         """Those that are to be recorded."""
         names = [str(one["image"]) for one in samples if one.get("image")]
-        self.place.send((name, self.folder / name) for name in names)
+        self.remote.send((name, self.folder / name) for name in names)
 
     def touched(self, keys: Iterable[SampleKey]) -> None:
         """The records of these samples are others now; once in a while hand them over."""
@@ -57,11 +59,11 @@ class Mirror:
             self.flush()
 
     def flush(self) -> None:
-        """Hand over what is recorded and not at the place.
+        """Hand over what is recorded and not in the remote folder.
 
         Raises:
-            InputError: another command has written there. ConnectionError: the place does not answer; what this machine
-                holds is handed over when it goes on.
+            InputError: another command has written there. ConnectionError: the remote folder does not answer; what this
+                machine holds is handed over when it goes on.
         """
         with closing(sqlite3.connect(self.folder / DATABASE)) as database:
             query = "SELECT at, what FROM events WHERE rowid > ? ORDER BY rowid"
@@ -74,19 +76,19 @@ class Mirror:
         self._last = time.monotonic()
 
     def save(self) -> None:
-        """Write run.json at the place as it is here, behind all records."""
+        """Write run.json in the remote folder as it is here, behind all records."""
         content = (self.folder / FILE).read_bytes()
         if self._is_new:
-            if not self.place.create(FILE, content):
-                raise _others(self.place)
+            if not self.remote.create(FILE, content):
+                raise _others(self.remote)
             self._is_new = False
             self._has_info(content)
             return
         if (self.folder / DATABASE).exists():
             self.flush()
-        if self.place.has(part_name(self._parts + 1)):
-            raise _others(self.place)
-        self.place.write(FILE, content)
+        if self.remote.has(part_name(self._parts + 1)):
+            raise _others(self.remote)
+        self.remote.write(FILE, content)
         self._has_info(content)
 
     def _has_info(self, content: bytes) -> None:
@@ -94,21 +96,21 @@ class Mirror:
         self._pulled.note(self._parts, self._info)
 
     def _add(self, content: bytes) -> None:
-        if not self.place.create(part_name(self._parts + 1), content):
-            raise _others(self.place)
+        if not self.remote.create(part_name(self._parts + 1), content):
+            raise _others(self.remote)
         self._parts += 1
         self._pulled.note(self._parts, self._info)
         if (self.folder / ERRORS).is_file():
-            self.place.send([(ERRORS, self.folder / ERRORS)])
+            self.remote.send([(ERRORS, self.folder / ERRORS)])
 
 
-def _others(place: Place) -> InputError:
+def _others(remote: RemoteFolder) -> InputError:
     what = "another command has written there meanwhile; when it is done, the same command goes on"
-    return InputError(what, file=place)
+    return InputError(what, file=remote)
 
 
 _OPEN: dict[Path, Mirror] = {}
-_PLACES: dict[Path, Place] = {}
+_REMOTES: dict[Path, RemoteFolder] = {}
 
 
 def mirror_of(folder: Path) -> Mirror | None:
@@ -116,39 +118,41 @@ def mirror_of(folder: Path) -> Mirror | None:
     return _OPEN.get(folder)
 
 
-def shown(folder: Path) -> Path | Place:
-    """What a reader should be told of a run: the place of a working folder that was opened here, else the folder."""
-    return _PLACES.get(folder, folder)
+def shown(folder: Path) -> Path | RemoteFolder:
+    """What a reader should be told of a run: the remote folder of a working folder that was opened here, else the
+    folder."""
+    return _REMOTES.get(folder, folder)
 
 
 @contextmanager
-def writing(place: Place) -> Iterator[Path]:
-    """The working folder of a run at a place, to make the run or go on with it; stores that are opened in it hand over.
+def writing(remote: RemoteFolder) -> Iterator[Path]:
+    """The working folder of a run in a remote folder, to make the run or go on with it; stores that are opened in it
+    hand over.
 
     Raises:
-        InputError: the place holds something else, cannot be used, or a command of this machine works on it.
+        InputError: the remote folder holds something else, cannot be used, or a command of this machine works on it.
         ConnectionError: it does not answer.
     """
-    home = home_of(place)
-    with _of_place(place), closing(lock_file(home)):
-        mirror = Mirror(pull(place, home, may_be_new=True))
-        _OPEN[mirror.folder], _PLACES[mirror.folder] = mirror, place
+    home = home_of(remote)
+    with _in_remote(remote), closing(lock_file(home)):
+        mirror = Mirror(pull(remote, home, may_be_new=True))
+        _OPEN[mirror.folder], _REMOTES[mirror.folder] = mirror, remote
         try:
             yield mirror.folder
         finally:
             _OPEN.pop(mirror.folder, None)
 
 
-def reading(place: Place, pictures: bool = True, again: bool = False) -> Path:
-    """The working folder of a run at a place, to read: as the place is now, or as a command of this machine has it
-    that is writing. again: every picture is fetched, also what is here.
+def reading(remote: RemoteFolder, pictures: bool = True, again: bool = False) -> Path:
+    """The working folder of a run in a remote folder, to read: as the remote folder is now, or as a command of this
+    machine has it that is writing. again: every picture is fetched, also what is here.
 
     Raises:
-        InputError: there is no run, or it cannot be read. ConnectionError: the place does not answer.
+        InputError: there is no run, or it cannot be read. ConnectionError: the remote folder does not answer.
     """
-    home, folder = home_of(place), folder_of(place)
-    _PLACES[folder] = place
-    with _of_place(place):
+    home, folder = home_of(remote), folder_of(remote)
+    _REMOTES[folder] = remote
+    with _in_remote(remote):
         try:
             lock = lock_file(home)
         except InputError as error:
@@ -156,17 +160,17 @@ def reading(place: Place, pictures: bool = True, again: bool = False) -> Path:
                 return folder
             raise
         with closing(lock):
-            pull(place, home, pictures=pictures, again=again)
+            pull(remote, home, pictures=pictures, again=again)
     return folder
 
 
 @contextmanager
-def _of_place(place: Place) -> Iterator[None]:
-    """Errors name the place, not its working folder."""
-    home, folder = str(home_of(place)), str(folder_of(place))
+def _in_remote(remote: RemoteFolder) -> Iterator[None]:
+    """Errors name the remote folder, not its working folder."""
+    home, folder = str(home_of(remote)), str(folder_of(remote))
     try:
         yield
     except InputError as error:
-        file = str(error.file or "").replace(folder, place.url).replace(home, place.url)
-        what = error.what.replace(folder, place.url)
+        file = str(error.file or "").replace(folder, remote.url).replace(home, remote.url)
+        what = error.what.replace(folder, remote.url)
         raise InputError(what, file=file or None, field=error.field) from None

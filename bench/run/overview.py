@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amdm.errors import InputError, printable
-from bench.place import Place
 from bench.plan import Plan
+from bench.remote import RemoteFolder
 from bench.run.info import FILE, RunInfo
 from bench.run.inventory import Inventory, SampleKey
 from bench.run.mirror import reading
@@ -64,14 +64,14 @@ class RunOverview:
         )
 
 
-def runs_under(folder: Path | Place) -> list[RunOverview]:
-    """Of every run that lies directly in a folder or at a place, by name; one that cannot be read says why.
+def runs_under(folder: Path | RemoteFolder) -> list[RunOverview]:
+    """Of every run that lies directly in a folder or in a remote folder, by name; one that cannot be read says why.
 
     Raises:
         InputError: there is no such folder, or it is a run itself.
     """
-    if isinstance(folder, Place):
-        return _runs_at(folder)
+    if isinstance(folder, RemoteFolder):
+        return _remote_runs(folder)
     if (folder / FILE).exists():
         raise InputError("is a run itself; `runs show` describes one", file=folder)
     if not folder.is_dir():
@@ -86,13 +86,13 @@ def runs_under(folder: Path | Place) -> list[RunOverview]:
     return found
 
 
-def _runs_at(place: Place) -> list[RunOverview]:
-    if place.has(FILE):
-        raise InputError("is a run itself; `runs show` describes one", file=place)
+def _remote_runs(remote: RemoteFolder) -> list[RunOverview]:
+    if remote.has(FILE):
+        raise InputError("is a run itself; `runs show` describes one", file=remote)
     found = []
-    for name in place.folders():
+    for name in remote.folders():
         try:
-            if (one := place.below(name)).has(FILE):
+            if (one := remote.below(name)).has(FILE):
                 found.append(RunOverview.of(reading(one, pictures=False)))
         except InputError as error:
             found.append(RunOverview(name=printable(name), problem=str(error)))

@@ -1,4 +1,4 @@
-"""The working folder of a run at a place, made from what the place holds."""
+"""The working folder of a run in a remote folder, made from what the remote folder holds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from amdm.errors import InputError, in_file
 from amdm.io.files import make_folder, write_whole
-from bench.place import Place
+from bench.remote import RemoteFolder
 from bench.run.images import LARGEST_PICTURE
 from bench.run.info import FILE, LARGEST_INFO, RunInfo
 from bench.run.inventory import SampleKey
@@ -29,16 +29,17 @@ _PART = re.compile(r"records/part-(\d{6})\.parquet")
 _PICTURE = re.compile(r"images/(?!\.\.?/)[A-Za-z0-9.+@%-]+/[A-Za-z0-9.+@%_-]+\.png")
 """As :func:`bench.run.images.picture_name` makes them."""
 _BASE = "parts"
-"""Beside the working folder, when it last was as the place: of how many parts its database was made, and the SHA-256 of
-run.json there. Another run at the same place, or the same one gone on with elsewhere, has another."""
+"""Beside the working folder, when it last was as the remote folder: of how many parts its database was made, and the
+SHA-256 of run.json there. Another run in the same remote folder, or the same one gone on with elsewhere, has
+another."""
 
 
 @dataclass(frozen=True)
 class Pulled:
-    """parts, events: how many the place holds. info: SHA-256 of its run.json. surplus: samples of which this machine
-    recorded what is not there yet. is_new: the place holds no run."""
+    """parts, events: how many the remote folder holds. info: SHA-256 of its run.json. surplus: samples of which this
+    machine recorded what is not there yet. is_new: the remote folder holds no run."""
 
-    place: Place
+    remote: RemoteFolder
     folder: Path
     parts: int
     events: int
@@ -47,8 +48,8 @@ class Pulled:
     is_new: bool
 
     def note(self, parts: int, info: str) -> None:
-        """That the database holds all of so many parts, and what run.json is at the place."""
-        write_whole(home_of(self.place) / _BASE, _base(parts, info))
+        """That the database holds all of so many parts, and what run.json is in the remote folder."""
+        write_whole(home_of(self.remote) / _BASE, _base(parts, info))
 
 
 def part_name(number: int) -> str:
@@ -56,66 +57,69 @@ def part_name(number: int) -> str:
     return f"records/part-{number:06}.parquet"
 
 
-def home_of(place: Place) -> Path:
-    """The user's folder on this machine for the run at a place; made where it is not there."""
+def home_of(remote: RemoteFolder) -> Path:
+    """The user's folder on this machine for the run in a remote folder; made where it is not there."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return make_folder(cache / "amdm" / "places" / hashlib.sha256(place.url.encode()).hexdigest()[:16])
+    return make_folder(cache / "amdm" / "remote" / hashlib.sha256(remote.url.encode()).hexdigest()[:16])
 
 
-def folder_of(place: Place) -> Path:
+def folder_of(remote: RemoteFolder) -> Path:
     """The working folder, which has the name of the run."""
-    return home_of(place) / "run" / place.name
+    return home_of(remote) / "run" / remote.name
 
 
-def pull(place: Place, home: Path, pictures: bool = True, again: bool = False, may_be_new: bool = False) -> Pulled:
-    """Make the working folder what the place is, and what this machine recorded beyond. The folder's lock is held.
+def pull(
+    remote: RemoteFolder, home: Path, pictures: bool = True, again: bool = False, may_be_new: bool = False
+) -> Pulled:
+    """Make the working folder what the remote folder is, and what this machine recorded beyond. The folder's lock is
+    held.
 
     pictures: those of the run too, of which files of the same size are taken to be the same, unless ``again``.
 
     Raises:
         InputError: there is no run (unless ``may_be_new`` and nothing else); records that are not a run's, or lacking.
-        ConnectionError: the place does not answer.
+        ConnectionError: the remote folder does not answer.
     """
-    folder, sizes = folder_of(place), place.sizes()
+    folder, sizes = folder_of(remote), remote.sizes()
     if FILE not in sizes:
         if not may_be_new:
-            raise InputError("is absent: there is no run", file=f"{place}/{FILE}")
+            raise InputError("is absent: there is no run", file=f"{remote}/{FILE}")
         if sizes:
-            raise InputError(f"holds {min(sizes)} and no {FILE}: it is not a run", file=place)
+            raise InputError(f"holds {min(sizes)} and no {FILE}: it is not a run", file=remote)
         shutil.rmtree(folder, ignore_errors=True)  # of a run that lay there before
         make_folder(folder)
-        new = Pulled(place, folder, 0, 0, "", frozenset(), True)
+        new = Pulled(remote, folder, 0, 0, "", frozenset(), True)
         new.note(0, "")
         return new
     make_folder(folder)
-    content, rebuilt, parts = place.read(FILE, LARGEST_INFO), home / "rebuilt.sqlite", _parts(place, sizes)
-    info, events = hashlib.sha256(content).hexdigest(), _rebuild(place, parts, rebuilt)
+    content, rebuilt, parts = remote.read(FILE, LARGEST_INFO), home / "rebuilt.sqlite", _parts(remote, sizes)
+    info, events = hashlib.sha256(content).hexdigest(), _rebuild(remote, parts, rebuilt)
     surplus = _surplus(folder, rebuilt) if _noted(home) == _base(parts, info) else None
     if surplus is None:
         (folder / f"{DATABASE}-journal").unlink(missing_ok=True)  # or SQLite would play it into the new file
         rebuilt.replace(folder / DATABASE)
         write_whole(folder / FILE, content)
         if 0 < sizes.get(ERRORS, 0) <= LARGEST_ERRORS:  # this machine goes on with it
-            write_whole(folder / ERRORS, place.read(ERRORS, LARGEST_ERRORS))
-    pulled = Pulled(place, folder, parts, events, info, surplus or frozenset(), False)
+            write_whole(folder / ERRORS, remote.read(ERRORS, LARGEST_ERRORS))
+    pulled = Pulled(remote, folder, parts, events, info, surplus or frozenset(), False)
     pulled.note(parts, info)
     if pictures:
-        _pull_pictures(place, folder, sizes, again)
+        _pull_pictures(remote, folder, sizes, again)
     return pulled
 
 
-def _parts(place: Place, sizes: Mapping[str, int]) -> int:
+def _parts(remote: RemoteFolder, sizes: Mapping[str, int]) -> int:
     """How many there are. Raises InputError where one before the last is absent, or one is too large."""
     numbers = {int(found[1]) for name in sizes if (found := _PART.fullmatch(name))}
     for number in range(1, len(numbers) + 1):
         if number not in numbers:
-            raise InputError("is absent, and later parts are there", file=f"{place}/{part_name(number)}")
+            raise InputError("is absent, and later parts are there", file=f"{remote}/{part_name(number)}")
         if sizes[part_name(number)] > LARGEST_PART:
-            raise InputError(f"has more than {LARGEST_PART} bytes", file=f"{place}/{part_name(number)}")
+            raise InputError(f"has more than {LARGEST_PART} bytes", file=f"{remote}/{part_name(number)}")
     return len(numbers)
 
 
-def _rebuild(place: Place, parts: int, path: Path) -> int:
+def _rebuild(remote: RemoteFolder, parts: int, path: Path) -> int:
     """Make a database of the parts; returns how many events it has."""
     path.unlink(missing_ok=True)
     known: set[SampleKey] = set()
@@ -124,11 +128,11 @@ def _rebuild(place: Place, parts: int, path: Path) -> int:
         closing(sqlite3.connect(path, isolation_level=None)) as database,
     ):
         files = {part_name(k): Path(scratch) / f"{k}" for k in range(1, parts + 1)}
-        for _ in place.fetch(files.items()):
+        for _ in remote.fetch(files.items()):
             pass
         database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {SCHEMA}; BEGIN")
         for name, file in files.items():
-            with in_file(f"{place}/{name}"):
+            with in_file(f"{remote}/{name}"):
                 add_part(database, file.read_bytes(), known)
         database.execute("COMMIT")
         return int(database.execute("SELECT count(*) FROM events").fetchone()[0])
@@ -146,14 +150,15 @@ def _noted(home: Path) -> bytes | None:
 
 
 def _surplus(folder: Path, rebuilt: Path) -> frozenset[SampleKey] | None:
-    """Samples of which the working folder has other records than the place; None where it is none that can be used."""
+    """Samples of which the working folder has other records than the remote folder; None where it is none that can be
+    used."""
     try:
         RunInfo.read(folder)
         with closing(sqlite3.connect(f"{(folder / DATABASE).resolve().as_uri()}?mode=rw", uri=True)) as own:
-            own.execute("ATTACH ? AS place", (str(rebuilt),))
+            own.execute("ATTACH ? AS remote", (str(rebuilt),))
             found: set[SampleKey] = set()
             for table in ("samples", "details", *BESIDE_SAMPLES):
-                for one, other in (("main", "place"), ("place", "main")):
+                for one, other in (("main", "remote"), ("remote", "main")):
                     less = f"SELECT * FROM {one}.{table} EXCEPT SELECT * FROM {other}.{table}"
                     found.update(own.execute(f"SELECT DISTINCT {', '.join(SAMPLE_KEY)} FROM ({less})"))
             return frozenset(found)
@@ -161,7 +166,7 @@ def _surplus(folder: Path, rebuilt: Path) -> frozenset[SampleKey] | None:
         return None
 
 
-def _pull_pictures(place: Place, folder: Path, sizes: Mapping[str, int], again: bool) -> None:
+def _pull_pictures(remote: RemoteFolder, folder: Path, sizes: Mapping[str, int], again: bool) -> None:
     there = {name for name in sizes if _PICTURE.fullmatch(name) and sizes[name] <= LARGEST_PICTURE}
     for path in folder.glob("images/*/*"):
         name = path.relative_to(folder).as_posix()
@@ -171,5 +176,5 @@ def _pull_pictures(place: Place, folder: Path, sizes: Mapping[str, int], again: 
     for parent in {path.parent for path in wanted.values()}:
         make_folder(parent)
     with tqdm(total=len(wanted), desc="fetch", unit="image", disable=not wanted) as progress:
-        for count in place.fetch(wanted.items()):
+        for count in remote.fetch(wanted.items()):
             progress.update(count)

@@ -124,6 +124,6 @@ def test_a_place_is_refused_and_no_folder_of_its_name_is_made(tmp_path: Path, mo
         lambda: score("s3://b/run"),
         lambda: read_result("s3://b/r"),
     ):
-        with pytest.raises(InputError, match=r"s3://b/r.*is at a place"):
+        with pytest.raises(InputError, match=r"s3://b/r.*is a remote folder"):
             use()
     assert not list(tmp_path.iterdir())

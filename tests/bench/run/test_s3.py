@@ -15,7 +15,7 @@ import pytest
 from amdm.errors import InputError
 from bench.cli import main
 from bench.cli.measure import measure
-from bench.place import Place
+from bench.remote import RemoteFolder
 from bench.run.info import RunInfo
 from bench.run.mirror import reading
 from bench.run.read import read_table
@@ -63,7 +63,7 @@ def test_a_killed_run_goes_on_on_another_machine_and_loses_nothing_when_the_serv
     command.send_signal(signal.SIGKILL)
     command.wait()
     before = len(objects.glob(f"{BUCKET}/runs/painted/images/paint/*"))
-    there = reading(Place.parse(URL))  # this process's cache: another machine
+    there = reading(RemoteFolder.parse(URL))  # this process's cache: another machine
     recorded = samples(there)
     assert 0 < len(recorded) <= before < 15
 
@@ -79,7 +79,7 @@ def test_a_killed_run_goes_on_on_another_machine_and_loses_nothing_when_the_serv
 
     command = start(*OPTIONS, "--out", URL, folder=tmp_path, cache="other")
     assert command.wait(300) == 0, command.communicate()
-    found = reading(Place.parse(URL))
+    found = reading(RemoteFolder.parse(URL))
     assert RunInfo.read(found).status == "complete" and set(recorded) <= set(samples(found)) and not verify_run(found)
     command = start(*OPTIONS, "--out", "local", folder=tmp_path)
     assert command.wait(300) == 0, command.communicate()
@@ -118,7 +118,7 @@ def test_every_command_on_runs_at_a_place(
     files(s3).put(str(tmp_path / "official"), f"{BUCKET}/pictures", recursive=True)
     options = ["--images", f"s3://{BUCKET}/pictures", "--layouts", "mini", "--limit", 15, "--method", "taken"]
     assert run(monkeypatch, "score", *options, "--out", f"s3://{BUCKET}/runs/taken") == 0
-    taken = RunInfo.read(reading(Place.parse(f"s3://{BUCKET}/runs/taken")))
+    taken = RunInfo.read(reading(RemoteFolder.parse(f"s3://{BUCKET}/runs/taken")))
     assert taken.progress.taken_from is not None
     assert taken.progress.taken_from["folder"] == f"s3://{BUCKET}/pictures" and taken.status == "complete"
 

@@ -1,7 +1,7 @@
-"""Places that fsspec reaches by a URL (s3://bucket/name): whole objects listed, read and written, many at once.
+"""Remote folders that fsspec reaches by a URL (s3://bucket/name): whole objects listed, read and written, many at once.
 
-Credentials are those that fsspec's package for such places finds by itself (environment, its own files); they are not
-taken from a URL, and what its errors say is not shown, which may quote them.
+Credentials are those that fsspec's package for such remote folders finds by itself (environment, its own files); they
+are not taken from a URL, and what its errors say is not shown, which may quote them.
 """
 
 from __future__ import annotations
@@ -23,43 +23,44 @@ TOGETHER = 256
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://([^/]+)(/.*)?", re.IGNORECASE)
 _LOCAL = ("file", "local")
 _OF_THIS_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE)
-"""Errors that are not the place's, whatever file they name: a full disk."""
+"""Errors that are not the remote folder's, whatever file they name: a full disk."""
 _DECIDES = ("s3", "s3a")
 """Whose stores refuse to write over an object when asked; of the others' packages some do not ask."""
 _EXTRAS = {"s3": "pip install 'amdm[s3]'", "s3a": "pip install 'amdm[s3]'"}
 
 
 def is_url(text: object) -> bool:
-    """Whether a text names a place, not a local file or folder."""
+    """Whether a text names a remote folder, not a local file or folder."""
     return isinstance(text, str) and "://" in text
 
 
-def folder_or_place(text: str) -> Path | Place:
-    """What a text names. Raises InputError as :meth:`Place.parse`."""
-    return Place.parse(text) if is_url(text) else Path(text)
+def local_or_remote(text: str) -> Path | RemoteFolder:
+    """What a text names. Raises InputError as :meth:`RemoteFolder.parse`."""
+    return RemoteFolder.parse(text) if is_url(text) else Path(text)
 
 
 @dataclass(frozen=True)
-class Place:
+class RemoteFolder:
     """A folder somewhere. url: without a slash at the end. Names are those of objects below it, parts between "/".
 
-    Every method raises InputError, naming the place, where something is absent or not permitted, and ConnectionError
-    where the place does not answer or fails.
+    Every method raises InputError, naming the remote folder, where something is absent or not permitted, and
+    ConnectionError where the remote folder does not answer or fails.
     """
 
     url: str
 
     @classmethod
-    def parse(cls, text: str) -> Place:
-        """Raises InputError, which does not repeat the text, where it is no URL of a place or holds credentials."""
+    def parse(cls, text: str) -> RemoteFolder:
+        """Raises InputError, which does not repeat the text, where it is no URL of a remote folder or holds
+        credentials."""
         found = _URL.fullmatch(text.rstrip("/"))
         if found is None or not text.isprintable() or "::" in text or {".", ".."} & set(text.split("/")):
-            raise InputError("is not the URL of a place, as s3://bucket/name is", field="place")
+            raise InputError("is not the URL of a remote folder, as s3://bucket/name is", field="url")
         if found[1].lower() in _LOCAL:
-            raise InputError("is a local folder: name it by its path", field="place")
+            raise InputError("is a local folder: name it by its path", field="url")
         if "@" in found[2] or "?" in text or "#" in text:
             what = "holds credentials or a query; a URL is recorded and shown: let the environment say them"
-            raise InputError(what, field="place")
+            raise InputError(what, field="url")
         return cls(text.rstrip("/"))
 
     @property
@@ -70,11 +71,11 @@ class Place:
     def __str__(self) -> str:
         return self.url
 
-    def below(self, name: str) -> Place:
+    def below(self, name: str) -> RemoteFolder:
         """The folder of that name in it. Raises InputError as :meth:`parse`, for ".." or such."""
         if not name or "/" in name:
             raise InputError(f"{name!r} is no name of a folder", file=self.url)
-        return Place.parse(f"{self.url}/{name}")
+        return RemoteFolder.parse(f"{self.url}/{name}")
 
     @property
     def _decides(self) -> bool:
@@ -171,7 +172,7 @@ class Place:
 
     @contextmanager
     def _told(self, name: str = "") -> Iterator[None]:
-        """Errors of whatever package reaches the place, as ours."""
+        """Errors of whatever package reaches the remote folder, as ours."""
         where = f"{self.url}/{name}" if name else self.url
         try:
             yield
