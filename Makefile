@@ -20,7 +20,7 @@ OPTIONS = $(call option,limit,$(LIMIT)) $(call option,seeds,$(SEEDS)) $(call opt
 	$(call option,batch,$(BATCH)) $(call option,layouts,$(LAYOUTS)) $(call option,out,$(OUT)) $(call option,set,$(SET))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench-migc smoke controls combined compositions ablation test test-processors test-reference torture torture-ray fuzz soak benchmark docs check regress train-mini clean
+.PHONY: help setup setup-ci bench-migc smoke controls combined compositions ablation test test-processors test-reference torture torture-ray fuzz soak benchmark docs check regress train-mini clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -54,8 +54,12 @@ compositions: $(READY) ## Every composition, tuned with as many trials, at equal
 ablation: $(READY) ## The paper against the authors' code, one difference at a time; η, s, w; reports/ablation
 	$(BIN)/amdm-bench ablation $(call option,limit,$(LIMIT)) $(call option,seeds,$(SEEDS))
 
-test: $(READY) ## All tests, on up to four cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+setup-ci: $(READY) ## Also what tests with Ray, S3, trackers and a browser need (extra: ci); without it they skip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,ci]'
+
+test: $(READY) ## All tests, on up to four cores; then those with Ray, which takes them all itself
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not ray' -n auto --maxprocesses 4 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m ray
 
 test-processors: $(READY) ## All tests as other processors would run them, eight times over; ARGS="-m numeric" is quick
 	PYTHON=$(BIN)/python scripts/processors.sh $(ARGS)
@@ -66,7 +70,7 @@ test-reference: $(READY) ## Only the recorded cases of the official code, with a
 torture: $(READY) ## 200 kills and full disks on a real mini run; all must end as if nothing had been
 	$(BIN)/python -m tests.torture
 
-torture-ray: $(READY) ## 50 kills of workers, nodes and commands on a Ray cluster here; needs: .venv/bin/pip install 'ray>=2.60,<3'
+torture-ray: $(READY) ## 50 kills of workers, nodes and commands on a Ray cluster here; needs: make setup-ci
 	$(BIN)/python -m tests.torture.ray_kills
 
 fuzz: $(READY) ## 10,000 hostile and broken inputs; each must end in success or in one line

@@ -1,12 +1,15 @@
-"""What all tests share: an environment that is the same everywhere, and folders of recorded cases.
+"""What all tests share: an environment that is the same everywhere, packages of extras, and folders of recorded cases.
 
-Tests read whatever cases lie there, and skip where a folder is absent.
+Tests read whatever cases lie there, and skip where a folder is absent. They skip, too, where the package of an extra is
+absent; with ``REQUIRE_EXTRAS=1`` in the environment, as in continuous integration, they fail.
 """
 
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,6 +27,20 @@ settings.register_profile("anywhere", deadline=None, derandomize=True, suppress_
 settings.load_profile("anywhere")
 
 _ROOT = Path(__file__).resolve().parents[1]
+
+
+def needs(package: str, extra: str) -> None:
+    """Nothing, where a package is installed that an extra of pyproject.toml brings; else :func:`lacks`."""
+    found = find_spec(package)
+    if found is None or found.origin is None:  # a folder of that name in the working directory is no package
+        lacks(f"{package} is not installed (extra: {extra})")
+
+
+def lacks(what: str) -> NoReturn:
+    """Skip the test, or the module that is imported; fail with ``REQUIRE_EXTRAS``."""
+    if os.environ.get("REQUIRE_EXTRAS"):
+        pytest.fail(f"{what}; REQUIRE_EXTRAS is set", pytrace=False)
+    pytest.skip(what, allow_module_level=True)
 
 
 def recorded_folder(variable: str, name: str) -> Path:

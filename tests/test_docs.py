@@ -17,6 +17,8 @@ from typer import BadParameter, Context
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from tests.conftest import needs
+
 ROOT = Path(__file__).resolve().parents[1]
 UsageError = BadParameter.__base__
 assert UsageError is not None
@@ -119,7 +121,7 @@ class Links(HTMLParser):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built site; mkdocs is strict: a link within it that leads nowhere is an error."""
-    pytest.importorskip("material", reason="mkdocs-material is not installed")
+    needs("material", "dev")
     folder = tmp_path_factory.mktemp("site")
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)],

@@ -12,6 +12,7 @@ from bench.plan import Plan
 from bench.spec import Job
 from tests.bench.fakes import BlobDetector, guessing_judges, painter
 from tests.bench.s3 import Server, files, s3_server
+from tests.conftest import lacks, needs
 
 JobRunner = Callable[..., Path]
 CHROMIUM = shutil.which("chromium") or ""
@@ -19,18 +20,29 @@ CHROMIUM_ARGUMENTS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
+PATIENCE = 120_000
+"""Milliseconds that a machine with other work may take for what a page needs none of."""
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Debian's chromium, driven by playwright. Tests with it are skipped where one of them is absent."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra: browser)")
+    needs("playwright", "browser")
     if not CHROMIUM:
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as started:
-        one = started.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_ARGUMENTS))
+        lacks("chromium is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        one = started.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_ARGUMENTS), timeout=PATIENCE)
         yield one
         one.close()
+
+
+def new_page(opener: Any, **options: Any) -> Any:
+    """A page of a browser, or of one of its contexts, that is waited for with patience."""
+    page = opener.new_page(**options)
+    page.set_default_timeout(PATIENCE)
+    return page
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
+from tests.conftest import needs
 
 BUCKET = "bucket"
 
@@ -16,8 +16,9 @@ class Server:
     """It can be stopped and started again, with all that it held, and from some moment on ask who one is."""
 
     def __init__(self) -> None:
-        moto = pytest.importorskip("moto.server", reason="moto is not installed: pip install 'moto[server]'")
-        self._make = moto.ThreadedMotoServer
+        from moto.server import ThreadedMotoServer
+
+        self._make = ThreadedMotoServer
         self._port = 0
         self._server: Any = None
         self.start()
@@ -61,7 +62,8 @@ class Server:
 @contextmanager
 def s3_server() -> Iterator[Server]:
     """Tests with it are skipped where a package is absent."""
-    pytest.importorskip("s3fs", reason="s3fs is not installed (extra: s3)")
+    needs("s3fs", "s3")
+    needs("moto", "ci")
     server = Server()
     yield server
     server.stop()

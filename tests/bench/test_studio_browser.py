@@ -13,6 +13,8 @@ from amdm.layout import Instance, Interaction, read_layout
 from amdm.mini.vocabulary import STYLES
 from amdm.model_set import Loading
 from bench.studio import judge
+from tests.bench.conftest import new_page
+from tests.conftest import needs
 
 Opener = Callable[..., Any]
 DONE = ".studio-results[data-state=done]"
@@ -23,7 +25,7 @@ HOSTILE = "<img src=x onerror=\"document.title='taken over'\">${document.title='
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """A studio of the mini models with its judge."""
-    pytest.importorskip("gradio", reason="gradio is not installed (extra: ui)")
+    needs("gradio", "ui")
     from amdm.studio.serve import Served
     from amdm.studio.work import Studio
 
@@ -40,8 +42,7 @@ def opened(browser: Any, address: str) -> Iterator[Opener]:
     def open_page(**options: Any) -> Any:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 1000}} | options)
         contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(120_000)
+        page = new_page(context)
         page.on("console", lambda one: said.append(f"console: {one.text}"))
         page.on("pageerror", lambda one: said.append(f"error: {one}"))
         page.on("dialog", lambda one: said.append(f"dialog: {one.message}"))

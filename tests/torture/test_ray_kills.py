@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import pytest
 
+from tests.conftest import needs
 from tests.torture.test_kills import assert_the_same_after
 
 
-@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed (extra: ray)")
+@pytest.mark.ray
 def test_three_kills_on_a_cluster_leave_the_records_of_the_local_engine() -> None:
+    needs("ray", "ray")
     assert_the_same_after(3, "tests.torture.ray_kills", limit=10)

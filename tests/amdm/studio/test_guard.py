@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from amdm.cli.main import app
 from amdm.errors import InputError
 from amdm.studio.guard import LARGEST_REQUEST, Guard, TooLarge, refused
+from tests.conftest import needs
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_a_body_without_a_length_is_counted_and_answers_carry_the_policy() -> No
 
 
 def test_a_port_that_is_taken() -> None:
-    pytest.importorskip("gradio", reason="gradio is not installed (extra: ui)")
+    needs("gradio", "ui")
     from amdm.studio.serve import listening
 
     with listening(range(7900, 7950)) as taken:

@@ -12,9 +12,11 @@ import pytest
 
 from amdm.model_set import Loading
 from amdm.studio.work import Studio
+from tests.conftest import needs
 
-pytest.importorskip("gradio", reason="gradio is not installed (extra: ui)")
-httpx = pytest.importorskip("httpx")
+needs("gradio", "ui")
+
+import httpx  # noqa: E402
 
 from amdm.studio.app import EXAMPLE  # noqa: E402
 from amdm.studio.serve import Served  # noqa: E402

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchvision.ops import nms
 
 from amdm.errors import InputError
 from bench.cocomig.verdict import (
@@ -176,8 +178,6 @@ box = st.tuples(corner, corner, side, side).map(lambda b: (b[0], b[1], b[0] + b[
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(box, st.floats(0, 1, width=32)), min_size=1, max_size=20))
 def test_suppression_equals_torchvision(found: list[tuple[tuple[float, ...], float]]) -> None:
-    torch = pytest.importorskip("torch")
-    nms = pytest.importorskip("torchvision").ops.nms
     boxes, scores = np.array([one for one, _ in found], np.float32), np.array([one for _, one in found], np.float32)
     kept = non_maximum_suppression(Detections(boxes, scores))
     expected = nms(torch.from_numpy(boxes), torch.from_numpy(scores), 0.8).tolist()

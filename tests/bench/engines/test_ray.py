@@ -15,8 +15,6 @@ import pandas as pd
 import pytest
 
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # as the engine does before Ray is imported
-pytest.importorskip("ray", reason="ray is not installed (extra: ray)")
-
 from amdm.errors import InputError
 from bench.batches import groups
 from bench.engines.cluster import Cluster, RayEngine
@@ -29,9 +27,29 @@ from bench.streaming import JudgeWorker, stream_pools
 from bench.workers import WorkerLostError
 from tests.bench.fakes import METHODS, BlobDetector, guessing_judges, paint, run_settings, small_run, small_set
 from tests.bench.test_generate import assert_same
+from tests.conftest import needs
 from tests.torture.processes import family
 
+needs("ray", "ray")
+pytestmark = pytest.mark.ray
+
 COUNT = 10
+MOST_SECONDS = 600
+"""Of a test: the longest took 65 seconds on a machine with four times as much work as cores."""
+
+
+@pytest.fixture(autouse=True)
+def bounded() -> Iterator[None]:
+    """No test waits for ever."""
+
+    def late(*_: object) -> None:
+        raise TimeoutError(f"not done within {MOST_SECONDS} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(MOST_SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from bench.cli.main import app, main
 from bench.studies.sweep import sweep, sweep_name
 from bench.studies.sweep_config import Point, SweepConfig
 from bench.studies.sweep_search import search, study_name
+from tests.conftest import needs
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "sweep.yaml"
 PLAIN: dict[str, Any] = {
@@ -170,7 +171,7 @@ def stopping_after(batches: int) -> Callable[[Sequence[Point]], list[float | Non
 
 
 def test_a_search_that_was_stopped_goes_on_as_one_that_was_not(tmp_path: Path) -> None:
-    pytest.importorskip("optuna")
+    needs("optuna", "tune")
     changes = {"search": "optuna", "space": RANGES, "trials": 18, "together": 3, "seed": 7}
     config = SweepConfig.read(written(tmp_path, **changes))
     for name in ("whole", "stopped"):

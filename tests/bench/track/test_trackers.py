@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +15,7 @@ from bench.track.results import MOST_PICTURES, results_of
 from tests.bench.cli.test_main import SMALL, Call, call  # noqa: F401
 from tests.bench.conftest import JobRunner
 from tests.bench.fakes import paint
+from tests.conftest import needs
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_a_tracker_that_fails_does_not_hide_samples_that_failed(
 
 
 def test_tensorboard_has_event_files(made: tuple[Path, Path]) -> None:
-    pytest.importorskip("tensorboard")
+    needs("tensorboard", "tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     results = results_of(*made)
@@ -109,7 +109,7 @@ def test_tensorboard_has_event_files(made: tuple[Path, Path]) -> None:
 
 
 def test_wandb_offline(made: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("wandb")
+    needs("wandb", "wandb")
     for name, value in (("MODE", "offline"), ("DIR", str(tmp_path)), ("SILENT", "true")):
         monkeypatch.setenv(f"WANDB_{name}", value)
     results = results_of(*made)
@@ -123,8 +123,7 @@ def test_wandb_offline(made: tuple[Path, Path], tmp_path: Path, monkeypatch: pyt
 
 def test_trackio_keeps_them_here(made: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
-    pytest.importorskip("trackio")
-    assert "trackio.utils" in sys.modules
+    needs("trackio", "trackio")
     results = results_of(*made)
     assert track("trackio", results) == "trackio: mine of amdm-bench"
     database = b"".join(path.read_bytes() for path in (tmp_path / "trackio").glob("*.db*"))

@@ -16,7 +16,7 @@ import pytest
 from bench.layouts.named import load_layouts
 from bench.report.html.page import write_page
 from bench.report.measured import Measured
-from tests.bench.conftest import JobRunner
+from tests.bench.conftest import JobRunner, new_page
 from tests.bench.report.html.conftest import HOSTILE, METHODS, hostile, many
 
 Opener = Callable[..., Any]
@@ -47,7 +47,7 @@ def opened(browser: Any, run: Measured, kept: dict[str, Any]) -> Iterator[Opener
     def open_page(fragment: str = "", **options: Any) -> Any:
         context = browser.new_context(**{"viewport": {"width": 1300, "height": 900}} | options)
         contexts.append(context)
-        page = context.new_page()
+        page = new_page(context)
         page.on("console", lambda one: said.append(f"console: {one.text}"))
         page.on("pageerror", lambda one: said.append(f"error: {one}"))
         page.on("dialog", lambda one: said.append(f"dialog: {one.message}"))
@@ -233,7 +233,7 @@ def test_a_large_picture_comes_from_beside_the_page(
     width = "document.querySelector('#viewer img').naturalWidth"
     for single_file in (False, True):
         file = write_page([run], tmp_path / str(single_file), single_file)
-        page = browser.new_page()
+        page = new_page(browser)
         page.goto(f"{file.as_uri()}#order=file")
         page.press("body", "j")
         assert page.evaluate("document.activeElement.querySelector('img').naturalWidth") in (0, 32)
@@ -249,7 +249,7 @@ def test_a_large_picture_comes_from_beside_the_page(
 def test_800_layouts_and_four_methods_open_in_time(browser: Any, run: Measured, tmp_path: Path) -> None:
     """Processor time of the page, which does not depend on what else the machine does."""
     file = write_page([many(run, load_layouts("mini"), 4)], tmp_path)
-    page = browser.new_page(viewport={"width": 1300, "height": 900})
+    page = new_page(browser, viewport={"width": 1300, "height": 900})
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
 
@@ -275,7 +275,7 @@ def test_800_layouts_and_four_methods_open_in_time(browser: Any, run: Measured, 
 def test_actions_and_styles_are_shown_and_filtered(run_fake_job: JobRunner, browser: Any, tmp_path: Path) -> None:
     fields: dict[str, Any] = {"layouts": "mini-combined", "methods": ("migc@combined",), "limit": 10}
     run = Measured.read(run_fake_job("combined", **fields))
-    page = browser.new_page()
+    page = new_page(browser)
     page.goto(write_page([run], tmp_path / "page").as_uri() + "#verdict=action_reversed")
     page.evaluate("document.getElementById('pictures').scrollIntoView()")
     own = run.conditions.interactions.query("method != 'ceiling'")
