@@ -23,8 +23,9 @@ ANSWER_SECONDS = 10
 """How long a head may take to answer."""
 SMALL = 0.25
 """Of a GPU, what an actor with networks of the mini world takes."""
-LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""Ray's own way to have every process listen on 127.0.0.1 alone; read when Ray is imported."""
+OF_THIS_MACHINE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_worker_niceness": "0"}
+"""Of a Ray that is started here. Its own way to have every process listen on 127.0.0.1 alone, which is read when Ray is
+imported; and workers with the command's priority: at Ray's default, a niceness of 15, they starve beside other work."""
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_NUM_REDIS_GET_RETRIES": "1"}
 """Nothing is reported to Ray's makers; no warning of what a later version will do; a head that is none is given up at
 once."""
@@ -67,7 +68,7 @@ class RayEngine:
         if device.startswith("cuda:"):
             raise InputError(f"{device!r}: Ray chooses the GPU of each worker; say cuda", field="device")
         address = self.place
-        os.environ.update(QUIET | (LOOPBACK if address == LOCAL else {}))
+        os.environ.update(QUIET | (OF_THIS_MACHINE if address == LOCAL else {}))
         import ray
 
         workspace, root = Path.cwd(), Path(__file__).resolve().parents[2]

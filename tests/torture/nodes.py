@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from bench.engines.cluster import LOOPBACK, QUIET
+from bench.engines.cluster import OF_THIS_MACHINE, QUIET
 
 CPUS = 1
 TRIES = 10
@@ -20,7 +20,7 @@ TRIES = 10
 
 def main() -> None:
     """Serve until the input ends."""
-    os.environ.update(QUIET | LOOPBACK)
+    os.environ.update(QUIET | OF_THIS_MACHINE)
     from ray.cluster_utils import Cluster
 
     chance, count = random.Random(int(sys.argv[1])), int(sys.argv[2])

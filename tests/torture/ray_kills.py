@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.engines.cluster import LOOPBACK, QUIET
+from bench.engines.cluster import OF_THIS_MACHINE, QUIET
 from tests.torture.command import Command
 from tests.torture.disk import NoFileSystemError, fill
 from tests.torture.processes import named
@@ -58,7 +58,7 @@ class Nodes:
 def nodes(seed: int, count: int = 2) -> Iterator[Nodes]:
     """A cluster with ``count`` nodes besides its head, each with one core."""
     command = [sys.executable, "-m", "tests.torture.nodes", str(seed), str(count)]
-    environment = os.environ | QUIET | LOOPBACK | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | QUIET | OF_THIS_MACHINE | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -157,7 +157,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=20)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     wanted = parser.parse_args()
-    os.environ.update(LOOPBACK)  # the drivers' too, which are forked from here
+    os.environ.update(OF_THIS_MACHINE)  # the drivers' too, which are forked from here
     started = time.monotonic()
     print(f"seed {wanted.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="torture-") as name:

@@ -134,6 +134,13 @@ def test_nothing_listens_beyond_this_machine(cluster: Cluster) -> None:
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
 
 
+def test_workers_have_the_priority_of_the_command(cluster: Cluster) -> None:
+    """At Ray's default they starve beside other work of the machine."""
+    import ray
+
+    assert ray.get(ray.remote(lambda: os.nice(0)).remote(), timeout=MOST_SECONDS) == os.nice(0)
+
+
 def sockets(process: int) -> Iterator[str]:
     with suppress(OSError):
         for file in Path(f"/proc/{process}/fd").iterdir():
