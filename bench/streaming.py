@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,16 +15,20 @@ from tqdm import tqdm
 from bench.batches import Group
 from bench.detectors import load
 from bench.detectors.cache import CACHE_FILE, CachedDetector, CarriedDetector
+from bench.detectors.detector import Detector
 from bench.detectors.registry import is_heavy
 from bench.engines.cluster import Cluster
 from bench.engines.pool import ATTEMPTS, Answer, Lost, Pool
 from bench.generate import GroupResult, GroupWorker, Outcome, record_group
 from bench.generators.generator import Generator
 from bench.judges import conditions
+from bench.judges.conditions import Judges
 from bench.layouts.layout_set import Entry
 from bench.plan import Plan
+from bench.remote import RemoteFolder
 from bench.retries import show_events
 from bench.run.inventory import SampleKey
+from bench.run.mirror import mirror_of
 from bench.run.store import RunStore
 from bench.spec import EXTERNAL
 from bench.tracebacks import show_traceback
@@ -44,13 +49,15 @@ def stream(
     drawing = cluster.options(heavy=job.profile == "paper" or (job.profile == EXTERNAL and job.device != "cpu"))
     judging = cluster.options(heavy=is_heavy(plan.detector.name))
     source_of_judge = load.CachedSource(plan.detector, plan.facts, store.folder / CACHE_FILE)
+    mirror = mirror_of(store.folder)
+    away = None if mirror is None else (mirror.remote, mirror.folder.resolve())
     stream_pools(
         cluster,
         store,
         plan.layout_set.entries,
         work,
         Pool(GroupWorker, (source,), drawing),
-        Pool(JudgeWorker, (source_of_judge.carried, conditions.load_judges), judging),
+        Pool(JudgeWorker, (source_of_judge.carried, conditions.load_judges, away), judging),
         source_of_judge(),
     )
 
@@ -63,11 +70,24 @@ class JudgedBatch(NamedTuple):
 
 
 class JudgeWorker(ScoringWorker):
-    """A judge that hands over its detector's answers, too."""
+    """A judge that hands over its detector's answers, too.
+
+    away: of a run in a remote folder, that and the working folder, which only the writer's machine has. Pictures are
+    fetched for as long as they are judged.
+    """
+
+    def __init__(
+        self,
+        source: Callable[[], Detector],
+        judges: Callable[[], Judges],
+        away: tuple[RemoteFolder, Path] | None = None,
+    ) -> None:
+        super().__init__(source, judges)
+        self._away = away
 
     def __call__(self, batch: Sequence[Picture]) -> JudgedBatch:  # type: ignore[override]
-        _await_files([one.path for one in batch])
-        verdicts = super().__call__(batch)
+        with _at_hand(batch, self._away) as here:
+            verdicts = super().__call__(here)
         return JudgedBatch(verdicts, self.detector.taken() if isinstance(self.detector, CarriedDetector) else {})
 
 
@@ -147,6 +167,22 @@ def lost_group(group: Group) -> GroupResult:
 def lost_batch(batch: Sequence[Picture]) -> JudgedBatch:
     """Pictures whose judge died every time have no verdicts."""
     return JudgedBatch(BatchVerdicts({}, len(batch), [], []), {})
+
+
+@contextmanager
+def _at_hand(batch: Sequence[Picture], away: tuple[RemoteFolder, Path] | None) -> Iterator[Sequence[Picture]]:
+    """The pictures as files of this machine; where they were handed over to a remote folder, copies of those there."""
+    if away is None:
+        _await_files([one.path for one in batch])
+        yield batch
+        return
+    remote, folder = away
+    with tempfile.TemporaryDirectory(prefix="amdm-") as name:
+        here = [replace(one, path=Path(name) / f"{k}.png") for k, one in enumerate(batch)]
+        names = [one.path.relative_to(folder).as_posix() for one in batch]
+        for _ in remote.fetch(zip(names, [one.path for one in here], strict=True)):
+            pass
+        yield here
 
 
 def _await_files(paths: Sequence[Path]) -> None:

@@ -12,7 +12,6 @@ from amdm.errors import InputError
 from amdm.output import tell, tell_aside
 from bench.cli.options import resumable, tell_result
 from bench.cli.remote import to_write
-from bench.remote import is_url
 from bench.workers import worker_count
 
 if TYPE_CHECKING:
@@ -51,9 +50,6 @@ def measure(
 
     if tracker is not None:
         check_tracker(tracker)
-    if engine is not None and is_url(out):
-        what = "with --engine ray it must be a folder that every machine sees, not a remote folder"
-        raise InputError(what, field="out")
     plan = Plan.resolve(job)
     with resumable(), to_write(out) as own:
         count, say = worker_count(workers, plan.is_heavy), partial(tell_aside, as_json=as_json)

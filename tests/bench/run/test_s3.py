@@ -12,15 +12,14 @@ from typing import Any
 
 import pytest
 
-from amdm.errors import InputError
 from bench.cli import main
-from bench.cli.measure import measure
 from bench.remote import RemoteFolder
 from bench.run.info import RunInfo
 from bench.run.mirror import reading
 from bench.run.read import read_table
 from bench.run.verify import verify_run
 from tests.bench.s3 import BUCKET, Server, files
+from tests.conftest import needs
 
 ROOT = Path(__file__).resolve().parents[3]
 URL = f"s3://{BUCKET}/runs/painted"
@@ -149,6 +148,15 @@ def test_a_place_that_cannot_be_used_is_one_line_and_nothing_is_made(
     assert not list((tmp_path / "cache").rglob("run.json")) and not (tmp_path / "runs").exists()
 
 
-def test_a_cluster_has_no_run_at_a_place() -> None:
-    with pytest.raises(InputError, match="out: with --engine ray it must be a folder that every machine sees"):
-        measure(None, URL, Path("reports"), 1, False, None, False, engine=object())  # type: ignore[arg-type]
+@pytest.mark.ray
+def test_a_cluster_makes_a_run_at_a_place(s3: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs("ray", "ray")
+    options = [*OPTIONS[: OPTIONS.index("--limit")], "--limit", "5", "--batch", "2", "--workers", "2"]
+    command = start(*options, "--engine", "ray", "--out", URL, folder=tmp_path)
+    told = command.communicate(timeout=1200)
+    assert command.returncode == 0, told
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, *options[:-1], "1", "--out", "local") == 0
+    found = reading(RemoteFolder.parse(URL))  # this process's cache: another machine
+    assert RunInfo.read(found).status == "complete" and len(verdicts(found)) > 5 and not verify_run(found)
+    assert samples(found) == samples(tmp_path / "local") and verdicts(found) == verdicts(tmp_path / "local")
