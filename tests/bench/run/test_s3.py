@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bench.cli import main
-from bench.remote import RemoteFolder
+from bench.io.remote import RemoteFolder
 from bench.run.info import RunInfo
 from bench.run.mirror import reading
 from bench.run.read import read_table
