@@ -35,7 +35,7 @@ pytestmark = pytest.mark.ray
 
 COUNT = 10
 MOST_SECONDS = 600
-"""Of a test: the longest took 65 seconds on a machine with four times as much work as cores."""
+"""Of a test: the longest took two minutes on a machine with six times as much work as cores."""
 
 
 @pytest.fixture(autouse=True)
