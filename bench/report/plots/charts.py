@@ -116,7 +116,7 @@ def draw_spots(spots: Sequence[Spot], across: str, up: str) -> Figure:
                 **{**MARKS, **method_look(spot.style), "linestyle": "none"},
             )
         ax.margins(0.1)
-        ax.set_xlim(left=0)
+        ax.set_xlim(0, 1.04 * ax.get_xlim()[1])  # of points that lie close together the margin is too narrow
         ax.set_ylim(bottom=0)
         _legend(figure, ax)
         return figure

@@ -58,9 +58,9 @@ def test_marks_stand_at_their_values_with_their_intervals() -> None:
 
 
 def test_colours_and_marks_are_the_methods_own_and_repeat_hollow() -> None:
-    looks = [method_look(k) for k in range(14)]
+    looks = [method_look(k) for k in range(28)]
     assert [look["color"] for look in looks[:7]] == list(palette.METHODS)
-    assert len({(look["color"], look["marker"], look.get("markerfacecolor")) for look in looks}) == 14
+    assert len({(look["color"], look["marker"], look.get("markerfacecolor")) for look in looks}) == 28
     values = {"k": Estimate(0.5, 0.4, 0.6)}
     (ax,) = draw_panels([Panel("t", "x", ("k",), (Curve("third", 2, values),))]).axes
     assert to_hex(ax.containers[0].lines[0].get_color()) == palette.METHODS[2]
