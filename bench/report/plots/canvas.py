@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = ("png", "svg", "pdf")
-MARKERS = "osD^vPX"
-"""Of the methods in turn, as the page has them; hollow from the eighth on."""
+MARKERS = "os^DvPX"
+"""Of the methods in turn, the shapes that the page draws (``templates/charts.html``)."""
 PANEL = 3.2, 2.5
 """Inches, width and height of one chart."""
 DPI = 200
