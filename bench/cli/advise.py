@@ -9,7 +9,7 @@ import typer
 
 from amdm.output import JsonOption, tell
 from bench.cli.options import KeepOption, WorkersOption, resumable
-from bench.workers import worker_count
+from bench.workers.processes import worker_count
 
 
 def advise(

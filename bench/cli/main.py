@@ -42,8 +42,8 @@ from bench.cli.options import (
     use_weights_dir,
 )
 from bench.cli.runs import merge
-from bench.seeds import seeds_of
-from bench.workers import WorkerLostError
+from bench.job.seeds import seeds_of
+from bench.workers.processes import WorkerLostError
 
 DEFAULT_METHODS = ("interactdiffusion", "interactdiffusion+migc", "migc")
 CONTROL_METHODS = (
@@ -138,7 +138,7 @@ def _job_command(
         as_json: JsonOption = False,
     ) -> None:
         chosen_engine = engine_of(engine, address, workers)
-        from bench.jobs import preset_job
+        from bench.defaults import preset_job
 
         use_weights_dir(weights_dir)
         chosen = _chosen(profile, as_json)
@@ -240,7 +240,7 @@ def run(
     amdm-bench run --generator my_model.py:Model --generator-arg ckpt=last.safetensors --device cuda
     """
     chosen_engine = engine_of(engine, address, workers)
-    from bench.jobs import function_job
+    from bench.defaults import function_job
 
     count = 1 if workers is None else workers
     job = function_job(

@@ -11,7 +11,7 @@ import typer
 from amdm.errors import InputError
 from amdm.output import JsonOption, plain, tell, tell_aside
 from bench.cli.remote import RunArgument, to_read
-from bench.remote import is_url, local_or_remote
+from bench.io.remote import is_url, local_or_remote
 
 app = typer.Typer(no_args_is_help=True, help="Run folders: list, show, diff, rm.")
 

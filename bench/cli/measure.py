@@ -12,12 +12,12 @@ from amdm.errors import InputError
 from amdm.output import tell, tell_aside
 from bench.cli.options import resumable, tell_result
 from bench.cli.remote import to_write
-from bench.remote import is_url
-from bench.workers import worker_count
+from bench.io.remote import is_url
+from bench.workers.processes import worker_count
 
 if TYPE_CHECKING:
     from bench.engines.cluster import RayEngine
-    from bench.spec import Job
+    from bench.job.spec import Job
 
 
 def foresee(job: Job, workers: int | None, as_json: bool) -> None:
@@ -44,7 +44,7 @@ def measure(
 ) -> None:
     """Run the benchmark, and say where the results are and what failed. engine: None works on this machine."""
     from bench.benchmark import run_benchmark
-    from bench.plan import Plan
+    from bench.job.plan import Plan
     from bench.report.write import first_failure
     from bench.run.schema import DATABASE
     from bench.track.registry import check_tracker

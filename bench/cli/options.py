@@ -15,7 +15,7 @@ import typer
 
 from amdm.errors import InputError, printable
 from amdm.output import tell
-from bench.workers import worker_count
+from bench.workers.processes import worker_count
 
 if TYPE_CHECKING:
     from bench.engines.cluster import RayEngine

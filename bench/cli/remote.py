@@ -8,7 +8,7 @@ from typing import Annotated, overload
 
 import typer
 
-from bench.remote import RemoteFolder, local_or_remote
+from bench.io.remote import RemoteFolder, local_or_remote
 
 RunArgument = Annotated[str, typer.Argument(help="the run folder, or its URL as s3://bucket/name")]
 RunsArgument = Annotated[list[str], typer.Argument(help="run folders, or their URLs as s3://bucket/name")]

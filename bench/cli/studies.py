@@ -20,8 +20,8 @@ from bench.cli.options import (
     numbers,
     resumable,
 )
-from bench.seeds import seeds_of
-from bench.workers import worker_count
+from bench.job.seeds import seeds_of
+from bench.workers.processes import worker_count
 
 if TYPE_CHECKING:  # pandas comes with it
     from bench.report.files import Written

@@ -18,9 +18,9 @@ from torch import nn
 from amdm.layout import Box
 from amdm.mini.marks import SIZE, line_between, mark_length
 from amdm.mini.vocabulary import ACTIONS, DIRECTED
+from bench.io.recorded_weights import load_recorded
 from bench.judges.classifier import SHIPPED, checked, convolution, read_classes
 from bench.judges.spec import JudgeSpec
-from bench.recorded_weights import load_recorded
 
 ACTION_WEIGHTS = SHIPPED / "action.safetensors"
 STRIP_HEIGHT, STRIP_WIDTH = 16, 40

@@ -10,9 +10,9 @@ import numpy as np
 from torch import nn
 
 from amdm.mini.vocabulary import STYLES
+from bench.io.recorded_weights import load_recorded
 from bench.judges.classifier import SHIPPED, checked, convolution, read_classes
 from bench.judges.spec import JudgeSpec
-from bench.recorded_weights import load_recorded
 
 STYLE_WEIGHTS = SHIPPED / "style.safetensors"
 

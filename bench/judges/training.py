@@ -18,9 +18,9 @@ from amdm.mini.scenes import Scene
 from amdm.mini.training.softening import roughened, softened
 from amdm.mini.training.tools import LossLog, cosine_rate, load_checkpoint, save_checkpoint
 from amdm.mini.vocabulary import DIRECTED, STYLES
+from bench.io.recorded_weights import save_recorded
 from bench.judges.action import ACTION_WEIGHTS, CLASSES, build_action_network, straightened
 from bench.judges.style import STYLE_WEIGHTS, build_style_network
-from bench.recorded_weights import save_recorded
 
 STREAM = "judges"
 STEPS, BATCH, RATE = 120, 64, 3e-3

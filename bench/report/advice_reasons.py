@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from bench.cocomig.metrics import METRICS
-from bench.pull_back import DISTANCE
+from bench.generators.pull_back import DISTANCE
 
 
 def about_singles(singles: pd.DataFrame, target: str, order: Sequence[str]) -> str:

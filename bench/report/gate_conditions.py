@@ -10,7 +10,7 @@ import pandas as pd
 from amdm.errors import InputError
 from bench.cocomig.action_style import OUTCOMES
 from bench.cocomig.joint import SAMPLE, ConditionTables
-from bench.conditions import judged_conditions
+from bench.job.conditions import judged_conditions
 from bench.layouts.layout_set import Entry
 from bench.layouts.named import load_layouts
 from bench.run.info import RunInfo, check_layouts

@@ -1,4 +1,4 @@
-"""How often the reference asked for is the likest, by method (:func:`bench.full_size.retrieve_styles`)."""
+"""How often the reference asked for is the likest, by method (:func:`bench.stages.full_size.retrieve_styles`)."""
 
 from __future__ import annotations
 

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from amdm.io.files import make_folder, write_whole
-from bench.batches import CEILING
 from bench.cocomig.metrics import breakdown, over_seeds
-from bench.conditions import unread
-from bench.plan import Plan
-from bench.pull_back import pull_back_table
+from bench.generators.pull_back import pull_back_table
+from bench.job.batches import CEILING
+from bench.job.conditions import unread
+from bench.job.plan import Plan
 from bench.report.columns import USUAL_COLUMNS
 from bench.report.contrasts import contrasts, contrasts_markdown, differences, differences_markdown
 from bench.report.files import as_csv, as_parquet

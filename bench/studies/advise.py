@@ -36,7 +36,7 @@ from bench.studies.advise_stages import (
 from bench.studies.kept import identity
 from bench.studies.settings import as_preset, presets_file
 from bench.studies.trials import StudyRun, averages, run_trials, table_info
-from bench.workers import worker_count
+from bench.workers.processes import worker_count
 
 ADVISED = "as advised"
 

@@ -10,7 +10,7 @@ from typing import Any
 from amdm.errors import InputError, unknown
 from amdm.presets.profile import Profile, load_profile
 from amdm.presets.settings import MethodSettings
-from bench.conditions import asked_of, check_conditions, unread
+from bench.job.conditions import asked_of, check_conditions, unread
 from bench.layouts.layout_set import LayoutSet, content_hash
 from bench.layouts.named import load_layouts
 from bench.studies.advise_rules import order_of

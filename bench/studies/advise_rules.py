@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 
 from amdm.compositions.registry import composition_type
-from bench.conditions import asked_of, unread
+from bench.generators.pull_back import DISTANCE
+from bench.job.conditions import asked_of, unread
 from bench.layouts.layout_set import LayoutSet
-from bench.pull_back import DISTANCE
 
 LETTER, AUTHORS = "the letter", "the authors' code"
 NOISE = ("shared", "separate")

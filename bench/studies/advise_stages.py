@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from amdm.presets.settings import MethodSettings
-from bench.pull_back import DISTANCE
+from bench.generators.pull_back import DISTANCE
 from bench.report.ablation import distances_by_step
 from bench.report.advice_reasons import about_choice, about_eta, about_single
 from bench.report.joint import SHOWN, calls_of

@@ -10,8 +10,8 @@ from typing import Any
 from amdm.errors import InputError
 from amdm.io.files import make_folder, read_json, write_whole
 from amdm.presets.settings import MethodSettings
-from bench.batches import CEILING, Group
-from bench.conditions import style_digests
+from bench.job.batches import CEILING, Group
+from bench.job.conditions import style_digests
 from bench.layouts.layout_set import LayoutSet
 from bench.report.trial_tables import TABLES
 

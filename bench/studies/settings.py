@@ -11,7 +11,7 @@ import yaml
 from amdm.errors import unknown
 from amdm.presets.profile import Profile
 from amdm.presets.settings import MethodSettings
-from bench.conditions import asked_of, unread
+from bench.job.conditions import asked_of, unread
 from bench.layouts.layout_set import LayoutSet
 
 

@@ -9,10 +9,10 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from bench.batches import CEILING
 from bench.cocomig.colour import HSV_RANGES
 from bench.cocomig.finding import UNNAMED
 from bench.cocomig.metrics import AVERAGE, JOINT, METRICS, Estimate, averages, estimates, image_sums
+from bench.job.batches import CEILING
 from bench.report.contrasts import SHOWN, SIMULTANEOUS, contrasts, differences
 from bench.report.html.charts import Bar, Chart, Forest, forest, over_places, stacked
 from bench.report.joint import JUDGED

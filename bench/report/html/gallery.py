@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from amdm.errors import InputError, printable
-from bench.batches import CEILING
 from bench.cocomig.verdict import COLOUR_SHARE, IOU_THRESHOLD, failure
+from bench.job.batches import CEILING
 from bench.layouts.layout_set import Entry
 from bench.report.html.outlines import UNIT, outliner
 from bench.report.html.pictures import Pictures, Stored

@@ -15,7 +15,7 @@ from bench.detectors.cache import CACHE_FILE, CachedDetector
 from bench.detectors.registry import detector_canvas
 from bench.layouts.layout_set import Entry
 from bench.report.measured import Measured
-from bench.verdicts import categories_of, locate
+from bench.stages.verdicts import categories_of, locate
 
 Outlines = dict[int, list[list[int]]]
 """Instance → closed lines of its mask, each x1, y1, x2, y2 … in thousandths of width and height."""

@@ -9,8 +9,8 @@ from typing import Literal
 import pandas as pd
 
 from amdm.errors import InputError, unknown
-from bench.batches import CEILING
 from bench.cocomig.joint import ConditionTables
+from bench.job.batches import CEILING
 from bench.report.html.figures import styles
 from bench.report.measured import Measured
 

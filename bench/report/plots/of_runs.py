@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from amdm.errors import InputError, unknown
-from bench.batches import CEILING
 from bench.cocomig.metrics import AVERAGE, METRICS, Estimate, averages
+from bench.job.batches import CEILING
 from bench.report.html import figures
 from bench.report.html.together import Together, together
 from bench.report.joint import JUDGED, evaluations_of

@@ -10,7 +10,7 @@ import numpy as np
 
 from amdm.errors import InputError, printable, unknown
 from amdm.io.images import load_style
-from bench.batches import CEILING
+from bench.job.batches import CEILING
 from bench.layouts.layout_set import Entry
 from bench.report import palette
 from bench.report.grid import balanced
