@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = ("png", "svg", "pdf")
-MARKERS = "osD^vPX"
-"""Of the methods in turn, as the page has them; hollow from the eighth on."""
+MARKERS = "os^DvPX"
+"""Of the methods in turn, the shapes that the page draws (``templates/charts.html``)."""
 PANEL = 3.2, 2.5
 """Inches, width and height of one chart."""
 DPI = 200
@@ -78,9 +78,9 @@ def method_look(style: int | None) -> dict[str, Any]:
     """Colour and marker of a method by its place (:func:`bench.report.html.figures.styles`); None is the ceiling."""
     if style is None:
         return {"color": palette.CEILING, "marker": "_", "linestyle": "--"}
-    colour = palette.METHODS[style % len(palette.METHODS)]
-    hollow = {"markerfacecolor": "white"} if style >= len(palette.METHODS) else {}
-    return {"color": colour, "marker": MARKERS[style % len(MARKERS)], "linestyle": "-", **hollow}
+    colour, shape, hollow = palette.mark_of(style)
+    face = {"markerfacecolor": "white"} if hollow else {}
+    return {"color": palette.METHODS[colour], "marker": MARKERS[shape], "linestyle": "-", **face}
 
 
 def shown(method: str) -> str:

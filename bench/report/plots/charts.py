@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SPREAD = 0.5
 """Of the distance between two places of the axis, what the curves' marks of one place take."""
+LEGEND_LINE = 0.16
+"""Inches."""
 MARKS = {"markersize": 4.0, "elinewidth": 0.9, "capsize": 2.0, "capthick": 0.9}
 
 
@@ -116,7 +118,7 @@ def draw_spots(spots: Sequence[Spot], across: str, up: str) -> Figure:
                 **{**MARKS, **method_look(spot.style), "linestyle": "none"},
             )
         ax.margins(0.1)
-        ax.set_xlim(left=0)
+        ax.set_xlim(0, 1.04 * ax.get_xlim()[1])  # of points that lie close together the margin is too narrow
         ax.set_ylim(bottom=0)
         _legend(figure, ax)
         return figure
@@ -131,7 +133,9 @@ def _bars(estimates: Sequence[Estimate], factor: float) -> list[list[float]] | N
 
 
 def _legend(figure: Figure, ax: Axes) -> None:
-    """Below all axes, as many columns as the longest name allows."""
+    """Below all axes, as many columns as the longest name allows; for more lines than two the figure is higher."""
     handles, labels = ax.get_legend_handles_labels()
-    room = max(1, int(figure.get_size_inches()[0] / (0.5 + 0.055 * max(map(len, labels), default=1))))
+    width, height = figure.get_size_inches()
+    room = max(1, int(width / (0.5 + 0.055 * max(map(len, labels), default=1))))
+    figure.set_size_inches(width, height + LEGEND_LINE * max(0, -(-len(labels) // room) - 2))
     figure.legend(handles, labels, loc="outside lower center", ncols=min(room, len(labels)) or 1, frameon=False)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = 3
-DARK = 0.55
-"""Share from which on a cell's text is white."""
+DARK = 0.85
+"""Share from which on a cell's text is white, which has more contrast than black has from there on."""
 
 
 def colour_confusions(runs: Together) -> list[Confusion]:
@@ -55,8 +55,8 @@ def _draw(ax: Axes, one: Confusion, shades: str | object) -> None:
     ax.set_yticks(
         range(len(one.asked)), [f"{name} ({sum(row)})" for name, row in zip(one.asked, one.counts, strict=True)]
     )
-    ax.set_xlabel("found")
-    ax.set_ylabel("asked for")
+    ax.set_xlabel("found, per cent of the row")
+    ax.set_ylabel("asked for (in place)")
     ax.tick_params(length=0)
     for row, column in zip(*np.nonzero(shares), strict=True):
         share = shares[row, column]

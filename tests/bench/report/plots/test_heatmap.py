@@ -24,6 +24,7 @@ def test_cells_hold_the_shares_of_their_row() -> None:
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["red (4)", "blue (0)"]
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["red", "blue", "other"]
     assert ax.get_title() == "MIGC, x"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("found, per cent of the row", "asked for (in place)")
 
 
 def test_each_method_has_its_own_and_runs_without_findings_none(run_measured: Callable[..., Measured]) -> None:
