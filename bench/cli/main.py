@@ -12,36 +12,9 @@ import typer
 
 from amdm.console import make_app, run_app
 from amdm.output import JsonOption, tell, tell_aside
-from bench.cli import advise, layouts, manage, paper, plot, report, runs, score, studies
+from bench.cli import layouts, paper, plot, report, runs, score, studies
+from bench.cli import options as opt
 from bench.cli.measure import foresee, measure
-from bench.cli.options import (
-    AddressOption,
-    BatchOption,
-    DetectorOption,
-    DeviceOption,
-    DryRunOption,
-    DtypeOption,
-    EngineName,
-    EngineOption,
-    ForceOption,
-    LayoutsOption,
-    LimitOption,
-    MethodsOption,
-    OutOption,
-    ProfileOption,
-    ReportsOption,
-    SeedsOption,
-    SetOption,
-    ShardOption,
-    TrackOption,
-    WeightsDirOption,
-    WorkersOption,
-    engine_of,
-    names,
-    parse_shard,
-    use_weights_dir,
-)
-from bench.cli.runs import merge
 from bench.seeds import seeds_of
 from bench.workers import WorkerLostError
 
@@ -78,8 +51,8 @@ app = make_app(__doc__)
 app.add_typer(layouts.app, name="layouts")
 app.add_typer(plot.app, name="plot")
 app.add_typer(paper.app, name="paper")
-app.add_typer(manage.app, name="runs")
-app.command()(merge)
+app.add_typer(runs.app, name="runs")
+app.command()(runs.merge)
 app.command("report")(report.page)
 for command in (
     score.score,
@@ -100,7 +73,7 @@ for command in (
     studies.compositions,
     studies.sweep,
     studies.ablation,
-    advise.advise,
+    studies.advise,
 ):
     app.command()(command)
 
@@ -116,35 +89,35 @@ def _job_command(
 
     @app.command(name, help=about)
     def command(
-        profile: ProfileOption = "auto",
-        limit: LimitOption = usual_limit,
-        seeds: SeedsOption = "0",
-        methods: MethodsOption = None,
-        batch: BatchOption = None,
-        layouts: LayoutsOption = usual_layouts,
-        out: OutOption = None,
-        reports: ReportsOption = Path("reports"),
-        workers: WorkersOption = None,
-        engine: EngineOption = EngineName.local,
-        address: AddressOption = None,
-        change: SetOption = None,
-        device: DeviceOption = "auto",
-        dtype: DtypeOption = "auto",
-        weights_dir: WeightsDirOption = None,
-        shard: ShardOption = None,
-        dry_run: DryRunOption = False,
-        track: TrackOption = None,
-        force: ForceOption = False,
+        profile: opt.ProfileOption = "auto",
+        limit: opt.LimitOption = usual_limit,
+        seeds: opt.SeedsOption = "0",
+        methods: opt.MethodsOption = None,
+        batch: opt.BatchOption = None,
+        layouts: opt.LayoutsOption = usual_layouts,
+        out: opt.OutOption = None,
+        reports: opt.ReportsOption = Path("reports"),
+        workers: opt.WorkersOption = None,
+        engine: opt.EngineOption = opt.EngineName.local,
+        address: opt.AddressOption = None,
+        change: opt.SetOption = None,
+        device: opt.DeviceOption = "auto",
+        dtype: opt.DtypeOption = "auto",
+        weights_dir: opt.WeightsDirOption = None,
+        shard: opt.ShardOption = None,
+        dry_run: opt.DryRunOption = False,
+        track: opt.TrackOption = None,
+        force: opt.ForceOption = False,
         as_json: JsonOption = False,
     ) -> None:
-        chosen_engine = engine_of(engine, address, workers)
+        chosen_engine = opt.engine_of(engine, address, workers)
         from bench.jobs import preset_job
 
-        use_weights_dir(weights_dir)
+        opt.use_weights_dir(weights_dir)
         chosen = _chosen(profile, as_json)
         job = preset_job(
             chosen,
-            usual(chosen) if methods is None else names(methods),
+            usual(chosen) if methods is None else opt.names(methods),
             layouts=layouts,
             seeds=seeds_of(seeds),
             batch=batch,
@@ -152,7 +125,7 @@ def _job_command(
             overrides=change or (),
             device=device,
             dtype=dtype,
-            shard=parse_shard(shard),
+            shard=opt.parse_shard(shard),
         )
         if dry_run:
             foresee(job, workers, as_json)
@@ -214,23 +187,23 @@ def run(
     generator_arg: Annotated[
         list[str] | None, typer.Option(help="name=value for building a class or factory; repeatable")
     ] = None,
-    device: DeviceOption = "auto",
+    device: opt.DeviceOption = "auto",
     name: Annotated[str | None, typer.Option(help="what tables call it; default: the function's name")] = None,
-    detector: DetectorOption = None,
-    limit: LimitOption = None,
-    seeds: SeedsOption = "0",
-    batch: BatchOption = 4,
-    out: OutOption = None,
-    reports: ReportsOption = Path("reports"),
+    detector: opt.DetectorOption = None,
+    limit: opt.LimitOption = None,
+    seeds: opt.SeedsOption = "0",
+    batch: opt.BatchOption = 4,
+    out: opt.OutOption = None,
+    reports: opt.ReportsOption = Path("reports"),
     workers: Annotated[
         int | None, typer.Option(help="processes, by default 1; each imports the function; of ray: at most")
     ] = None,
-    engine: EngineOption = EngineName.local,
-    address: AddressOption = None,
-    shard: ShardOption = None,
-    dry_run: DryRunOption = False,
-    track: TrackOption = None,
-    force: ForceOption = False,
+    engine: opt.EngineOption = opt.EngineName.local,
+    address: opt.AddressOption = None,
+    shard: opt.ShardOption = None,
+    dry_run: opt.DryRunOption = False,
+    track: opt.TrackOption = None,
+    force: opt.ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure any Python function from layouts to pictures, as the main job measures ours; run again, it goes on.
@@ -239,7 +212,7 @@ def run(
 
     amdm-bench run --generator my_model.py:Model --generator-arg ckpt=last.safetensors --device cuda
     """
-    chosen_engine = engine_of(engine, address, workers)
+    chosen_engine = opt.engine_of(engine, address, workers)
     from bench.jobs import function_job
 
     count = 1 if workers is None else workers
@@ -252,7 +225,7 @@ def run(
         batch=batch,
         limit=limit,
         device=device,
-        shard=parse_shard(shard),
+        shard=opt.parse_shard(shard),
         detector=detector,
     )
     if dry_run:

@@ -10,8 +10,7 @@ import typer
 
 from amdm.errors import InputError
 from amdm.output import tell, tell_aside
-from bench.cli.options import resumable, tell_result
-from bench.cli.remote import to_write
+from bench.cli.options import resumable, tell_result, to_write
 from bench.remote import is_url
 from bench.workers import worker_count
 

@@ -1,4 +1,4 @@
-"""Options that several commands have, and how their texts are read."""
+"""Options that several commands have, how their texts are read, and run folders that may lie in a remote folder."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import csv
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar, overload
 
 import typer
 
 from amdm.errors import InputError, printable
 from amdm.output import tell
+from bench.remote import RemoteFolder, local_or_remote
 from bench.workers import worker_count
 
 if TYPE_CHECKING:
@@ -192,3 +193,32 @@ def missing_of(report: Path) -> list[str]:
         for row in rows
         if int(row["n"]) < int(row["expected"])
     ]
+
+
+RunArgument = Annotated[str, typer.Argument(help="the run folder, or its URL as s3://bucket/name")]
+RunsArgument = Annotated[list[str], typer.Argument(help="run folders, or their URLs as s3://bucket/name")]
+
+
+def to_read(run: str, pictures: bool = True, again: bool = False) -> Path:
+    """A local run folder as it is; of a remote folder, its working folder (:func:`bench.run.mirror.reading`)."""
+    found = local_or_remote(run)
+    if isinstance(found, Path):
+        return found
+    from bench.run.mirror import reading
+
+    return reading(found, pictures, again)
+
+
+@overload
+def to_write(run: str) -> AbstractContextManager[Path]: ...
+@overload
+def to_write(run: str | None) -> AbstractContextManager[Path | None]: ...
+def to_write(run: str | None) -> AbstractContextManager[Path | None]:
+    """A local run folder as it is, and None as None; of a remote folder, its working folder while it is written
+    (:func:`bench.run.mirror.writing`)."""
+    found = None if run is None else local_or_remote(run)
+    if not isinstance(found, RemoteFolder):
+        return nullcontext(found)
+    from bench.run.mirror import writing
+
+    return writing(found)

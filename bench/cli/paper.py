@@ -10,16 +10,7 @@ import typer
 from amdm.errors import InputError
 from amdm.io.files import write_whole
 from amdm.output import JsonOption, tell
-from bench.cli.options import (
-    DeviceOption,
-    DtypeOption,
-    LayoutsOption,
-    ProfileOption,
-    RandomWeightsOption,
-    WeightsDirOption,
-    names,
-    say_notes,
-)
+from bench.cli import options as opt
 from bench.cli.plot import FigureOption
 from bench.cli.report import USUAL, ColumnsOption
 
@@ -36,9 +27,9 @@ def table1(
 
     Example: amdm-bench paper table1 --columns isr,seconds
     """
-    from bench.report.published import paper_table1
+    from bench.report.combined import paper_table1
 
-    table = paper_table1(names(columns))
+    table = paper_table1(opt.names(columns))
     if out is not None:
         write_whole(out, table.encode())
     tell(table if out is None else f"wrote {out}", {"table": out, "latex": table}, as_json)
@@ -48,16 +39,16 @@ def table1(
 def figure(
     number: Annotated[int, typer.Argument(help="4: MIGC into InteractDiffusion, 5: IP-Adapter, 6: both")],
     out: FigureOption,
-    profile: ProfileOption = "auto",
-    layouts: LayoutsOption = None,
+    profile: opt.ProfileOption = "auto",
+    layouts: opt.LayoutsOption = None,
     keys: Annotated[
         str | None, typer.Option(help="of --layouts (mini: by default mini-combined), with commas; default: three")
     ] = None,
     seed: Annotated[int, typer.Option(help="seed", min=0)] = 0,
-    device: DeviceOption = "auto",
-    dtype: DtypeOption = "auto",
-    weights_dir: WeightsDirOption = None,
-    random_weights: RandomWeightsOption = False,
+    device: opt.DeviceOption = "auto",
+    dtype: opt.DtypeOption = "auto",
+    weights_dir: opt.WeightsDirOption = None,
+    random_weights: opt.RandomWeightsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Draw the paper's figure 4, 5 or 6 with its presets: methods in rows, layouts in columns.
@@ -71,9 +62,8 @@ def figure(
     from amdm.profiles import chosen_profile
     from bench.layouts.layout_set import Entry
     from bench.layouts.named import load_layouts
-    from bench.report.plots.canvas import check_target, save
-    from bench.report.plots.paper import draw_figure, example_entry, methods_of
-    from bench.report.plots.samples import chosen_entries, draw_samples
+    from bench.report.plots.charts import check_target, save
+    from bench.report.plots.samples import chosen_entries, draw_figure, draw_samples, example_entry, methods_of
 
     check_target(out)
     chosen = "paper" if random_weights and profile == "auto" else chosen_profile(profile)[0]
@@ -87,8 +77,8 @@ def figure(
         entries: tuple[Entry, ...] = (example_entry(chosen, number),)
     else:
         layout_set = load_layouts(layouts)
-        say_notes(layout_set)
-        entries = chosen_entries(layout_set.entries, None if keys is None else names(keys), count=3)
+        opt.say_notes(layout_set)
+        entries = chosen_entries(layout_set.entries, None if keys is None else opt.names(keys), count=3)
 
     def load(method: str) -> AMDMPipeline:
         pipe = AMDMPipeline.from_pretrained(

@@ -14,7 +14,7 @@ from bench.cli.options import names
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from bench.report.html.together import Together
+    from bench.report.measured import Together
     from bench.report.plots.charts import Panel
 
 app = typer.Typer(
@@ -90,7 +90,7 @@ def heatmap(runs: RunsArgument, out: FigureOption, methods: ShownOption = None, 
 
     Example: amdm-bench plot heatmap runs/mini --out colours.pdf --methods interactdiffusion
     """
-    from bench.report.plots.heatmap import colour_confusions, draw_heatmaps
+    from bench.report.plots.charts import colour_confusions, draw_heatmaps
     from bench.report.plots.of_runs import read_runs
 
     _write(lambda: draw_heatmaps(colour_confusions(read_runs(runs, _list(methods)))), out, as_json)
@@ -107,7 +107,7 @@ def handover(
     Example: amdm-bench plot handover reports/combined/hand_over.csv --out handover.pdf
     """
     from bench.report.plots.charts import draw_panels
-    from bench.report.plots.hand_over import hand_over_panels
+    from bench.report.plots.of_runs import hand_over_panels
 
     _write(lambda: draw_panels(hand_over_panels(table)), out, as_json)
 
@@ -154,7 +154,7 @@ def _list(text: str | None) -> tuple[str, ...] | None:
 
 def _write(draw: Callable[[], Figure], out: Path, as_json: bool) -> None:
     """Draw a figure, if it can be written there, and write it."""
-    from bench.report.plots.canvas import check_target, save
+    from bench.report.plots.charts import check_target, save
 
     check_target(out)
     save(draw(), out)

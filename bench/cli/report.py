@@ -11,9 +11,8 @@ import typer
 from amdm.errors import InputError
 from amdm.io.files import write_whole
 from amdm.output import JsonOption, tell, tell_aside
-from bench.cli.options import DeviceOption, RandomWeightsOption, ReportsOption, names
-from bench.cli.remote import RunArgument, RunsArgument, to_read, to_write
-from bench.report.columns import USUAL_COLUMNS
+from bench.cli import options as opt
+from bench.report.names import USUAL_COLUMNS
 
 ClipWeightsOption = Annotated[Path | None, typer.Option(help="safetensors in open_clip's form; default: of the judge")]
 MEASURES_NOTHING = "random weights: these numbers measure nothing, and are not written"
@@ -29,8 +28,8 @@ ColumnsOption = Annotated[
 
 
 def table(
-    runs: RunsArgument,
-    reports: ReportsOption = Path("reports"),
+    runs: opt.RunsArgument,
+    reports: opt.ReportsOption = Path("reports"),
     published: Annotated[bool, typer.Option("--published", help="show published figures apart from the rows")] = False,
     columns: ColumnsOption = USUAL,
     as_json: JsonOption = False,
@@ -43,8 +42,8 @@ def table(
     from bench.report.measured import Measured
     from bench.report.write import write_measured
 
-    chosen = names(columns)
-    measured = [Measured.read(to_read(run)) for run in runs]
+    chosen = opt.names(columns)
+    measured = [Measured.read(opt.to_read(run)) for run in runs]
     folders = [reports / run.name for run in measured]
     pages = [write_measured(run, folder, chosen) for run, folder in zip(measured, folders, strict=True)]
     combine = published or len(runs) > 1
@@ -55,8 +54,8 @@ def table(
 
 
 def page(
-    runs: RunsArgument,
-    reports: ReportsOption = Path("reports"),
+    runs: opt.RunsArgument,
+    reports: opt.ReportsOption = Path("reports"),
     single_file: Annotated[
         bool, typer.Option("--single-file", help="large pictures in the page, not beside it")
     ] = False,
@@ -68,19 +67,19 @@ def page(
     """
     from bench.report.write import write_pages
 
-    paths = [to_read(run) for run in runs]
+    paths = [opt.to_read(run) for run in runs]
     folder = reports / paths[0].resolve().name if len(paths) == 1 else reports
     written = write_pages(paths, folder, single_file)
     tell(str(written), {"page": written}, as_json)
 
 
 def clip(
-    run: RunArgument,
-    reports: ReportsOption = Path("reports"),
+    run: opt.RunArgument,
+    reports: opt.ReportsOption = Path("reports"),
     weights: ClipWeightsOption = None,
     bgr: Annotated[bool, typer.Option("--bgr", help="the official evaluator's channel order")] = False,
-    random_weights: RandomWeightsOption = False,
-    device: DeviceOption = "auto",
+    random_weights: opt.RandomWeightsOption = False,
+    device: opt.DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """CLIP and local CLIP scores of a run's pictures (ViT-L/14), by method and level.
@@ -89,12 +88,11 @@ def clip(
     """
     from amdm.model_set import Loading
     from bench.report.clip import ClipScorer, clip_scores, clip_table
-    from bench.report.files import write_table
-    from bench.report.text import as_markdown
+    from bench.report.text import as_markdown, write_table
 
     path = _clip_weights(weights, random_weights)
     scorer = ClipScorer(path, Loading.parse("mini", device=device).device, bgr)
-    own = to_read(run)
+    own = opt.to_read(run)
     scores = clip_scores(own, scorer)
     shown = clip_table(scores)
     if random_weights:
@@ -105,8 +103,8 @@ def clip(
 
 
 def kid(
-    run: RunArgument,
-    reports: ReportsOption = Path("reports"),
+    run: opt.RunArgument,
+    reports: opt.ReportsOption = Path("reports"),
     reference: Annotated[
         Path | None, typer.Option(help="folder of pictures; default: true renderings of mini layouts")
     ] = None,
@@ -114,7 +112,7 @@ def kid(
         bool, typer.Option("--clip", help="features of CLIP ViT-L/14, not of the mini image tower")
     ] = False,
     weights: Annotated[Path | None, typer.Option(help="with --clip: safetensors in open_clip's form")] = None,
-    device: DeviceOption = "auto",
+    device: opt.DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """KID of every method: whether its pictures look like the reference's, whatever they were asked for.
@@ -124,9 +122,8 @@ def kid(
     amdm-bench kid runs/NAME --clip --reference FOLDER_OF_PHOTOGRAPHS
     """
     from bench.judges.picture_features import Features, mini_features
-    from bench.report.files import write_table
     from bench.report.kid import kid_table
-    from bench.report.text import as_markdown
+    from bench.report.text import as_markdown, write_table
 
     if weights is not None and not clip:
         raise InputError("is read with --clip only", field="weights")
@@ -138,18 +135,18 @@ def kid(
         features: Features = ClipScorer(_clip_weights(weights, False), device).image_features
     else:
         features = mini_features()
-    own = to_read(run)
+    own = opt.to_read(run)
     table = kid_table(own, features, reference)
     write_table(reports / own.resolve().name / "kid.csv", table)
     tell(as_markdown(table), {"rows": table}, as_json)
 
 
 def style(
-    run: RunArgument,
-    reports: ReportsOption = Path("reports"),
+    run: opt.RunArgument,
+    reports: opt.ReportsOption = Path("reports"),
     weights: ClipWeightsOption = None,
-    random_weights: RandomWeightsOption = False,
-    device: DeviceOption = "auto",
+    random_weights: opt.RandomWeightsOption = False,
+    device: opt.DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """How often the style asked for is the likest of the layouts' references (CLIP ViT-L/14, CSLS), by method.
@@ -163,13 +160,12 @@ def style(
     from amdm.model_set import Loading
     from bench.full_size import record_styles, retrieve_styles
     from bench.judges.registry import load_judge
-    from bench.report.files import write_table
-    from bench.report.style_retrieval import retrieval_table
-    from bench.report.text import as_markdown
+    from bench.report.full_size import retrieval_table
+    from bench.report.text import as_markdown, write_table
 
     path = _clip_weights(weights, random_weights)
     judge = load_judge("clip-style", path, Loading.parse("mini", device=device).device)
-    with to_write(run) as own:
+    with opt.to_write(run) as own:
         found = retrieve_styles(own, judge) if path is None else record_styles(own, judge, sha256(path))
     if path is None:
         tell_aside(MEASURES_NOTHING, as_json)
@@ -191,7 +187,7 @@ def _clip_weights(weights: Path | None, random_weights: bool) -> Path | None:
 
 
 def compare(
-    first: RunArgument,
+    first: opt.RunArgument,
     second: Annotated[str, typer.Argument(help="another, or the same for two of its methods")],
     method_a: Annotated[str | None, typer.Option(help="with --method-b: a method of the first run")] = None,
     method_b: Annotated[str | None, typer.Option(help="with --method-a: a method of the second run")] = None,
@@ -209,14 +205,14 @@ def compare(
     if (method_a is None) != (method_b is None):
         raise InputError("--method-a and --method-b go together", field="method")
     pair = (method_a, method_b) if method_a is not None and method_b is not None else None
-    found = compare_runs(to_read(first, pictures=False), to_read(second, pictures=False), pair)
+    found = compare_runs(opt.to_read(first, pictures=False), opt.to_read(second, pictures=False), pair)
     tell(found.report, found, as_json)
     if summary is not None:
         summary.write_text(found.report, encoding="utf-8")
 
 
 def regress(
-    run: RunArgument,
+    run: opt.RunArgument,
     baseline: Annotated[Path, typer.Option(help="stored verdicts")] = BASELINE,
     summary: Annotated[Path | None, typer.Option(help="write the report as Markdown here too")] = None,
     allow: Annotated[
@@ -231,12 +227,12 @@ def regress(
     """
     from bench.report.gate import check_regression, read_tolerance
 
-    result = check_regression(to_read(run, pictures=False), baseline, read_tolerance(allow or ()))
+    result = check_regression(opt.to_read(run, pictures=False), baseline, read_tolerance(allow or ()))
     tell(result.report, result.as_json(), as_json)
     if summary is not None:
         summary.write_text(result.report, encoding="utf-8")
     if junit is not None:
-        from bench.report.junit import junit_xml
+        from bench.report.gate import junit_xml
 
         write_whole(junit, junit_xml(result, str(run)))
     if result.failures:
@@ -244,7 +240,7 @@ def regress(
 
 
 def baseline(
-    run: RunArgument,
+    run: opt.RunArgument,
     reason: Annotated[str, typer.Option(help="why the baseline changes; kept in it")],
     to: Annotated[Path, typer.Option(help="the baseline file")] = BASELINE,
     smaller: Annotated[
@@ -255,5 +251,5 @@ def baseline(
     """Make a run the baseline."""
     from bench.report.gate import make_baseline
 
-    make_baseline(to_read(run, pictures=False), to, reason, smaller)
+    make_baseline(opt.to_read(run, pictures=False), to, reason, smaller)
     tell(f"wrote {to}", {"baseline": to}, as_json)

@@ -12,19 +12,7 @@ import typer
 
 from amdm.errors import InputError
 from amdm.output import JsonOption, tell, tell_aside
-from bench.cli.options import (
-    DetectorOption,
-    DeviceOption,
-    ForceOption,
-    RandomWeightsOption,
-    ReportsOption,
-    WeightsDirOption,
-    WorkersOption,
-    resumable,
-    tell_result,
-    use_weights_dir,
-)
-from bench.cli.remote import to_write
+from bench.cli import options as opt
 from bench.workers import worker_count
 
 if TYPE_CHECKING:
@@ -48,18 +36,18 @@ def score(
     out: Annotated[
         str | None, typer.Option(help="of --images: the run folder to make, or its URL as s3://bucket/name")
     ] = None,
-    reports: ReportsOption = Path("reports"),
+    reports: opt.ReportsOption = Path("reports"),
     again: Annotated[bool, typer.Option("--again", help="of a run: forget the verdicts that are there first")] = False,
     interactions: Annotated[
         Path | None, typer.Option(help="of a run: what a detector of interactions found in its pictures (JSON)")
     ] = None,
-    detector: DetectorOption = None,
-    random_weights: RandomWeightsOption = False,
-    weights_dir: WeightsDirOption = None,
-    device: DeviceOption = "auto",
+    detector: opt.DetectorOption = None,
+    random_weights: opt.RandomWeightsOption = False,
+    weights_dir: opt.WeightsDirOption = None,
+    device: opt.DeviceOption = "auto",
     dtype: Annotated[str | None, typer.Option(help="of the detector: float32 (default), bfloat16, float16")] = None,
-    workers: WorkersOption = None,
-    force: ForceOption = False,
+    workers: opt.WorkersOption = None,
+    force: opt.ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Judge the pictures of a run that have no verdicts yet, or a folder of pictures from any model.
@@ -75,7 +63,7 @@ def score(
     """
     if (run is None) == (images is None):
         raise InputError("give a run folder, or --images, and not both", field="run")
-    use_weights_dir(weights_dir)  # a run's own weights are looked for there too
+    opt.use_weights_dir(weights_dir)  # a run's own weights are looked for there too
     held = partial(_detector, name=detector, weights_dir=weights_dir, device=device, dtype=dtype, random=random_weights)
     if run is not None:
         _refuse("--images", layouts=layouts, mapping=mapping, method=method, seed=seed, limit=limit, out=out)
@@ -120,7 +108,7 @@ def _score_run(
     from bench.full_size import record_actions
     from bench.run.info import RunInfo
 
-    with resumable(), to_write(run) as folder:
+    with opt.resumable(), opt.to_write(run) as folder:
         options = held(RunInfo.read(folder).detector_name)
         judged, failed = score_run(folder, worker_count(workers, is_heavy(options.name)), again, force, options)
         counts, text = {"judged": judged, "failed": failed}, f"{judged} pictures have verdicts"
@@ -151,7 +139,7 @@ def _score_images(
     plan = Plan.resolve(job)
     plan = replace(plan, detector=held(plan.detector.name))
     count = worker_count(workers, plan.is_heavy)
-    with resumable(), to_write(out) as own:
+    with opt.resumable(), opt.to_write(out) as own:
         folder, found, failed = score_images(
             images,
             plan,
@@ -162,7 +150,7 @@ def _score_images(
             workers=count,
             report=partial(tell_aside, as_json=as_json),
         )
-    tell_result(folder, reports, as_json)
+    opt.tell_result(folder, reports, as_json)
     for kind in ("duplicate", "ambiguous", "stray", "other", "linked"):
         if names := getattr(found, kind):
             tell_aside(f"{kind}: {', '.join(map(ascii, names[:5]))}{', …' if len(names) > 5 else ''}", as_json)
@@ -181,11 +169,9 @@ def hico_map(
 
     docs/judges.md says how the files are written. Example: amdm-bench hico-map fgahoi.json hico_test.json
     """
-    from bench.judges.hico import means
-    from bench.judges.hico_files import Annotations
+    from bench.judges.hico import Annotations, means
     from bench.judges.registry import load_judge
-    from bench.report.files import write_table
-    from bench.report.text import as_markdown
+    from bench.report.text import as_markdown, write_table
 
     table = load_judge("hico", detections).score(Annotations.read(annotations))
     if to is not None:
@@ -198,9 +184,9 @@ def hico_map(
 def check_authors(
     images: Annotated[Path | None, typer.Option(help="the authors' pictures; by default they are fetched")] = None,
     out: Annotated[Path, typer.Option(help="run folder")] = Path("runs/check-authors"),
-    reports: ReportsOption = Path("reports"),
-    weights_dir: WeightsDirOption = None,
-    device: DeviceOption = "auto",
+    reports: opt.ReportsOption = Path("reports"),
+    weights_dir: opt.WeightsDirOption = None,
+    device: opt.DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Score MIGC's 800 released pictures and compare with the published figures; exit 1 where they differ.
@@ -212,7 +198,7 @@ def check_authors(
 
     detector = DetectorOptions("grounded-sam", weights_dir, device)
     check_ready(detector)
-    with resumable():
+    with opt.resumable():
         folder = fetch_pictures(out.parent / "migc-released-pictures") if images is None else images
         result = check_pictures(folder, out, reports, detector)
     tell(result.report, {"passed": result.passed, "report": result.report}, as_json)

@@ -19,7 +19,7 @@ from amdm.layout import Box
 from amdm.mini.marks import SIZE, line_between, mark_length
 from amdm.mini.vocabulary import ACTIONS, DIRECTED
 from bench.judges.classifier import SHIPPED, checked, convolution, read_classes
-from bench.judges.spec import JudgeSpec
+from bench.judges.registry import JudgeSpec
 from bench.recorded_weights import load_recorded
 
 ACTION_WEIGHTS = SHIPPED / "action.safetensors"

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from bench.judges.open_clip_model import OpenClip
-from bench.judges.spec import JudgeSpec
+from bench.judges.picture_features import OpenClip
+from bench.judges.registry import JudgeSpec
 
 NEIGHBOURS = 10
 BATCH = 16

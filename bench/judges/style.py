@@ -11,7 +11,7 @@ from torch import nn
 
 from amdm.mini.vocabulary import STYLES
 from bench.judges.classifier import SHIPPED, checked, convolution, read_classes
-from bench.judges.spec import JudgeSpec
+from bench.judges.registry import JudgeSpec
 from bench.recorded_weights import load_recorded
 
 STYLE_WEIGHTS = SHIPPED / "style.safetensors"

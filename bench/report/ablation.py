@@ -14,10 +14,9 @@ from bench.batches import CEILING
 from bench.cocomig.intervals import CONFIDENCE, simultaneous
 from bench.cocomig.metrics import AVERAGE, METRICS, as_columns, paired
 from bench.pull_back import DISTANCE, ETA
-from bench.report.files import Written, write_study
 from bench.report.joint import JUDGED, SHOWN, calls_of
 from bench.report.tables import NAN, TableInfo, beside_verdicts
-from bench.report.text import as_markdown, as_page, bounds_texts, in_per_cent, ranges_text
+from bench.report.text import Written, as_markdown, as_page, bounds_texts, in_per_cent, ranges_text, write_study
 from bench.report.trial_tables import Tables, failed_markdown
 
 ALONE = "single models"

@@ -21,7 +21,7 @@ from open_clip.zero_shot_metadata import OPENAI_IMAGENET_TEMPLATES
 from tqdm import tqdm
 
 from bench.cocomig.verdict import to_canvas
-from bench.judges.open_clip_model import MODEL, OpenClip
+from bench.judges.picture_features import MODEL, OpenClip
 from bench.layouts.layout_set import Entry
 from bench.plan import Plan
 from bench.run.images import read_stored

@@ -12,7 +12,6 @@ import pandas as pd
 
 from bench.batches import CEILING
 from bench.cocomig.metrics import AVERAGE
-from bench.report.files import Written, write_parquet, write_study
 from bench.report.joint import (
     Compared,
     Rows,
@@ -24,7 +23,7 @@ from bench.report.joint import (
     outcome_table,
 )
 from bench.report.tables import TableInfo, beside_verdicts
-from bench.report.text import NO_NUMBER, as_markdown, as_page
+from bench.report.text import NO_NUMBER, Written, as_markdown, as_page, write_parquet, write_study
 from bench.report.trial_tables import Tables, failed_markdown
 
 GROUP = "group"

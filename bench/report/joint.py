@@ -17,10 +17,9 @@ from bench.cocomig.action_style import OUTCOMES
 from bench.cocomig.intervals import CONFIDENCE, simultaneous
 from bench.cocomig.metrics import METRICS, averages, paired
 from bench.layouts.named import load_layouts
-from bench.report.files import write_csv, write_parquet
 from bench.report.measured import Measured
 from bench.report.tables import NAN, TableInfo, beside_verdicts
-from bench.report.text import as_markdown, as_page, bounds_texts, in_per_cent, with_intervals
+from bench.report.text import as_markdown, as_page, bounds_texts, in_per_cent, with_intervals, write_csv, write_parquet
 
 SHOWN = ("place", "colour_given_place", "action_given_place", "style", "joint_interaction", "joint_picture")
 JUDGED = ("joint_interaction", "joint_picture")

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from bench.cocomig.metrics import AVERAGE, METRICS, metric_table
-from bench.report.gate_conditions import conditions_of_run
+from bench.report.gate import conditions_of_run
 from bench.report.text import as_markdown, as_page
 from bench.run.info import RunInfo
 from bench.run.read import read_table

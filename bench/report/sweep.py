@@ -8,10 +8,18 @@ from pathlib import Path
 import pandas as pd
 
 from bench.cocomig.metrics import METRICS, Difference
-from bench.report.files import Written, write_parquet, write_study
 from bench.report.joint import SHOWN
 from bench.report.tables import TableInfo, beside_verdicts
-from bench.report.text import as_markdown, as_page, bounds_text, in_per_cent, interval_texts
+from bench.report.text import (
+    Written,
+    as_markdown,
+    as_page,
+    bounds_text,
+    in_per_cent,
+    interval_texts,
+    write_parquet,
+    write_study,
+)
 from bench.report.trial_tables import failed_markdown
 
 SHOWN_TRIALS = 50

@@ -42,7 +42,7 @@ class Tables:
 
     pull_back_steps: JSON; by step, by model, "distance_to_mean" and "eta" (:mod:`bench.pull_back`).
     asked: of :func:`bench.conditions.judged_conditions`. features: of the pictures, where a study was asked for them,
-    as :func:`bench.report.kid_features.as_texts` writes them.
+    as :func:`bench.report.kid.as_texts` writes them.
     """
 
     verdicts: pd.DataFrame

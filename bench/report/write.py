@@ -16,15 +16,15 @@ from bench.cocomig.metrics import breakdown, over_seeds
 from bench.conditions import unread
 from bench.plan import Plan
 from bench.pull_back import pull_back_table
-from bench.report.columns import USUAL_COLUMNS
 from bench.report.contrasts import contrasts, contrasts_markdown, differences, differences_markdown
-from bench.report.files import as_csv, as_parquet
 from bench.report.grid import balanced, picture_grid
 from bench.report.html.page import write_page
 from bench.report.joint import Rows, write_joint
 from bench.report.latex import Block, columns_of, latex_table, missing_notes, rows_of
 from bench.report.measured import Measured
+from bench.report.names import USUAL_COLUMNS
 from bench.report.tables import levels_of, pull_back_markdown, seeds_markdown, summary, table1_markdown
+from bench.report.text import as_csv, as_parquet
 from bench.run.images import read_image, stored_file
 from bench.run.read import read_tables
 

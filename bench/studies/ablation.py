@@ -19,7 +19,7 @@ from bench.conditions import asked_of
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.statistics import largest_overlaps
 from bench.report.ablation import ALONE, DIFFERENCES, Arm, Findings, write_ablation
-from bench.report.files import Written
+from bench.report.text import Written
 from bench.report.trial_tables import Tables
 from bench.studies.hand_over import hand_over
 from bench.studies.settings import as_preset, every_step, plain_aggregation, with_models

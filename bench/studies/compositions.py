@@ -12,14 +12,15 @@ from amdm.io.files import make_folder, write_whole
 from amdm.presets.profile import Profile, load_profile
 from bench.layouts.layout_set import LayoutSet
 from bench.report.compositions import Study, write_compositions
-from bench.report.files import Written
 from bench.report.joint import Compared
-from bench.report.kid_features import kid_of_features
+from bench.report.kid import kid_of_features
+from bench.report.text import Written
 from bench.studies import tuning_combined
 from bench.studies.composition_space import SPACES, bounds, candidates, group_of
-from bench.studies.layouts import check_apart, check_judged
 from bench.studies.settings import (
     as_preset,
+    check_apart,
+    check_judged,
     check_models,
     every_step,
     plain_aggregation,

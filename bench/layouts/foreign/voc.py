@@ -10,8 +10,7 @@ from xml.parsers import expat
 
 from amdm.errors import Faults, InputError
 from amdm.io.files import read_limited
-from bench.layouts.foreign.boxes import BoxForm, number, pixel_size
-from bench.layouts.foreign.records import Record, read_each
+from bench.layouts.foreign.boxes import BoxForm, Record, number, pixel_size, read_each
 
 FORM = BoxForm("xyxy", "pixel")
 LARGEST_XML = 2**20

@@ -1,19 +1,100 @@
-"""Line charts and points with error bars: levels, sizes, hand-over, trade-off."""
+"""Figures for papers: matplotlib, loaded when one is drawn; line charts, points with error bars, squares of colours."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from math import isnan
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from amdm.errors import printable
+import numpy as np
+
+from amdm.errors import InputError, printable, unknown
+from amdm.io.files import write_whole
 from bench.cocomig.metrics import Estimate
-from bench.report.plots.canvas import method_look, paper_style, sheet
+from bench.report import palette
+from bench.report.html.figures import Confusion, confusions
+from bench.report.measured import Together
+from bench.report.names import display_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+FORMATS = ("png", "svg", "pdf")
+MARKERS = "osD^vPX"
+"""Of the methods in turn, as the page has them; hollow from the eighth on."""
+PANEL = 3.2, 2.5
+"""Inches, width and height of one chart."""
+DPI = 200
+_STYLE: dict[Any, Any] = {
+    "font.size": 8.0,
+    "axes.titlesize": 8.5,
+    "legend.fontsize": 7.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "text.parse_math": False,  # names come from files: a dollar is a dollar
+    "pdf.fonttype": 42,  # publishers refuse Type 3
+    "svg.hashsalt": "amdm",  # the same figure is the same bytes
+}
+
+
+def check_target(path: Path) -> Path:
+    """Raise InputError where no figure can be written there; better before it is drawn than after."""
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise unknown("form of a figure", path.suffix, [f".{one}" for one in FORMATS], file=path, field="out")
+    if not path.parent.is_dir():
+        raise InputError("is not a folder", file=path.parent, field="out")
+    return path
+
+
+@contextmanager
+def paper_style() -> Iterator[None]:
+    """Inside, matplotlib draws as for a paper. Raises InputError where it is not installed."""
+    try:
+        import matplotlib
+    except ImportError:
+        raise InputError("figures need matplotlib: pip install 'amdm[plot]'", field="plot") from None
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **_STYLE}):
+        yield
+
+
+def sheet(rows: int, columns: int, size: tuple[float, float] = PANEL) -> tuple[Figure, list[Axes]]:
+    """A figure of ``rows`` × ``columns`` axes, row by row, ``size`` inches each."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(columns * size[0], rows * size[1]), layout="constrained")
+    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """As the name's ending says; the same figure has the same bytes each time."""
+    file, kind = BytesIO(), path.suffix.lower().removeprefix(".")
+    stamps: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+    with paper_style():
+        figure.savefig(file, format=kind, dpi=DPI, metadata=stamps[kind])
+    write_whole(path, file.getvalue())
+
+
+def method_look(style: int | None) -> dict[str, Any]:
+    """Colour and marker of a method by its place (:func:`bench.report.html.figures.styles`); None is the ceiling."""
+    if style is None:
+        return {"color": palette.CEILING, "marker": "_", "linestyle": "--"}
+    colour = palette.METHODS[style % len(palette.METHODS)]
+    hollow = {"markerfacecolor": "white"} if style >= len(palette.METHODS) else {}
+    return {"color": colour, "marker": MARKERS[style % len(MARKERS)], "linestyle": "-", **hollow}
+
+
+def shown(method: str) -> str:
+    """A method's name for readers, without what a drawing would obey."""
+    return printable(display_name(method))
+
 
 SPREAD = 0.5
 """Of the distance between two places of the axis, what the curves' marks of one place take."""
@@ -22,7 +103,7 @@ MARKS = {"markersize": 4.0, "elinewidth": 0.9, "capsize": 2.0, "capthick": 0.9}
 
 @dataclass(frozen=True)
 class Curve:
-    """Values (fractions, with their intervals) by place. style: see :func:`bench.report.plots.canvas.method_look`."""
+    """Values (fractions, with their intervals) by place. style: see :func:`bench.report.plots.charts.method_look`."""
 
     name: str
     style: int | None
@@ -135,3 +216,50 @@ def _legend(figure: Figure, ax: Axes) -> None:
     handles, labels = ax.get_legend_handles_labels()
     room = max(1, int(figure.get_size_inches()[0] / (0.5 + 0.055 * max(map(len, labels), default=1))))
     figure.legend(handles, labels, loc="outside lower center", ncols=min(room, len(labels)) or 1, frameon=False)
+
+
+COLUMNS = 3
+DARK = 0.55
+"""Share from which on a cell's text is white."""
+
+
+def colour_confusions(runs: Together) -> list[Confusion]:
+    """Of each method with findings. Raises InputError where none has any."""
+    found = confusions(runs.table("verdicts"), runs.table("findings"), runs.methods)
+    if not found:
+        what = "records no colours found, or none of its instances is in place; `amdm-bench score --again` records them"
+        raise InputError(what, file=runs.runs[0].folder, field="findings")
+    return found
+
+
+def draw_heatmaps(found: Sequence[Confusion]) -> Figure:
+    """Rows: asked for; columns: found; per cent of a row's instances in place, whose number stands at its end."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    with paper_style():
+        shades = LinearSegmentedColormap.from_list("shares", ["#ffffff", palette.METHODS[0]])
+        columns = min(COLUMNS, len(found))
+        size = 0.9 + 0.33 * len(found[0].found), 0.9 + 0.27 * len(found[0].asked)
+        figure, axes = sheet(-(-len(found) // columns), columns, size)
+        for ax, one in zip(axes, found, strict=False):
+            _draw(ax, one, shades)
+        for ax in axes[len(found) :]:
+            ax.remove()
+        return figure
+
+
+def _draw(ax: Axes, one: Confusion, shades: str | object) -> None:
+    shares = np.array(one.shares)
+    ax.imshow(shares, cmap=shades, vmin=0, vmax=1, aspect="auto")  # type: ignore[arg-type]
+    ax.set_title(shown(one.method))
+    ax.set_xticks(range(len(one.found)), one.found, rotation=45, ha="right", rotation_mode="anchor")
+    ax.set_yticks(
+        range(len(one.asked)), [f"{name} ({sum(row)})" for name, row in zip(one.asked, one.counts, strict=True)]
+    )
+    ax.set_xlabel("found")
+    ax.set_ylabel("asked for")
+    ax.tick_params(length=0)
+    for row, column in zip(*np.nonzero(shares), strict=True):
+        share = shares[row, column]
+        text = f"{100 * share:.0f}" if share >= 0.005 else "<1"
+        ax.text(column, row, text, ha="center", va="center", color="white" if share > DARK else "black", fontsize=7)

@@ -17,7 +17,7 @@ from amdm.model_set import Loading
 from bench.full_size import retrieve_styles
 from bench.judges.clip_style import ClipStyleJudge, csls
 from bench.layouts.named import load_layouts
-from bench.report.style_retrieval import retrieval_table
+from bench.report.full_size import retrieval_table
 from bench.run.read import read_table
 from tests.bench.conftest import JobRunner
 
