@@ -5,18 +5,26 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Exit, Option
 
 from amdm.console import make_app, run_app
+from amdm.errors import InputError
 from amdm.output import JsonOption, tell, tell_aside
-from bench.cli import layouts, paper, plot, report, runs, score, studies
+from bench.cli import doctor, layouts, paper, plot, report, runs, score, studies
 from bench.cli import options as opt
-from bench.cli.measure import foresee, measure
+from bench.remote import is_url
 from bench.seeds import seeds_of
-from bench.workers import WorkerLostError
+from bench.workers import WorkerLostError, worker_count
+
+if TYPE_CHECKING:
+    from bench.engines.cluster import RayEngine
+    from bench.spec import Job
+
 
 DEFAULT_METHODS = ("interactdiffusion", "interactdiffusion+migc", "migc")
 CONTROL_METHODS = (
@@ -180,15 +188,13 @@ _job_command(
 
 @app.command()
 def run(
-    generator: Annotated[
-        str, typer.Option(help="module:function or file.py:function, from (layouts, seeds) to pictures")
-    ],
-    layouts: Annotated[str, typer.Option(help="a layout set by name, or a file")] = "coco-mig-amdm",
+    generator: Annotated[str, Option(help="module:function or file.py:function, from (layouts, seeds) to pictures")],
+    layouts: Annotated[str, Option(help="a layout set by name, or a file")] = "coco-mig-amdm",
     generator_arg: Annotated[
-        list[str] | None, typer.Option(help="name=value for building a class or factory; repeatable")
+        list[str] | None, Option(help="name=value for building a class or factory; repeatable")
     ] = None,
     device: opt.DeviceOption = "auto",
-    name: Annotated[str | None, typer.Option(help="what tables call it; default: the function's name")] = None,
+    name: Annotated[str | None, Option(help="what tables call it; default: the function's name")] = None,
     detector: opt.DetectorOption = None,
     limit: opt.LimitOption = None,
     seeds: opt.SeedsOption = "0",
@@ -196,7 +202,7 @@ def run(
     out: opt.OutOption = None,
     reports: opt.ReportsOption = Path("reports"),
     workers: Annotated[
-        int | None, typer.Option(help="processes, by default 1; each imports the function; of ray: at most")
+        int | None, Option(help="processes, by default 1; each imports the function; of ray: at most")
     ] = None,
     engine: opt.EngineOption = opt.EngineName.local,
     address: opt.AddressOption = None,
@@ -234,20 +240,14 @@ def run(
         measure(job, out, reports, count, force, track, as_json, chosen_engine)
 
 
-@app.command()
-def doctor(as_json: JsonOption = False) -> None:
-    """Say what is installed here, what runs, and what is missing."""
-    from bench.cli.doctor import report
-
-    lines = report()
-    tell("\n".join(f"{what}: {state}" for what, state in lines), dict(lines), as_json)
+app.command()(doctor.doctor)
 
 
 @app.command("train-judge")
 def train_judge(
-    folder: Annotated[Path, typer.Option(help="checkpoints and losses")] = Path("training"),
-    seed: Annotated[int, typer.Option(help="seed")] = 0,
-    only: Annotated[TrainedPart | None, typer.Option(help="this one alone")] = None,
+    folder: Annotated[Path, Option(help="checkpoints and losses")] = Path("training"),
+    seed: Annotated[int, Option(help="seed")] = 0,
+    only: Annotated[TrainedPart | None, Option(help="this one alone")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train what judges mini pictures: the detector, then the judges of actions and styles.
@@ -288,3 +288,65 @@ def _chosen(profile: str, as_json: bool) -> str:
     chosen, why = chosen_profile(profile)
     tell_aside(f"profile {chosen}: {why}", as_json)
     return chosen
+
+
+def foresee(job: Job, workers: int | None, as_json: bool) -> None:
+    """Say what a job would do, then time two batches of it."""
+    from bench.dry_run import describe
+    from bench.estimate import estimate
+
+    work = describe(job)
+    tell_aside("\n".join(work), as_json)
+    typer.echo("timing two batches ...", err=True)
+    timed = estimate(job, workers)
+    tell("\n".join(timed), {"dry_run": work, "estimate": timed}, as_json)
+
+
+def measure(
+    job: Job,
+    out: str | None,
+    reports: Path,
+    workers: int | None,
+    force: bool,
+    tracker: str | None,
+    as_json: bool,
+    engine: RayEngine | None = None,
+) -> None:
+    """Run the benchmark, and say where the results are and what failed. engine: None works on this machine."""
+    from bench.benchmark import run_benchmark
+    from bench.plan import Plan
+    from bench.report.write import first_failure
+    from bench.run.schema import DATABASE
+    from bench.track.registry import check_tracker
+
+    if tracker is not None:
+        check_tracker(tracker)
+    if engine is not None and is_url(out):
+        what = "with --engine ray it must be a folder that every machine sees, not a remote folder"
+        raise InputError(what, field="out")
+    plan = Plan.resolve(job)
+    with opt.resumable(), opt.to_write(out) as own:
+        count, say = worker_count(workers, plan.is_heavy), partial(tell_aside, as_json=as_json)
+        folder, failures = run_benchmark(plan, own, reports, count, force, say=say, engine=engine)
+    opt.tell_result(folder, reports, as_json)
+    handed_over = tracker is None or _track(tracker, folder, reports / folder.resolve().name, as_json)
+    if failures:
+        first = first_failure(folder)
+        hint = f"table1.md and {folder / DATABASE} say more, and the same command tries them again"
+        typer.echo(f"error: {failures} samples failed, the first with {InputError(first)}; {hint}", err=True)
+    if failures or not handed_over:
+        raise Exit(1)
+
+
+def _track(tracker: str, folder: Path, report: Path, as_json: bool) -> bool:
+    """Hand the results over; False where that fails, and says so: they are on disk all the same."""
+    from bench.track.registry import track
+    from bench.track.results import results_of
+
+    try:
+        tell_aside(track(tracker, results_of(folder, report)), as_json)
+    except Exception as error:  # of a server, say
+        what = InputError(f"{tracker}: {type(error).__name__}: {error}")
+        typer.echo(f"error: {what}; the run is whole, and the same command hands it over again", err=True)
+        return False
+    return True

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar, overload
 
 import typer
+from typer import Argument, Exit, Option
 
 from amdm.errors import InputError, printable
 from amdm.output import tell
@@ -32,57 +33,53 @@ class EngineName(StrEnum):
 
 Number = TypeVar("Number", int, float)
 
-ProfileOption = Annotated[str, typer.Option(help="auto, mini or paper")]
-LimitOption = Annotated[
-    int | None, typer.Option(help="layouts in all, rounded up to a multiple of 5, balanced over levels")
-]
-SeedsOption = Annotated[str, typer.Option(help="seeds, for example 0,1 or 0-9; coco-mig-bench: that benchmark's eight")]
-MethodsOption = Annotated[str | None, typer.Option(help="methods, with commas; the first is the target")]
+ProfileOption = Annotated[str, Option(help="auto, mini or paper")]
+LimitOption = Annotated[int | None, Option(help="layouts in all, rounded up to a multiple of 5, balanced over levels")]
+SeedsOption = Annotated[str, Option(help="seeds, for example 0,1 or 0-9; coco-mig-bench: that benchmark's eight")]
+MethodsOption = Annotated[str | None, Option(help="methods, with commas; the first is the target")]
 BatchOption = Annotated[
-    int | None, typer.Option(help="samples generated together; by default 16 for mini, 4 for paper, 4 of a function")
+    int | None, Option(help="samples generated together; by default 16 for mini, 4 for paper, 4 of a function")
 ]
-LayoutsOption = Annotated[str | None, typer.Option(help="a layout set by name, or a file")]
+LayoutsOption = Annotated[str | None, Option(help="a layout set by name, or a file")]
 OutOption = Annotated[
     str | None,
-    typer.Option(help="run folder, or its URL as s3://bucket/name; by default one under runs/ named by the settings"),
+    Option(help="run folder, or its URL as s3://bucket/name; by default one under runs/ named by the settings"),
 ]
-ReportsOption = Annotated[Path, typer.Option(help="where tables and pictures go")]
+ReportsOption = Annotated[Path, Option(help="where tables and pictures go")]
 WorkersOption = Annotated[
     int | None,
-    typer.Option(help="processes; by default one a core, at most 4; 1 on CUDA and at full size; of ray: at most"),
+    Option(help="processes; by default one a core, at most 4; 1 on CUDA and at full size; of ray: at most"),
 ]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="field=value of every method, for example aggregation.s=5; repeatable")
+    list[str] | None, Option("--set", help="field=value of every method, for example aggregation.s=5; repeatable")
 ]
-DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …; auto: cuda where there is one")]
-DtypeOption = Annotated[str, typer.Option(help="of the networks: float32, bfloat16, float16; auto: by device")]
-WeightsDirOption = Annotated[Path | None, typer.Option(help="folder of the public checkpoints")]
+DeviceOption = Annotated[str, Option(help="cpu, cuda, cuda:1 …; auto: cuda where there is one")]
+DtypeOption = Annotated[str, Option(help="of the networks: float32, bfloat16, float16; auto: by device")]
+WeightsDirOption = Annotated[Path | None, Option(help="folder of the public checkpoints")]
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="say what would be fetched and run; time two batches, and keep nothing")
+    bool, Option("--dry-run", help="say what would be fetched and run; time two batches, and keep nothing")
 ]
-ShardOption = Annotated[
-    str | None, typer.Option(help="i/n: only the i-th of n parts, in a folder of its own; see merge")
-]
+ShardOption = Annotated[str | None, Option(help="i/n: only the i-th of n parts, in a folder of its own; see merge")]
 DetectorOption = Annotated[
-    str | None, typer.Option(help="mini, grounded-sam or yolo; by default the run's, or that of its layouts")
+    str | None, Option(help="mini, grounded-sam or yolo; by default the run's, or that of its layouts")
 ]
 RandomWeightsOption = Annotated[
-    bool, typer.Option("--random-weights", help="full-size networks without checkpoints: what they say means nothing")
+    bool, Option("--random-weights", help="full-size networks without checkpoints: what they say means nothing")
 ]
 KeepOption = Annotated[
-    Path, typer.Option(help="what is measured is kept here, batch by batch: the same command goes on from there")
+    Path, Option(help="what is measured is kept here, batch by batch: the same command goes on from there")
 ]
 TrackOption = Annotated[
-    str | None, typer.Option(help="hand metrics, table, failures and settings to tensorboard, trackio or wandb")
+    str | None, Option(help="hand metrics, table, failures and settings to tensorboard, trackio or wandb")
 ]
-ForceOption = Annotated[bool, typer.Option("--force", help="go on with a run under other settings; recorded")]
+ForceOption = Annotated[bool, Option("--force", help="go on with a run under other settings; recorded")]
 
 
 EngineOption = Annotated[
-    EngineName, typer.Option(help="local: processes of this machine; ray: a cluster, with `pip install amdm[ray]`")
+    EngineName, Option(help="local: processes of this machine; ray: a cluster, with `pip install amdm[ray]`")
 ]
 AddressOption = Annotated[
-    str | None, typer.Option(help="of ray's head, host:port or auto; default: RAY_ADDRESS, else this machine alone")
+    str | None, Option(help="of ray's head, host:port or auto; default: RAY_ADDRESS, else this machine alone")
 ]
 
 
@@ -143,7 +140,7 @@ def resumable() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         typer.echo("stopped; the same command goes on from here", err=True)
-        raise typer.Exit(130) from None
+        raise Exit(130) from None
 
 
 def use_weights_dir(chosen: Path | None) -> None:
@@ -195,8 +192,8 @@ def missing_of(report: Path) -> list[str]:
     ]
 
 
-RunArgument = Annotated[str, typer.Argument(help="the run folder, or its URL as s3://bucket/name")]
-RunsArgument = Annotated[list[str], typer.Argument(help="run folders, or their URLs as s3://bucket/name")]
+RunArgument = Annotated[str, Argument(help="the run folder, or its URL as s3://bucket/name")]
+RunsArgument = Annotated[list[str], Argument(help="run folders, or their URLs as s3://bucket/name")]
 
 
 def to_read(run: str, pictures: bool = True, again: bool = False) -> Path:

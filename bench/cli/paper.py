@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option, Typer
 
 from amdm.errors import InputError
 from amdm.io.files import write_whole
@@ -14,13 +14,13 @@ from bench.cli import options as opt
 from bench.cli.plot import FigureOption
 from bench.cli.report import USUAL, ColumnsOption
 
-app = typer.Typer(no_args_is_help=True, help="The paper's Table 1, as published, and its figures 4 to 6, drawn here.")
+app = Typer(no_args_is_help=True, help="The paper's Table 1, as published, and its figures 4 to 6, drawn here.")
 
 
 @app.command()
 def table1(
     columns: ColumnsOption = USUAL,
-    out: Annotated[Path | None, typer.Option(help="write it here; default: print it")] = None,
+    out: Annotated[Path | None, Option(help="write it here; default: print it")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """The paper's Table 1 in LaTeX: what its authors published, nothing measured.
@@ -37,14 +37,14 @@ def table1(
 
 @app.command()
 def figure(
-    number: Annotated[int, typer.Argument(help="4: MIGC into InteractDiffusion, 5: IP-Adapter, 6: both")],
+    number: Annotated[int, Argument(help="4: MIGC into InteractDiffusion, 5: IP-Adapter, 6: both")],
     out: FigureOption,
     profile: opt.ProfileOption = "auto",
     layouts: opt.LayoutsOption = None,
     keys: Annotated[
-        str | None, typer.Option(help="of --layouts (mini: by default mini-combined), with commas; default: three")
+        str | None, Option(help="of --layouts (mini: by default mini-combined), with commas; default: three")
     ] = None,
-    seed: Annotated[int, typer.Option(help="seed", min=0)] = 0,
+    seed: Annotated[int, Option(help="seed", min=0)] = 0,
     device: opt.DeviceOption = "auto",
     dtype: opt.DtypeOption = "auto",
     weights_dir: opt.WeightsDirOption = None,

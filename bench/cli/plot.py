@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option, Typer
 
 from amdm.output import JsonOption, tell
 from bench.cli.options import names
@@ -17,16 +17,12 @@ if TYPE_CHECKING:
     from bench.report.measured import Together
     from bench.report.plots.charts import Panel
 
-app = typer.Typer(
-    no_args_is_help=True, help="Figures for papers: levels, sizes, trade-off, heatmap, hand-over, samples."
-)
+app = Typer(no_args_is_help=True, help="Figures for papers: levels, sizes, trade-off, heatmap, hand-over, samples.")
 
-RunsArgument = Annotated[list[Path], typer.Argument(help="run folders, all on the same layouts")]
-FigureOption = Annotated[Path, typer.Option("--out", help="the figure: .png, .svg or .pdf")]
-ShownOption = Annotated[
-    str | None, typer.Option("--methods", help="those to show, with commas, in this order; default: all")
-]
-MetricsOption = Annotated[str, typer.Option(help="metrics with commas, a chart each; metrics.csv has their names")]
+RunsArgument = Annotated[list[Path], Argument(help="run folders, all on the same layouts")]
+FigureOption = Annotated[Path, Option("--out", help="the figure: .png, .svg or .pdf")]
+ShownOption = Annotated[str | None, Option("--methods", help="those to show, with commas, in this order; default: all")]
+MetricsOption = Annotated[str, Option(help="metrics with commas, a chart each; metrics.csv has their names")]
 
 
 @app.command()
@@ -67,10 +63,8 @@ def sizes(
 def tradeoff(
     runs: RunsArgument,
     out: FigureOption,
-    x: Annotated[
-        str | None, typer.Option(help="a metric, evaluations or seconds; default: evaluations where known")
-    ] = None,
-    y: Annotated[str | None, typer.Option(help="likewise; default: joint success where asked for, else ISR")] = None,
+    x: Annotated[str | None, Option(help="a metric, evaluations or seconds; default: evaluations where known")] = None,
+    y: Annotated[str | None, Option(help="likewise; default: joint success where asked for, else ISR")] = None,
     methods: ShownOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -98,7 +92,7 @@ def heatmap(runs: RunsArgument, out: FigureOption, methods: ShownOption = None, 
 
 @app.command()
 def handover(
-    table: Annotated[Path, typer.Argument(help="hand_over.csv, as `amdm-bench hand-over` writes it")],
+    table: Annotated[Path, Argument(help="hand_over.csv, as `amdm-bench hand-over` writes it")],
     out: FigureOption,
     as_json: JsonOption = False,
 ) -> None:
@@ -117,9 +111,9 @@ def samples(
     runs: RunsArgument,
     out: FigureOption,
     keys: Annotated[
-        str | None, typer.Option(help="keys of layouts, with commas; default: four, balanced over levels")
+        str | None, Option(help="keys of layouts, with commas; default: four, balanced over levels")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="default: the run's first", min=0)] = None,
+    seed: Annotated[int | None, Option(help="default: the run's first", min=0)] = None,
     methods: ShownOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Exit, Option
 
 from amdm.errors import InputError
 from amdm.io.files import write_whole
@@ -14,13 +14,13 @@ from amdm.output import JsonOption, tell, tell_aside
 from bench.cli import options as opt
 from bench.report.names import USUAL_COLUMNS
 
-ClipWeightsOption = Annotated[Path | None, typer.Option(help="safetensors in open_clip's form; default: of the judge")]
+ClipWeightsOption = Annotated[Path | None, Option(help="safetensors in open_clip's form; default: of the judge")]
 MEASURES_NOTHING = "random weights: these numbers measure nothing, and are not written"
 BASELINE = Path("reports/baselines/mini.json")
 USUAL = ",".join(USUAL_COLUMNS)
 ColumnsOption = Annotated[
     str,
-    typer.Option(
+    Option(
         help="of the LaTeX table, with commas: metrics of metrics.csv (over the levels; place.Avg, isr.L3: one of "
         "them), seconds, evaluations, memory, n"
     ),
@@ -30,7 +30,7 @@ ColumnsOption = Annotated[
 def table(
     runs: opt.RunsArgument,
     reports: opt.ReportsOption = Path("reports"),
-    published: Annotated[bool, typer.Option("--published", help="show published figures apart from the rows")] = False,
+    published: Annotated[bool, Option("--published", help="show published figures apart from the rows")] = False,
     columns: ColumnsOption = USUAL,
     as_json: JsonOption = False,
 ) -> None:
@@ -56,9 +56,7 @@ def table(
 def page(
     runs: opt.RunsArgument,
     reports: opt.ReportsOption = Path("reports"),
-    single_file: Annotated[
-        bool, typer.Option("--single-file", help="large pictures in the page, not beside it")
-    ] = False,
+    single_file: Annotated[bool, Option("--single-file", help="large pictures in the page, not beside it")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write report.html: tables, charts and every picture with its verdicts; of several runs, methods side by side.
@@ -77,7 +75,7 @@ def clip(
     run: opt.RunArgument,
     reports: opt.ReportsOption = Path("reports"),
     weights: ClipWeightsOption = None,
-    bgr: Annotated[bool, typer.Option("--bgr", help="the official evaluator's channel order")] = False,
+    bgr: Annotated[bool, Option("--bgr", help="the official evaluator's channel order")] = False,
     random_weights: opt.RandomWeightsOption = False,
     device: opt.DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -106,12 +104,10 @@ def kid(
     run: opt.RunArgument,
     reports: opt.ReportsOption = Path("reports"),
     reference: Annotated[
-        Path | None, typer.Option(help="folder of pictures; default: true renderings of mini layouts")
+        Path | None, Option(help="folder of pictures; default: true renderings of mini layouts")
     ] = None,
-    clip: Annotated[
-        bool, typer.Option("--clip", help="features of CLIP ViT-L/14, not of the mini image tower")
-    ] = False,
-    weights: Annotated[Path | None, typer.Option(help="with --clip: safetensors in open_clip's form")] = None,
+    clip: Annotated[bool, Option("--clip", help="features of CLIP ViT-L/14, not of the mini image tower")] = False,
+    weights: Annotated[Path | None, Option(help="with --clip: safetensors in open_clip's form")] = None,
     device: opt.DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -188,10 +184,10 @@ def _clip_weights(weights: Path | None, random_weights: bool) -> Path | None:
 
 def compare(
     first: opt.RunArgument,
-    second: Annotated[str, typer.Argument(help="another, or the same for two of its methods")],
-    method_a: Annotated[str | None, typer.Option(help="with --method-b: a method of the first run")] = None,
-    method_b: Annotated[str | None, typer.Option(help="with --method-a: a method of the second run")] = None,
-    summary: Annotated[Path | None, typer.Option(help="write the report as Markdown here too")] = None,
+    second: Annotated[str, Argument(help="another, or the same for two of its methods")],
+    method_a: Annotated[str | None, Option(help="with --method-b: a method of the first run")] = None,
+    method_b: Annotated[str | None, Option(help="with --method-a: a method of the second run")] = None,
+    summary: Annotated[Path | None, Option(help="write the report as Markdown here too")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """What the second run differs in from the first, paired over layouts, and which instances flipped.
@@ -213,12 +209,12 @@ def compare(
 
 def regress(
     run: opt.RunArgument,
-    baseline: Annotated[Path, typer.Option(help="stored verdicts")] = BASELINE,
-    summary: Annotated[Path | None, typer.Option(help="write the report as Markdown here too")] = None,
+    baseline: Annotated[Path, Option(help="stored verdicts")] = BASELINE,
+    summary: Annotated[Path | None, Option(help="write the report as Markdown here too")] = None,
     allow: Annotated[
-        list[str] | None, typer.Option(help="points a metric may fall: isr=2, miou=1.5, isr.level=5; repeatable")
+        list[str] | None, Option(help="points a metric may fall: isr=2, miou=1.5, isr.level=5; repeatable")
     ] = None,
-    junit: Annotated[Path | None, typer.Option(help="write a JUnit XML file here too: a test case a metric")] = None,
+    junit: Annotated[Path | None, Option(help="write a JUnit XML file here too: a test case a metric")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare a run with the baseline; exit 1 where a metric fell beyond its tolerance.
@@ -236,16 +232,14 @@ def regress(
 
         write_whole(junit, junit_xml(result, str(run)))
     if result.failures:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def baseline(
     run: opt.RunArgument,
-    reason: Annotated[str, typer.Option(help="why the baseline changes; kept in it")],
-    to: Annotated[Path, typer.Option(help="the baseline file")] = BASELINE,
-    smaller: Annotated[
-        bool, typer.Option("--smaller", help="even where it has fewer verdicts than the one before")
-    ] = False,
+    reason: Annotated[str, Option(help="why the baseline changes; kept in it")],
+    to: Annotated[Path, Option(help="the baseline file")] = BASELINE,
+    smaller: Annotated[bool, Option("--smaller", help="even where it has fewer verdicts than the one before")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make a run the baseline."""

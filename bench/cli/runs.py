@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer import Argument, Exit, Option, Typer
 
 from amdm.errors import InputError
 from amdm.output import JsonOption, plain, tell, tell_aside
@@ -16,14 +17,12 @@ from bench.remote import is_url, local_or_remote
 
 def export(
     run: opt.RunArgument,
-    to: Annotated[Path, typer.Option(help="the folder to make")],
-    method: Annotated[str | None, typer.Option(help="whose pictures")] = None,
-    seed: Annotated[int, typer.Option(help="of which seed", min=0)] = 0,
-    hub: Annotated[
-        bool, typer.Option("--hub", help="cards and tables for the Hugging Face Hub, of all methods")
-    ] = False,
+    to: Annotated[Path, Option(help="the folder to make")],
+    method: Annotated[str | None, Option(help="whose pictures")] = None,
+    seed: Annotated[int, Option(help="of which seed", min=0)] = 0,
+    hub: Annotated[bool, Option("--hub", help="cards and tables for the Hugging Face Hub, of all methods")] = False,
     dataset: Annotated[
-        str | None, typer.Option(help="with --hub: user/name of the benchmark there, for .eval_results")
+        str | None, Option(help="with --hub: user/name of the benchmark there, for .eval_results")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -70,13 +69,13 @@ def verify(run: opt.RunArgument, weights_dir: opt.WeightsDirOption = None, as_js
     end = f"{run}: {len(problems)} problem{'s'[: len(problems) > 1]}" if problems else f"{run}: whole"
     tell("\n".join([*problems, end]), {"run": run, "whole": not problems, "problems": problems}, as_json)
     if problems:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def merge(
-    out: Annotated[str, typer.Argument(help="the run folder to make, or its URL")],
+    out: Annotated[str, Argument(help="the run folder to make, or its URL")],
     parts: opt.RunsArgument,
-    allow_gaps: Annotated[bool, typer.Option("--allow-gaps", help="also where samples are missing")] = False,
+    allow_gaps: Annotated[bool, Option("--allow-gaps", help="also where samples are missing")] = False,
     reports: opt.ReportsOption = Path("reports"),
     as_json: JsonOption = False,
 ) -> None:
@@ -101,12 +100,12 @@ def merge(
     tell(f"{merged.samples} samples of {len(parts)} runs{lacking}: {out}\n{places}", document, as_json)
 
 
-app = typer.Typer(no_args_is_help=True, help="Run folders: list, show, diff, rm.")
+app = Typer(no_args_is_help=True, help="Run folders: list, show, diff, rm.")
 
 
 @app.command("list")
 def list_runs(
-    folder: Annotated[str, typer.Argument(help="the folder that runs lie in, or its URL")] = "runs",
+    folder: Annotated[str, Argument(help="the folder that runs lie in, or its URL")] = "runs",
     as_json: JsonOption = False,
 ) -> None:
     """Every run in a folder: layouts, methods, seeds, status, how many of the expected samples are judged, date.
@@ -160,7 +159,7 @@ def show(run: opt.RunArgument, as_json: JsonOption = False) -> None:
 @app.command()
 def diff(
     first: opt.RunArgument,
-    second: Annotated[str, typer.Argument(help="another")],
+    second: Annotated[str, Argument(help="another")],
     as_json: JsonOption = False,
 ) -> None:
     """Every setting that differs between two runs, and the metrics of both; `compare` pairs them layout by layout.
@@ -175,8 +174,8 @@ def diff(
 
 @app.command("rm")
 def remove(
-    runs: Annotated[list[str], typer.Argument(help="run folders, local ones")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
+    runs: Annotated[list[str], Argument(help="run folders, local ones")],
+    yes: Annotated[bool, Option("--yes", "-y", help="do not ask")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Remove runs: records, pictures, settings. What else lies in their folders stays, and so do their reports.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Exit, Option
 
 from amdm.errors import InputError
 from amdm.output import JsonOption, tell, tell_aside
@@ -22,30 +23,28 @@ if TYPE_CHECKING:
 
 
 def score(
-    run: Annotated[str | None, typer.Argument(help="a run folder, or its URL; or use --images")] = None,
-    images: Annotated[str | None, typer.Option(help="pictures from any model: a folder, or a URL as s3://…")] = None,
-    layouts: Annotated[str | None, typer.Option(help="of --images: a layout set by name, or a file")] = None,
-    mapping: Annotated[
-        Path | None, typer.Option(help="of --images: CSV with the columns file and key, perhaps seed")
-    ] = None,
-    method: Annotated[str | None, typer.Option(help="of --images: what tables call it; default: images")] = None,
+    run: Annotated[str | None, Argument(help="a run folder, or its URL; or use --images")] = None,
+    images: Annotated[str | None, Option(help="pictures from any model: a folder, or a URL as s3://…")] = None,
+    layouts: Annotated[str | None, Option(help="of --images: a layout set by name, or a file")] = None,
+    mapping: Annotated[Path | None, Option(help="of --images: CSV with the columns file and key, perhaps seed")] = None,
+    method: Annotated[str | None, Option(help="of --images: what tables call it; default: images")] = None,
     seed: Annotated[
-        int | None, typer.Option(help="of --images: the seed of all; default: as names or folders say, else 0", min=0)
+        int | None, Option(help="of --images: the seed of all; default: as names or folders say, else 0", min=0)
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="of --images: layouts in all, balanced over levels")] = None,
+    limit: Annotated[int | None, Option(help="of --images: layouts in all, balanced over levels")] = None,
     out: Annotated[
-        str | None, typer.Option(help="of --images: the run folder to make, or its URL as s3://bucket/name")
+        str | None, Option(help="of --images: the run folder to make, or its URL as s3://bucket/name")
     ] = None,
     reports: opt.ReportsOption = Path("reports"),
-    again: Annotated[bool, typer.Option("--again", help="of a run: forget the verdicts that are there first")] = False,
+    again: Annotated[bool, Option("--again", help="of a run: forget the verdicts that are there first")] = False,
     interactions: Annotated[
-        Path | None, typer.Option(help="of a run: what a detector of interactions found in its pictures (JSON)")
+        Path | None, Option(help="of a run: what a detector of interactions found in its pictures (JSON)")
     ] = None,
     detector: opt.DetectorOption = None,
     random_weights: opt.RandomWeightsOption = False,
     weights_dir: opt.WeightsDirOption = None,
     device: opt.DeviceOption = "auto",
-    dtype: Annotated[str | None, typer.Option(help="of the detector: float32 (default), bfloat16, float16")] = None,
+    dtype: Annotated[str | None, Option(help="of the detector: float32 (default), bfloat16, float16")] = None,
     workers: opt.WorkersOption = None,
     force: opt.ForceOption = False,
     as_json: JsonOption = False,
@@ -118,7 +117,7 @@ def _score_run(
     tell(text, counts, as_json)
     if failed:
         typer.echo(f"error: {failed} pictures could not be judged; the same command tries them again", err=True)
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def _score_images(
@@ -156,13 +155,13 @@ def _score_images(
             tell_aside(f"{kind}: {', '.join(map(ascii, names[:5]))}{', …' if len(names) > 5 else ''}", as_json)
     if failed:
         typer.echo(f"error: {failed} pictures cannot be read or judged; {folder / DATABASE} says why", err=True)
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def hico_map(
-    detections: Annotated[Path, typer.Argument(help="what a detector of interactions found (JSON)")],
-    annotations: Annotated[Path, typer.Argument(help="what stands in the same pictures, and the classes (JSON)")],
-    to: Annotated[Path | None, typer.Option(help="write the average precision of each class here (CSV)")] = None,
+    detections: Annotated[Path, Argument(help="what a detector of interactions found (JSON)")],
+    annotations: Annotated[Path, Argument(help="what stands in the same pictures, and the classes (JSON)")],
+    to: Annotated[Path | None, Option(help="write the average precision of each class here (CSV)")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """HICO-DET's mean average precision of recorded detections: full, rare and non-rare, default and known object.
@@ -182,8 +181,8 @@ def hico_map(
 
 
 def check_authors(
-    images: Annotated[Path | None, typer.Option(help="the authors' pictures; by default they are fetched")] = None,
-    out: Annotated[Path, typer.Option(help="run folder")] = Path("runs/check-authors"),
+    images: Annotated[Path | None, Option(help="the authors' pictures; by default they are fetched")] = None,
+    out: Annotated[Path, Option(help="run folder")] = Path("runs/check-authors"),
     reports: opt.ReportsOption = Path("reports"),
     weights_dir: opt.WeightsDirOption = None,
     device: opt.DeviceOption = "auto",
@@ -203,4 +202,4 @@ def check_authors(
         result = check_pictures(folder, out, reports, detector)
     tell(result.report, {"passed": result.passed, "report": result.report}, as_json)
     if not result.passed:
-        raise typer.Exit(1)
+        raise Exit(1)

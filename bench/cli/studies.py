@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
 from amdm.io.files import make_folder, write_whole
 from amdm.output import JsonOption, tell
@@ -18,11 +18,11 @@ if TYPE_CHECKING:  # pandas comes with it
 
 
 def tune(
-    models: Annotated[str, typer.Option(help="models, with commas")] = "interactdiffusion,migc",
-    steps: Annotated[str, typer.Option(help="numbers of steps T, with commas")] = "20",
-    guidances: Annotated[str, typer.Option(help="guidance scales, with commas")] = "2,3,4.5,6",
-    limit: Annotated[int, typer.Option(help="layouts of the tuning set")] = 200,
-    to: Annotated[Path, typer.Option(help="the table (CSV)")] = Path("runs/tuning.csv"),
+    models: Annotated[str, Option(help="models, with commas")] = "interactdiffusion,migc",
+    steps: Annotated[str, Option(help="numbers of steps T, with commas")] = "20",
+    guidances: Annotated[str, Option(help="guidance scales, with commas")] = "2,3,4.5,6",
+    limit: Annotated[int, Option(help="layouts of the tuning set")] = 200,
+    to: Annotated[Path, Option(help="the table (CSV)")] = Path("runs/tuning.csv"),
     workers: opt.WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -40,12 +40,12 @@ def tune(
 
 
 def tune_combined(
-    trials: Annotated[int, typer.Option(help="settings tried of each row, at most 20", min=1, max=20)] = 12,
-    limit: Annotated[int, typer.Option(help="layouts of the tuning set")] = 100,
-    seed: Annotated[int, typer.Option(help="of the choice of settings", min=0)] = 0,
-    to: Annotated[Path, typer.Option(help="every trial (CSV)")] = Path("reports/combined/tuning.csv"),
+    trials: Annotated[int, Option(help="settings tried of each row, at most 20", min=1, max=20)] = 12,
+    limit: Annotated[int, Option(help="layouts of the tuning set")] = 100,
+    seed: Annotated[int, Option(help="of the choice of settings", min=0)] = 0,
+    to: Annotated[Path, Option(help="every trial (CSV)")] = Path("reports/combined/tuning.csv"),
     presets: Annotated[
-        Path | None, typer.Option(help="the best of each row, as presets; by default where presets are read from")
+        Path | None, Option(help="the best of each row, as presets; by default where presets are read from")
     ] = None,
     keep: opt.KeepOption = Path("runs/tune-combined"),
     workers: opt.WorkersOption = None,
@@ -70,12 +70,12 @@ def tune_combined(
 
 
 def hand_over(
-    target: Annotated[str, typer.Option(help="the model that goes on")] = "interactdiffusion",
-    auxiliaries: Annotated[str, typer.Option(help="models that begin, with commas")] = "migc,ip-adapter",
-    steps: Annotated[str, typer.Option(help="numbers of steps k, with commas")] = "0,1,2,3,4,6,8,10,12,16,20",
-    layouts: Annotated[str, typer.Option(help="a layout set by name, or a file")] = "mini-combined-tune",
-    limit: Annotated[int, typer.Option(help="layouts in all, balanced over levels")] = 100,
-    to: Annotated[Path, typer.Option(help="folder for the tables")] = Path("reports/combined"),
+    target: Annotated[str, Option(help="the model that goes on")] = "interactdiffusion",
+    auxiliaries: Annotated[str, Option(help="models that begin, with commas")] = "migc,ip-adapter",
+    steps: Annotated[str, Option(help="numbers of steps k, with commas")] = "0,1,2,3,4,6,8,10,12,16,20",
+    layouts: Annotated[str, Option(help="a layout set by name, or a file")] = "mini-combined-tune",
+    limit: Annotated[int, Option(help="layouts in all, balanced over levels")] = 100,
+    to: Annotated[Path, Option(help="folder for the tables")] = Path("reports/combined"),
     keep: opt.KeepOption = Path("runs/hand-over"),
     workers: opt.WorkersOption = None,
     as_json: JsonOption = False,
@@ -99,19 +99,19 @@ def hand_over(
 
 
 def compositions(
-    models: Annotated[str, typer.Option(help="of every composition, with commas; the first is the target")] = (
+    models: Annotated[str, Option(help="of every composition, with commas; the first is the target")] = (
         "interactdiffusion,migc,ip-adapter"
     ),
-    steps: Annotated[int, typer.Option(help="T", min=2, max=100)] = 20,
-    trials: Annotated[int, typer.Option(help="settings tried of each row, at most 12", min=1, max=12)] = 6,
-    tune_limit: Annotated[int, typer.Option(help="layouts that settings are chosen on", min=1)] = 50,
+    steps: Annotated[int, Option(help="T", min=2, max=100)] = 20,
+    trials: Annotated[int, Option(help="settings tried of each row, at most 12", min=1, max=12)] = 6,
+    tune_limit: Annotated[int, Option(help="layouts that settings are chosen on", min=1)] = 50,
     limit: opt.LimitOption = None,
     seeds: opt.SeedsOption = "0",
-    seed: Annotated[int, typer.Option(help="of the choice of settings", min=0)] = 0,
+    seed: Annotated[int, Option(help="of the choice of settings", min=0)] = 0,
     groups: Annotated[
-        str | None, typer.Option(help="of evaluations, with commas: T + 4, 1.5 T, 2 T, more; all by default")
+        str | None, Option(help="of evaluations, with commas: T + 4, 1.5 T, 2 T, more; all by default")
     ] = None,
-    to: Annotated[Path, typer.Option(help="folder for the tables")] = Path("reports/compositions"),
+    to: Annotated[Path, Option(help="folder for the tables")] = Path("reports/compositions"),
     keep: opt.KeepOption = Path("runs/compositions"),
     workers: opt.WorkersOption = None,
     as_json: JsonOption = False,
@@ -140,8 +140,8 @@ def compositions(
 
 
 def sweep(
-    config: Annotated[Path, typer.Option(help="what is tried, on what, and how (YAML)")],
-    out: Annotated[Path | None, typer.Option(help="folder of what is measured; by default runs/sweep-<digest>")] = None,
+    config: Annotated[Path, Option(help="what is tried, on what, and how (YAML)")],
+    out: Annotated[Path | None, Option(help="folder of what is measured; by default runs/sweep-<digest>")] = None,
     reports: opt.ReportsOption = Path("reports"),
     workers: opt.WorkersOption = None,
     as_json: JsonOption = False,
@@ -165,13 +165,13 @@ def sweep(
 
 
 def ablation(
-    steps: Annotated[str, typer.Option(help="numbers of steps T, with commas")] = "10,20,50",
-    etas: Annotated[str, typer.Option(help="η/√dim, with commas")] = "0,0.1,0.2,0.3,0.4,0.5",
-    weights: Annotated[str, typer.Option(help="w, with commas")] = "0,0.25,0.5,0.7071,0.85,1",
-    layouts: Annotated[str, typer.Option(help="a layout set by name, or a file")] = "mini-combined",
-    limit: Annotated[int, typer.Option(help="layouts in all, balanced over levels")] = 50,
+    steps: Annotated[str, Option(help="numbers of steps T, with commas")] = "10,20,50",
+    etas: Annotated[str, Option(help="η/√dim, with commas")] = "0,0.1,0.2,0.3,0.4,0.5",
+    weights: Annotated[str, Option(help="w, with commas")] = "0,0.25,0.5,0.7071,0.85,1",
+    layouts: Annotated[str, Option(help="a layout set by name, or a file")] = "mini-combined",
+    limit: Annotated[int, Option(help="layouts in all, balanced over levels")] = 50,
     seeds: opt.SeedsOption = "0",
-    to: Annotated[Path, typer.Option(help="folder for the tables")] = Path("reports/ablation"),
+    to: Annotated[Path, Option(help="folder for the tables")] = Path("reports/ablation"),
     keep: opt.KeepOption = Path("runs/ablation"),
     workers: opt.WorkersOption = None,
     as_json: JsonOption = False,
@@ -201,20 +201,20 @@ def _tell(found: Written, folder: Path, files: str, as_json: bool) -> None:
 
 
 def advise(
-    models: Annotated[str, typer.Argument(help="two or three, with commas, the target first; or a preset of several")],
-    layouts: Annotated[str, typer.Option(help="a layout set by name, or a file; its first layouts are the probes")],
-    limit: Annotated[int, typer.Option(help="probes, at most 24, balanced over levels")] = 20,
+    models: Annotated[str, Argument(help="two or three, with commas, the target first; or a preset of several")],
+    layouts: Annotated[str, Option(help="a layout set by name, or a file; its first layouts are the probes")],
+    limit: Annotated[int, Option(help="probes, at most 24, balanced over levels")] = 20,
     confirm: Annotated[
-        str | None, typer.Option(help="layouts of the confirming run; by default what the probes leave of theirs")
+        str | None, Option(help="layouts of the confirming run; by default what the probes leave of theirs")
     ] = None,
     confirm_limit: Annotated[
-        int, typer.Option(help="of the confirming run, rounded up to a multiple of 5, balanced over levels")
+        int, Option(help="of the confirming run, rounded up to a multiple of 5, balanced over levels")
     ] = 100,
     change: Annotated[
         list[str] | None,
-        typer.Option("--set", help="settings.<model>.<field>=<value>, for example guidance; repeatable"),
+        Option("--set", help="settings.<model>.<field>=<value>, for example guidance; repeatable"),
     ] = None,
-    to: Annotated[Path, typer.Option(help="folder for the advice")] = Path("reports/advice"),
+    to: Annotated[Path, Option(help="folder for the advice")] = Path("reports/advice"),
     keep: opt.KeepOption = Path("runs/advise"),
     workers: opt.WorkersOption = None,
     as_json: JsonOption = False,

@@ -15,7 +15,7 @@ from bench.cocomig.intervals import CONFIDENCE, simultaneous
 from bench.cocomig.metrics import AVERAGE, METRICS, as_columns, paired
 from bench.pull_back import DISTANCE, ETA
 from bench.report.joint import JUDGED, SHOWN, calls_of
-from bench.report.tables import NAN, TableInfo, beside_verdicts
+from bench.report.tables import NAN, TableInfo, remarks_markdown
 from bench.report.text import Written, as_markdown, as_page, bounds_texts, in_per_cent, ranges_text, write_study
 from bench.report.trial_tables import Tables, failed_markdown
 
@@ -115,8 +115,8 @@ def ablation_markdown(
         f"{info.measured_on}, judge `{info.judge}`. Per cent. Gains: points over the target alone at the same T, "
         f"paired; the intervals hold for all arms of a T at once with {100 * CONFIDENCE:g} % (Bonferroni)."
     )
-    parts = [f"# {info.title}: {info.layouts}", about, beside_verdicts(info), FIVE]
-    parts.append(failed_markdown(dict(zip(table.arm, table.failed, strict=True))))
+    parts = [f"# {info.title}: {info.layouts}", about, remarks_markdown(info.remarks), FIVE]
+    parts.append(failed_markdown(table.set_index("arm").failed))
     for (steps, section), own in table.groupby(["T", "section"], sort=False):
         parts += [f"## T = {steps}: {section}", as_markdown(_shown(own))]
     if len(ceiling):

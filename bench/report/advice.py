@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from amdm.output import plain
 from bench.cocomig.metrics import METRICS
 from bench.pull_back import DISTANCE
 from bench.report.joint import SHOWN
-from bench.report.tables import TableInfo, beside_verdicts
+from bench.report.tables import TableInfo, remarks_markdown
 from bench.report.text import as_markdown, as_page, bounds_text, in_per_cent
 from bench.report.trial_tables import failed_markdown
 
@@ -58,29 +58,12 @@ class Advice:
     def __str__(self) -> str:
         return advice_markdown(self)
 
-    def _repr_markdown_(self) -> str:
-        """The page in a notebook."""
-        return advice_markdown(self)
+    _repr_markdown_ = __str__  # in a notebook
 
     def document(self) -> dict[str, Any]:
         """For programs; tables as lists of rows, what is unknown as None."""
-        names = (
-            "models",
-            "name",
-            "method",
-            "overrides",
-            "order",
-            "unread",
-            "evaluations",
-            "spent",
-            "reasons",
-            *_TABLES,
-        )
-        found = {name: getattr(self, name) for name in (*names, "probes", "confirming")}
+        found = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "alone"}
         return dict(plain({**found, "evaluations_alone": self.alone, "gains_are_of": CONFIRMING}))
-
-
-_TABLES = ("curves", "distances", "tried", "confirmed", "gains")
 
 
 def write_advice(folder: Path, advice: Advice, preset: str) -> None:
@@ -100,7 +83,7 @@ def advice_markdown(advice: Advice) -> str:
         f"Probes: {advice.probes.measured_on}, the same noise in all settings. {_labels(advice.order)} decide, the "
         f"first that differs.{_unread(advice.unread)} The figures of the probes are those that the settings were "
         "chosen by, and too good for that reason.",
-        beside_verdicts(advice.probes),
+        remarks_markdown(advice.probes.remarks),
         "## Settings",
         ", ".join(f"{name} {value}" for name, value in aggregation.items()) + f"; {advice.evaluations} evaluations a "
         f"picture (the target alone: {advice.alone}).",
@@ -111,13 +94,13 @@ def advice_markdown(advice: Advice) -> str:
         f"## {CONFIRMING.capitalize()}: {advice.confirming.layouts}",
         f"The settings as advised, once, on {advice.confirming.measured_on}, none of them a probe. Paired differences; "
         "the 95 % intervals hold for all comparisons of a metric at once.",
-        beside_verdicts(advice.confirming),
+        remarks_markdown(advice.confirming.remarks),
         "\n".join(_gain(row) for row in advice.gains.to_dict("records")),
-        _failed(advice.confirmed, "the confirming run"),
+        failed_markdown(advice.confirmed.set_index("method").failed, "the confirming run"),
         as_markdown(_in_per_cent(advice.confirmed, order)),
         "## Probes",
         f"They took {advice.spent['probes']:,} evaluations, and the confirming run {advice.spent['confirming']:,}.",
-        _failed(advice.tried, "the probes"),
+        failed_markdown(advice.tried.set_index("method").failed, "the probes"),
         as_markdown(_in_per_cent(advice.tried, order)),
         "### Hand-over curves",
         "The auxiliary alone draws the first k steps, then the target goes on from its state. Per cent.",
@@ -148,10 +131,6 @@ def _unread(conditions: Sequence[str]) -> str:
 
 def _labels(order: Sequence[str]) -> str:
     return ", ".join(METRICS[name].label for name in order)
-
-
-def _failed(table: pd.DataFrame, where: str) -> str:
-    return failed_markdown(dict(zip(table["method"], table["failed"], strict=True)), where)
 
 
 def _in_per_cent(table: pd.DataFrame, order: list[str]) -> pd.DataFrame:

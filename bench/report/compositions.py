@@ -22,7 +22,7 @@ from bench.report.joint import (
     joint_table,
     outcome_table,
 )
-from bench.report.tables import TableInfo, beside_verdicts
+from bench.report.tables import TableInfo, remarks_markdown
 from bench.report.text import NO_NUMBER, Written, as_markdown, as_page, write_parquet, write_study
 from bench.report.trial_tables import Tables, failed_markdown
 
@@ -76,7 +76,12 @@ def compositions_markdown(
     info: TableInfo,
 ) -> str:
     """The tables as a page. failed: pictures, by method."""
-    parts = [f"# {info.title}: {info.layouts}", _about(study, info), beside_verdicts(info), failed_markdown(failed)]
+    parts = [
+        f"# {info.title}: {info.layouts}",
+        _about(study, info),
+        remarks_markdown(info.remarks),
+        failed_markdown(failed),
+    ]
     shown = joint_shown(joint)
     if "KID" in shown:  # of the true renderings it is near 0
         shown["KID"] = [_kid_text(*both) for both in zip(shown.KID, shown.pop("KID sd"), strict=True)]

@@ -18,7 +18,7 @@ from bench.cocomig.intervals import CONFIDENCE, simultaneous
 from bench.cocomig.metrics import METRICS, averages, paired
 from bench.layouts.named import load_layouts
 from bench.report.measured import Measured
-from bench.report.tables import NAN, TableInfo, beside_verdicts
+from bench.report.tables import NAN, TableInfo, remarks_markdown
 from bench.report.text import as_markdown, as_page, bounds_texts, in_per_cent, with_intervals, write_csv, write_parquet
 
 SHOWN = ("place", "colour_given_place", "action_given_place", "style", "joint_interaction", "joint_picture")
@@ -166,7 +166,7 @@ def joint_markdown(table: pd.DataFrame, outcomes: pd.DataFrame, differences: pd.
         "and the style right. Intervals: 95 %, over layouts. evaluations: guided calls of all models, a picture."
     )
     title = f"# What is right together: {info.layouts}"
-    parts = [title, about, beside_verdicts(info), as_markdown(joint_shown(table))]
+    parts = [title, about, remarks_markdown(info.remarks), as_markdown(joint_shown(table))]
     if not differences.empty:
         parts += [
             "## Against the best single model, and between semantics",

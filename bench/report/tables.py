@@ -141,7 +141,7 @@ def table1_markdown(
         "wrong added. IoU (any colour): mean of the best IoU, which mIoU counts as 0 where the place is right and the "
         "colour wrong. s/image: a batch's seconds over its size, while every worker was at work." + _memory(samples),
         _forced(info),
-        beside_verdicts(info),
+        remarks_markdown(info.remarks),
         as_markdown(with_intervals(results, [METRICS[metric].label for metric in BY_LEVEL])),
         ceiling if CEILING in set(results.method) else "",
         *sections,
@@ -210,13 +210,8 @@ def _forced(info: TableInfo) -> str:
 
 
 def remarks_markdown(remarks: Iterable[str]) -> str:
-    """Those of :attr:`TableInfo.remarks`, as a list before a table."""
+    """Those of :attr:`TableInfo.remarks`, a list before a table: what it says nothing of, and verdicts cannot say."""
     return "\n".join(f"- **{line}**" for line in remarks)
-
-
-def beside_verdicts(info: TableInfo) -> str:
-    """What the layouts ask for and the tables say nothing of, and what the verdicts cannot say."""
-    return remarks_markdown(info.remarks)
 
 
 def _missing(results: pd.DataFrame, samples: pd.DataFrame) -> str:

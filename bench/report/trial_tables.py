@@ -19,7 +19,7 @@ JUDGED = {"interactions": "interactions", "style": "styles"}
 """Condition, as of :data:`amdm.models.control.Conditioning` → table of its verdicts, and column of what is asked."""
 
 
-def failed_markdown(failed: Mapping[str, float], where: str = "") -> str:
+def failed_markdown(failed: Mapping[str, float] | pd.Series, where: str = "") -> str:
     """Of which methods pictures failed, and how many; nothing where none did.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,14 +61,6 @@ class Options:
     weights: tuple[float, ...] = WEIGHTS
 
 
-class _Wanted(NamedTuple):
-    section: str
-    name: str
-    models: tuple[str, ...]
-    base: str
-    changes: dict[str, Any]
-
-
 def ablation(study: StudyRun, options: Options, folder: Path) -> Written:
     """Measure every arm at every T, distances, hand-over curves and strata; write ``folder``.
 
@@ -80,7 +72,9 @@ def ablation(study: StudyRun, options: Options, folder: Path) -> Written:
     presets = load_profile(study.profile)
     arms = [arm for steps in options.steps for arm in arms_at(presets, study.layout_set, steps, options)]
     tables = run_trials(study, with_ceiling({arm.name: arm.settings for arm in arms}, study.layout_set), "ablation")
-    curves = _curves(presets, study)
+    target, *auxiliaries = models_of(study.layout_set)
+    own_steps = [0, *windows(presets.method(target).steps, 0)]  # of the profile's T
+    curves = hand_over(study, target, auxiliaries, own_steps)
     strata = pd.concat([strata_at(tables, study.layout_set, steps) for steps in options.steps], ignore_index=True)
     info = table_info(study, [arm.name for arm in arms], "Ablation of the aggregation")
     make_folder(folder)
@@ -93,39 +87,32 @@ def arms_at(presets: Profile, layout_set: LayoutSet, steps: int, options: Option
     def at_steps(models: Sequence[str], **aggregation: Any) -> MethodSettings:
         return as_preset(presets, {**with_models(models, layout_set), "settings": every_step(steps), **aggregation})
 
+    def arm(section: str, name: str, models: Sequence[str], base: str, changes: dict[str, Any]) -> Arm:
+        published = plain_aggregation(presets.method("+".join(models) + BASES[base]))
+        window = {"s": min(published["s"], steps - changes.get("first_step", int(base == AUTHORS)))}
+        settings = at_steps(models, aggregation={**published, **window, **changes})
+        return Arm(f"T {steps}: {name}", steps, section, settings)
+
     names = models_of(layout_set)
     arms = [Arm(f"T {steps}: {name}", steps, ALONE, at_steps((name,))) for name in names]
-    for one in _wanted(steps, options, names):
-        published = plain_aggregation(presets.method("+".join(one.models) + BASES[one.base]))
-        first = one.changes.get("first_step", int(one.base == AUTHORS))
-        window = {"s": min(published["s"], steps - first)}
-        settings = at_steps(one.models, aggregation={**published, **window, **one.changes})
-        arms.append(Arm(f"T {steps}: {one.name}", steps, one.section, settings))
+    for base, own in ((LETTER, FROM_LETTER), (AUTHORS, FROM_AUTHORS)):
+        arms += [arm(DIFFERENCES, base + name, PAIR, base, changes) for name, changes in own.items()]
+    for base in BASES:
+        for name, changes in OF_THREE[base].items() if names == THREE else ():
+            arms.append(arm(DIFFERENCES, f"{base}, three models{name}", THREE, base, changes))
+        for eta in options.etas:
+            changes = {"eta": [eta] * len(PAIR), "eta_unit": "sqrt_dim"}
+            arms.append(arm("η/√dim", f"{base}, η {eta:g}", PAIR, base, changes))
+        for s in windows(steps, int(base == AUTHORS)):
+            arms.append(arm("s", f"{base}, s {s}", PAIR, base, {"s": s}))
+        for w in options.weights:
+            arms.append(arm("w", f"{base}, w {w:g}", PAIR, base, {"weights": [w]}))
     return arms
 
 
 def models_of(layout_set: LayoutSet) -> tuple[str, ...]:
     """Those that are measured: without IP-Adapter where no layout has the style picture that it needs."""
     return THREE if "style" in asked_of(layout_set) else PAIR
-
-
-def _wanted(steps: int, options: Options, models: Sequence[str]) -> list[_Wanted]:
-    found = [
-        _Wanted(DIFFERENCES, base + name, PAIR, base, changes)
-        for base, own in ((LETTER, FROM_LETTER), (AUTHORS, FROM_AUTHORS))
-        for name, changes in own.items()
-    ]
-    for base in BASES:
-        for name, changes in OF_THREE[base].items() if len(models) == len(THREE) else ():
-            found.append(_Wanted(DIFFERENCES, f"{base}, three models{name}", THREE, base, changes))
-        for eta in options.etas:
-            changes = {"eta": [eta] * len(PAIR), "eta_unit": "sqrt_dim"}
-            found.append(_Wanted("η/√dim", f"{base}, η {eta:g}", PAIR, base, changes))
-        for s in windows(steps, int(base == AUTHORS)):
-            found.append(_Wanted("s", f"{base}, s {s}", PAIR, base, {"s": s}))
-        for w in options.weights:
-            found.append(_Wanted("w", f"{base}, w {w:g}", PAIR, base, {"weights": [w]}))
-    return found
 
 
 def windows(steps: int, first_step: int) -> list[int]:
@@ -163,10 +150,3 @@ def box_overlaps(layout_set: LayoutSet) -> pd.DataFrame:
         boxes = np.array([instance.box for instance in entry.layout.instances])
         rows += [(entry.index, k, float(share)) for k, share in enumerate(largest_overlaps(boxes))]
     return pd.DataFrame(rows, columns=["layout_index", "instance", "overlap"])
-
-
-def _curves(presets: Profile, study: StudyRun) -> pd.DataFrame:
-    """Hand-over curves of the auxiliaries, at the profile's T."""
-    target, *auxiliaries = models_of(study.layout_set)
-    steps = presets.method(target).steps
-    return hand_over(study, target, auxiliaries, [0, *windows(steps, 0)])

@@ -72,7 +72,7 @@ class Row:
     kind: str
     group: str
     tried: list[Method] = field(default_factory=list)
-    chosen: Method | None = None
+    chosen: Method = field(default_factory=dict)
 
 
 def compare_compositions(tuning: StudyRun, reporting: StudyRun, options: Options, folder: Path) -> Written:
@@ -90,13 +90,13 @@ def compare_compositions(tuning: StudyRun, reporting: StudyRun, options: Options
     rows = tuned_rows(presets, tuning.layout_set, options)
     trials = choose(presets, tuning, rows)
     rows |= controls(presets, reporting.layout_set, rows, options)
-    settings = {name: as_preset(presets, _chosen(row)) for name, row in rows.items()}
+    settings = {name: as_preset(presets, row.chosen) for name, row in rows.items()}
     reporting = replace(reporting, features=True)
     tables = run_trials(reporting, with_ceiling(settings, reporting.layout_set), "report")
     study = Study(
         groups={name: row.group for name, row in rows.items()},
         bounds=bounds(options.steps),
-        chosen={name: setting_text(_chosen(row)) for name, row in rows.items()},
+        chosen={name: setting_text(row.chosen) for name, row in rows.items()},
         settings={name: one.describe() for name, one in settings.items()},
         compared=comparisons(rows),
         trials=trials,
@@ -106,7 +106,7 @@ def compare_compositions(tuning: StudyRun, reporting: StudyRun, options: Options
     info = table_info(reporting, list(settings), "Compositions at equal evaluations")
     make_folder(folder)
     about = f"Chosen on {study.tuned_on}; written by `{info.command}`."
-    write_whole(folder / "chosen.yaml", presets_file({n: _chosen(row) for n, row in rows.items()}, about).encode())
+    write_whole(folder / "chosen.yaml", presets_file({n: row.chosen for n, row in rows.items()}, about).encode())
     return write_compositions(folder, tables, study, info)
 
 
@@ -154,14 +154,14 @@ def controls(presets: Profile, layout_set: LayoutSet, rows: dict[str, Row], opti
     target, steps, found = options.models[0], options.steps, {}
     for group in options.groups:
         more = _evaluations(group, options)
-        alone = _chosen(rows[target])
+        alone = rows[target].chosen
         own = {**alone, "settings": {**alone.get("settings", {}), **every_step(more)}}
         if group_of(more, steps) == group:  # two models cost 2 T at most, and at T = 8 the first two groups are one
             found[f"{target}, {more} steps"] = Row(CONTROL, group, chosen=own)
         if (row := rows.get(f"{REFERENCE}, {group}")) is None:
             continue
         for name, models in ((ITSELF, (target,) * len(options.models)), (CONVERSE, options.models[::-1])):
-            changed = {**_chosen(row), **with_models(models, layout_set)}
+            changed = {**row.chosen, **with_models(models, layout_set)}
             changed["settings"] = {k: v for k, v in changed["settings"].items() if k in models}
             found[f"{name}, {group}"] = Row(name, group, chosen=changed)
     return found | _published(presets, layout_set, options)
@@ -195,8 +195,3 @@ def _evaluations(group: str, options: Options) -> int:
     """What a picture of the group costs at most; of the last, what all models cost in all steps."""
     most = bounds(options.steps)[group]
     return int(most) if most < float("inf") else len(options.models) * options.steps
-
-
-def _chosen(row: Row) -> Method:
-    assert row.chosen is not None
-    return row.chosen

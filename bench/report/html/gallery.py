@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import cv2
 import numpy as np
@@ -154,12 +154,7 @@ class _Tiles:
         self.outlined |= bool(lines)
         verdicts = [_verdict(row, lines.get(row["instance"])) for row in self._verdicts.get(key, [])]
         conditions = {"conditions": self._conditions[key]} if key in self._conditions else {}
-        return {**_place(self.pictures.add(image, number)), "verdicts": verdicts, **conditions}
-
-
-def _place(stored: Stored) -> dict[str, Any]:
-    whole = {} if stored.whole is None else {"whole": stored.whole}
-    return {"thumbnail": stored.thumbnail, "width": stored.width, "height": stored.height, **whole}
+        return {**self.pictures.add(image, number), "verdicts": verdicts, **conditions}
 
 
 def _verdict(row: Record, lines: list[list[int]] | None) -> dict[str, Any]:
@@ -202,19 +197,6 @@ QUALITY = {"thumbnail": 88, "whole": 90}
 FOLDER = "pictures"
 
 
-class Stored(NamedTuple):
-    """A picture on a page.
-
-    thumbnail: its index. whole: the file beside the page, or the index of what the page holds; None where the thumbnail
-    is the picture already.
-    """
-
-    thumbnail: int
-    whole: str | int | None
-    width: int
-    height: int
-
-
 class Pictures:
     """Collects pictures.
 
@@ -228,14 +210,19 @@ class Pictures:
         self.whole: list[str] = []
         self._written: set[str] = set()
 
-    def add(self, image: np.ndarray, number: tuple[int, int]) -> Stored:
-        """uint8 RGB (H, W, 3). number: which picture of the page it is; names its file."""
+    def add(self, image: np.ndarray, number: tuple[int, int]) -> dict[str, Any]:
+        """What the page's scripts read of a picture: thumbnail (its index), width, height, and, unless the thumbnail is
+        the picture already, whole: the file beside the page, or the index of what the page holds.
+
+        Args:
+            image: uint8 RGB (H, W, 3). number: which picture of the page it is; names its file.
+        """
         height, width = image.shape[:2]
         self.thumbnails.append(base64.b64encode(_webp(_shrunk(image), QUALITY["thumbnail"])).decode("ascii"))
-        where: str | int | None = None
+        found: dict[str, Any] = {"thumbnail": len(self.thumbnails) - 1, "width": width, "height": height}
         if THUMBNAIL < max(height, width) <= LONGEST_SIDE:
-            where = self._keep(_webp(image, QUALITY["whole"]), "{}-{}.webp".format(*number))
-        return Stored(len(self.thumbnails) - 1, where, width, height)
+            found["whole"] = self._keep(_webp(image, QUALITY["whole"]), "{}-{}.webp".format(*number))
+        return found
 
     def _keep(self, content: bytes, name: str) -> str | int:
         if self.single_file:
@@ -275,10 +262,6 @@ FINENESS = 0.004
 MOST_PARTS = 4
 
 
-class _NotKept(Exception):
-    """The run does not hold the detector's answer."""
-
-
 def outliner(run: Measured) -> Callable[[np.ndarray, Entry], Outlines]:
     """A function from a picture, uint8 RGB (H, W, 3), and its layout to outlines; empty where none are kept.
 
@@ -298,7 +281,7 @@ def outliner(run: Measured) -> Callable[[np.ndarray, Entry], Outlines]:
         try:
             (found,) = detector.find([judged], [categories_of(entry)])
             located = locate(judged.shape[:2], entry, found)
-        except (_NotKept, InputError, sqlite3.Error, OSError):
+        except (InputError, sqlite3.Error, OSError):
             return {}
         return {k: outline(best_mask(masks)) for k, (_, masks) in enumerate(located) if masks is not None}
 
@@ -321,4 +304,4 @@ def outline(mask: np.ndarray) -> list[list[int]]:
 
 
 def _refuse() -> NoReturn:
-    raise _NotKept
+    raise InputError("the run does not hold the detector's answer")

@@ -49,8 +49,8 @@ def opened(text: str) -> Image.Image:
 def test_a_small_picture_is_its_own_thumbnail(tmp_path: Path) -> None:
     pictures = Pictures(tmp_path, single_file=False)
     stored = pictures.add(SMALL, (0, 0))
-    assert (stored.whole, stored.width, stored.height) == (None, 48, 64)
-    shown = np.asarray(opened(pictures.thumbnails[stored.thumbnail]).convert("RGB"), float)
+    assert stored == {"thumbnail": 0, "width": 48, "height": 64}
+    shown = np.asarray(opened(pictures.thumbnails[0]).convert("RGB"), float)
     assert shown.shape == SMALL.shape and not list(tmp_path.iterdir())
     flat = Pictures(tmp_path, False)
     flat.add(np.full((64, 64, 3), (200, 30, 90), np.uint8), (0, 0))
@@ -60,19 +60,19 @@ def test_a_small_picture_is_its_own_thumbnail(tmp_path: Path) -> None:
 def test_a_large_one_lies_beside_the_page(tmp_path: Path) -> None:
     pictures = Pictures(tmp_path, single_file=False)
     stored = pictures.add(LARGE, (3, 1))
-    assert stored.whole == "pictures/3-1.webp" and Image.open(tmp_path / stored.whole).size == (384, 512)
+    assert stored["whole"] == "pictures/3-1.webp" and Image.open(tmp_path / stored["whole"]).size == (384, 512)
     assert opened(pictures.thumbnails[0]).size == (THUMBNAIL * 3 // 4, THUMBNAIL)
 
 
 def test_one_that_is_too_long_for_its_format_has_its_thumbnail_alone(tmp_path: Path) -> None:
     pictures = Pictures(tmp_path, single_file=False)
-    assert pictures.add(np.zeros((20_000, 2, 3), np.uint8), (0, 0)).whole is None
+    assert pictures.add(np.zeros((20_000, 2, 3), np.uint8), (0, 0)).get("whole") is None
     assert opened(pictures.thumbnails[0]).size == (1, THUMBNAIL)
 
 
 def test_a_single_file_holds_it(tmp_path: Path) -> None:
     pictures = Pictures(tmp_path, single_file=True)
-    assert pictures.add(LARGE, (3, 1)).whole == 0 and opened(pictures.whole[0]).size == (384, 512)
+    assert pictures.add(LARGE, (3, 1))["whole"] == 0 and opened(pictures.whole[0]).size == (384, 512)
     assert not list(tmp_path.iterdir())
 
 
