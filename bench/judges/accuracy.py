@@ -16,7 +16,8 @@ from amdm.mini.renderer import render
 from amdm.mini.scene_stream import acting_scene, as_tensor_range, style_picture
 from amdm.mini.scenes import Scene, scene_generator
 from amdm.mini.vocabulary import ACTIONS, DIRECTED, STYLES
-from bench.judges.action import ActionJudge, ActionReading
+from bench.judges.action import ActionJudge
+from bench.judges.conditions import ActionReading
 from bench.judges.style import StyleJudge
 from bench.judges.training import idle_pairs
 
