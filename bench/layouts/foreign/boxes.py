@@ -12,7 +12,6 @@ from typing import Any, Literal, get_args
 from amdm.errors import Faults, InputError, in_file, unknown
 from bench.layouts.layout_set import ARTICLES, MAX_INSTANCES
 
-Corners = Literal["xyxy", "xywh", "cxcywh"]
 Units = Literal["pixel", "relative"]
 NAMES: dict[str, tuple[str, str, str, str]] = {
     "xyxy": ("x1", "y1", "x2", "y2"),
