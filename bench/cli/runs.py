@@ -37,24 +37,20 @@ def export(
     if hub:
         from bench.report.hub import export_hub
 
-        _refuse(method is not None, "goes without --hub, which exports all methods", "method")
+        if method is not None:
+            raise InputError("goes without --hub, which exports all methods", field="method")
         folders = export_hub(opt.to_read(run), to, dataset)
         shown = "\n".join(f"wrote {folder}" for folder in folders)
         tell(f"{shown}\nnothing was uploaded", {"folders": folders, "folder": to}, as_json)
         return
     from bench.run.export import export_images
 
-    _refuse(dataset is not None, "goes with --hub", "dataset")
+    if dataset is not None:
+        raise InputError("goes with --hub", field="dataset")
     if method is None:
         raise InputError("is needed where pictures are exported, or --hub", field="method")
     count = export_images(opt.to_read(run), method, seed, to)
     tell(f"wrote {count} pictures to {to}", {"pictures": count, "folder": to}, as_json)
-
-
-def _refuse(wrong: bool, what: str, option: str) -> None:
-    """Raise InputError where an option is given that its command would not follow."""
-    if wrong:
-        raise InputError(what, field=option)
 
 
 def verify(run: opt.RunArgument, weights_dir: opt.WeightsDirOption = None, as_json: JsonOption = False) -> None:

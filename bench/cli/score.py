@@ -63,7 +63,11 @@ def score(
     if (run is None) == (images is None):
         raise InputError("give a run folder, or --images, and not both", field="run")
     opt.use_weights_dir(weights_dir)  # a run's own weights are looked for there too
-    held = partial(_detector, name=detector, weights_dir=weights_dir, device=device, dtype=dtype, random=random_weights)
+    from bench.detectors.detector import DetectorOptions
+
+    def held(default: str) -> DetectorOptions:
+        return DetectorOptions(detector or default, weights_dir, device, dtype, random_weights)
+
     if run is not None:
         _refuse("--images", layouts=layouts, mapping=mapping, method=method, seed=seed, limit=limit, out=out)
         _score_run(run, held, again, force, workers, interactions, as_json)
@@ -83,14 +87,6 @@ def _refuse(owner: str, **options: object) -> None:
     for name, value in options.items():
         if value is not None:
             raise InputError(f"goes with {owner}", field=name)
-
-
-def _detector(
-    default: str, name: str | None, weights_dir: Path | None, device: str, dtype: str | None, random: bool
-) -> DetectorOptions:
-    from bench.detectors.detector import DetectorOptions
-
-    return DetectorOptions(name or default, weights_dir, device, dtype, random)
 
 
 def _score_run(

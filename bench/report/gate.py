@@ -138,7 +138,8 @@ def check_regression(run: Path, path: Path, tolerance: dict[str, float] | None =
         held = f"{before['layout_index'].nunique()} layouts and {before['method'].nunique()} methods"
         what = f"lacks {len(before) - len(now)} instances of the baseline, which has {held}; `make regress` runs them"
         raise InputError(what, file=run, field="verdicts")
-    old = _levels(_with_columns(before, now), from_json(baseline, path, run))
+    described = before.merge(now[[*INSTANCE, "colour", "category", "box_area"]], on=INSTANCE)  # as metrics ask
+    old = _levels(described, from_json(baseline, path, run))
     new = _levels(now, of_samples(conditions_of_run(run), before))
     checks = []
     for (method, level, metric), before_value in old.items():
@@ -191,11 +192,6 @@ def _stored(baseline: dict[str, Any], path: Path) -> pd.DataFrame:
     if table.empty or not table[["iou", "miou"]].map(math.isfinite).all(axis=None):
         raise InputError("is empty, or holds what is no number", file=path, field="verdicts")
     return table
-
-
-def _with_columns(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
-    """The baseline's verdicts with the descriptive columns that the metrics ask for."""
-    return before.merge(now[[*INSTANCE, "colour", "category", "box_area"]], on=INSTANCE)
 
 
 def _levels(verdicts: pd.DataFrame, conditions: ConditionTables) -> dict[tuple[str, str, str], float]:

@@ -251,11 +251,11 @@ class Bar:
     share: float
 
 
-def stacked(shares: Sequence[tuple[str, float]], width: float = 100.0) -> tuple[Bar, ...]:
+def stacked(shares: Sequence[tuple[str, float]]) -> tuple[Bar, ...]:
     """(kind, share) one after the other; shares that are not known take no room."""
     bars, x = [], 0.0
     for kind, share in shares:
-        part = 0.0 if isnan(share) else share * width
+        part = 0.0 if isnan(share) else share * 100.0
         bars.append(Bar(kind, round(x, 2), round(part, 2), share))
         x += part
     return tuple(bars)

@@ -65,12 +65,17 @@ def paper_style() -> Iterator[None]:
         yield
 
 
-def sheet(rows: int, columns: int, size: tuple[float, float] = PANEL) -> tuple[Figure, list[Axes]]:
-    """A figure of ``rows`` × ``columns`` axes, row by row, ``size`` inches each."""
+def sheet(count: int, most: int, size: tuple[float, float] = PANEL) -> tuple[Figure, list[Axes]]:
+    """A figure of ``count`` axes, at most ``most`` in a row, ``size`` inches each."""
     from matplotlib.figure import Figure
 
+    columns = min(most, count)
+    rows = -(-count // columns)
     figure = Figure(figsize=(columns * size[0], rows * size[1]), layout="constrained")
-    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for ax in axes[count:]:
+        ax.remove()
+    return figure, axes[:count]
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -131,15 +136,12 @@ class Spot:
     y: Estimate
 
 
-def draw_panels(panels: Sequence[Panel], columns: int = 2) -> Figure:
+def draw_panels(panels: Sequence[Panel]) -> Figure:
     """Panels side by side, per cent, one legend below. Raises InputError where matplotlib is absent."""
     with paper_style():
-        columns = min(columns, len(panels))
-        figure, axes = sheet(-(-len(panels) // columns), columns)
-        for ax, panel in zip(axes, panels, strict=False):
+        figure, axes = sheet(len(panels), 2)
+        for ax, panel in zip(axes, panels, strict=True):
             _draw_panel(ax, panel)
-        for ax in axes[len(panels) :]:
-            ax.remove()
         _legend(figure, axes[0])
         return figure
 
@@ -238,13 +240,10 @@ def draw_heatmaps(found: Sequence[Confusion]) -> Figure:
 
     with paper_style():
         shades = LinearSegmentedColormap.from_list("shares", ["#ffffff", palette.METHODS[0]])
-        columns = min(COLUMNS, len(found))
         size = 0.9 + 0.33 * len(found[0].found), 0.9 + 0.27 * len(found[0].asked)
-        figure, axes = sheet(-(-len(found) // columns), columns, size)
-        for ax, one in zip(axes, found, strict=False):
+        figure, axes = sheet(len(found), COLUMNS, size)
+        for ax, one in zip(axes, found, strict=True):
             _draw(ax, one, shades)
-        for ax in axes[len(found) :]:
-            ax.remove()
         return figure
 
 

@@ -47,17 +47,14 @@ def sizes(runs: Together, metrics: Sequence[str]) -> list[Panel]:
     """Each metric by the share of the picture that an instance's box takes."""
     places, found = figures.size_values(runs.table("verdicts"))
     available = list(dict.fromkeys(name for own in found.values() for one in own.values() for name in one))
-    return [
-        Panel(
-            METRICS[name].label,
-            "box, per cent of the picture",
-            tuple(map(_plain, places)),
-            _curves(
-                runs, {method: {_plain(size): one[name] for size, one in own.items()} for method, own in found.items()}
-            ),
-        )
-        for name in _known(metrics, pd.DataFrame(columns=available))
-    ]
+    plain = {size: size.removesuffix(" %") for size in places}  # the axis says what it is
+
+    def values(metric: str) -> dict[str, dict[str, Estimate]]:
+        return {method: {plain[size]: one[metric] for size, one in own.items()} for method, own in found.items()}
+
+    about = "box, per cent of the picture", tuple(plain.values())
+    known = _known(metrics, pd.DataFrame(columns=available))
+    return [Panel(METRICS[name].label, *about, _curves(runs, values(name))) for name in known]
 
 
 def tradeoff(runs: Together, x: str | None = None, y: str | None = None) -> tuple[list[Spot], str, str]:
@@ -95,11 +92,6 @@ def tradeoff(runs: Together, x: str | None = None, y: str | None = None) -> tupl
         raise InputError(f"no method has both {x} and {y}", field="x")
     across, up = (COSTS[name] if name in COSTS else f"{METRICS[name].label}, per cent" for name in (x, y))
     return spots, across, up
-
-
-def _plain(size: str) -> str:
-    """``"2–5 %"`` → ``"2–5"``: the axis says what it is."""
-    return size.removesuffix(" %")
 
 
 def _known(
