@@ -31,7 +31,7 @@ def tune(
     Example: amdm-bench tune --models migc --steps 10,20,30 --guidances 4.5 --limit 40
     """
     from bench.report.text import write_table
-    from bench.studies.tuning import tune as measure
+    from bench.studies.tuning_combined import tune as measure
 
     scales = opt.numbers(guidances, "guidances")
     table = measure("mini", opt.names(models), opt.integers(steps, "steps"), scales, limit, worker_count(workers))

@@ -32,7 +32,7 @@ class ActionReading(NamedTuple):
 
 
 class StyleReading(NamedTuple):
-    """found: the picture's style. margin: its probability less that of the next, in [0, 1]."""
+    """found: the picture's style. margin: its probability (of a retrieval, its likeness) less that of the next."""
 
     found: str
     margin: float

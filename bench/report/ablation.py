@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,15 +49,6 @@ class Arm:
     settings: MethodSettings
 
 
-@dataclass(frozen=True)
-class Findings:
-    """curves: of :func:`bench.studies.hand_over.hand_over`. strata: of :func:`bench.cocomig.strata.gain_by_stratum`,
-    with the columns T and of (what a unit is) before."""
-
-    curves: pd.DataFrame
-    strata: pd.DataFrame
-
-
 def distances_by_step(samples: pd.DataFrame) -> pd.DataFrame:
     """Columns method, step, model, distance_to_mean, eta (over √dim, means over samples), overshoots (the share of
     samples whose η is longer than the distance: the pull-back goes past the mean), samples.
@@ -97,20 +88,25 @@ def arm_table(tables: Tables, arms: Sequence[Arm]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def write_ablation(folder: Path, tables: Tables, arms: Sequence[Arm], findings: Findings, info: TableInfo) -> Written:
-    """``ablation.md``, and arms, distances, hand-over curves and strata as CSV."""
+def write_ablation(
+    folder: Path, tables: Tables, arms: Sequence[Arm], curves: pd.DataFrame, strata: pd.DataFrame, info: TableInfo
+) -> Written:
+    """``ablation.md``, and arms, distances, hand-over curves and strata as CSV.
+
+    Args:
+        curves: of :func:`bench.studies.hand_over.hand_over`. strata: of
+            :func:`bench.cocomig.strata.gain_by_stratum`, with the columns T and of (what a unit is) before.
+    """
     table, distances = arm_table(tables, arms), distances_by_step(tables.samples)
     metrics = tables.metrics
     ceiling = metrics[(metrics.level == AVERAGE) & (metrics.method == CEILING)]
-    page = ablation_markdown(table, ceiling, distances, findings, info)
-    found = {"arms": table, "distances": distances, "hand_over": findings.curves, "strata": findings.strata}
-    return write_study(folder, "ablation", page, found)
+    found = {"arms": table, "distances": distances, "hand_over": curves, "strata": strata}
+    return write_study(folder, "ablation", ablation_markdown(found, ceiling, info), found)
 
 
-def ablation_markdown(
-    table: pd.DataFrame, ceiling: pd.DataFrame, distances: pd.DataFrame, findings: Findings, info: TableInfo
-) -> str:
+def ablation_markdown(found: Mapping[str, pd.DataFrame], ceiling: pd.DataFrame, info: TableInfo) -> str:
     """The tables as a page."""
+    table = found["arms"]
     about = (
         f"{info.measured_on}, judge `{info.judge}`. Per cent. Gains: points over the target alone at the same T, "
         f"paired; the intervals hold for all arms of a T at once with {100 * CONFIDENCE:g} % (Bonferroni)."
@@ -121,8 +117,8 @@ def ablation_markdown(
         parts += [f"## T = {steps}: {section}", as_markdown(_shown(own))]
     if len(ceiling):
         parts += ["## Ceiling", as_markdown(_shown(ceiling.assign(arm=CEILING)))]
-    parts += ["## Distances to the means, and overshoots", *_distances(distances, table)]
-    parts += ["## Hand-over curves", _curves(findings.curves), "## Where the gain is", _strata(findings.strata)]
+    parts += ["## Distances to the means, and overshoots", *_distances(found["distances"], table)]
+    parts += ["## Hand-over curves", _curves(found["hand_over"]), "## Where the gain is", _strata(found["strata"])]
     return as_page([*parts, f"Made by `{info.command}`."])
 
 

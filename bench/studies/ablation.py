@@ -18,7 +18,7 @@ from bench.cocomig.strata import AUXILIARY, by_auxiliary, gain_by_stratum, insta
 from bench.conditions import asked_of
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.statistics import largest_overlaps
-from bench.report.ablation import ALONE, DIFFERENCES, Arm, Findings, write_ablation
+from bench.report.ablation import ALONE, DIFFERENCES, Arm, write_ablation
 from bench.report.text import Written
 from bench.report.trial_tables import Tables
 from bench.studies.hand_over import hand_over
@@ -78,7 +78,7 @@ def ablation(study: StudyRun, options: Options, folder: Path) -> Written:
     strata = pd.concat([strata_at(tables, study.layout_set, steps) for steps in options.steps], ignore_index=True)
     info = table_info(study, [arm.name for arm in arms], "Ablation of the aggregation")
     make_folder(folder)
-    return write_ablation(folder, tables, arms, Findings(curves, strata), info)
+    return write_ablation(folder, tables, arms, curves, strata, info)
 
 
 def arms_at(presets: Profile, layout_set: LayoutSet, steps: int, options: Options) -> list[Arm]:

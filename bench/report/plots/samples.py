@@ -16,9 +16,8 @@ from amdm.layout import read_layout
 from amdm.models.registry import model_spec
 from amdm.presets.profile import load_profile
 from bench.batches import CEILING
-from bench.layouts.layout_set import Entry
+from bench.layouts.layout_set import Entry, balanced
 from bench.report import palette
-from bench.report.grid import balanced
 from bench.report.measured import Together
 from bench.report.plots.charts import paper_style, shown
 from bench.run.images import read_image, stored_file
