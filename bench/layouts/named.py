@@ -71,12 +71,8 @@ def as_shapes(layout_set: LayoutSet) -> LayoutSet:
             raise InputError(
                 "interactions and styles cannot be mapped to shapes", field=f"{layout_set.name}.{entry.key}"
             )
-    return LayoutSet(
-        layout_set.name + AS_SHAPES,
-        tuple(_as_shapes(entry) for entry in layout_set.entries),
-        MINI,
-        notes=layout_set.notes,
-    )
+    entries = tuple(_as_shapes(entry) for entry in layout_set.entries)
+    return LayoutSet(layout_set.name + AS_SHAPES, entries, MINI, notes=layout_set.notes)
 
 
 def _as_shapes(entry: Entry) -> Entry:

@@ -77,11 +77,12 @@ def write_advice(folder: Path, advice: Advice, preset: str) -> None:
 def advice_markdown(advice: Advice) -> str:
     """The advice as a page."""
     order = [*advice.order, *(name for name in ("isr", *SHOWN) if name not in advice.order)]
-    aggregation = advice.method["aggregation"]
+    aggregation, labels = advice.method["aggregation"], ", ".join(METRICS[name].label for name in advice.order)
+    unread = f" Layouts also ask for {' and '.join(advice.unread)}, which none of the models reads: not judged here."
     parts = [
         f"# Advice: {' with '.join(advice.models)}",
-        f"Probes: {advice.probes.measured_on}, the same noise in all settings. {_labels(advice.order)} decide, the "
-        f"first that differs.{_unread(advice.unread)} The figures of the probes are those that the settings were "
+        f"Probes: {advice.probes.measured_on}, the same noise in all settings. {labels} decide, the first "
+        f"that differs.{unread if advice.unread else ''} The figures of the probes are those that the settings were "
         "chosen by, and too good for that reason.",
         remarks_markdown(advice.probes.remarks),
         "## Settings",
@@ -124,15 +125,6 @@ def _gain(row: Mapping[Any, Any]) -> str:
     return f"- {METRICS[row['metric']].label}, less {row['against']}{other}: {bounds} points; {row['verdict']}."
 
 
-def _unread(conditions: Sequence[str]) -> str:
-    asked = f" Layouts also ask for {' and '.join(conditions)}, which none of the models reads: not judged here."
-    return asked if conditions else ""
-
-
-def _labels(order: Sequence[str]) -> str:
-    return ", ".join(METRICS[name].label for name in order)
-
-
 def _in_per_cent(table: pd.DataFrame, order: list[str]) -> pd.DataFrame:
     """For readers: what a row is, the metrics in per cent, evaluations."""
     about = [name for name in ("stage", "method", "auxiliary", "k") if name in table]
@@ -149,7 +141,11 @@ def about_singles(singles: pd.DataFrame, target: str, order: Sequence[str]) -> s
     """
     metric = deciding(singles, order)
     best = str(singles[metric].fillna(-1.0).idxmax())
-    shown = "; ".join(f"{METRICS[name].label}: {_each(singles[name])}" for name in order if name in singles)
+    shown = "; ".join(
+        f"{METRICS[name].label}: {', '.join(f'{model} {_percent(value)}' for model, value in singles[name].items())}"
+        for name in order
+        if name in singles
+    )
     text = f"What the models have alone. {shown}."
     if best != target and singles[metric][best] > singles[metric][target]:
         text += f" Of {METRICS[metric].label} {best} has more than the target: ask again with it first, too."
@@ -256,10 +252,6 @@ def about_cost(evaluations: int, alone: int, spent: int) -> str:
     """What a picture costs, and what the probes took."""
     more = f"{evaluations / alone:.2f} times the target alone, which has {alone}"
     return f"A picture costs {evaluations} evaluations, {more}. The probes took {spent:,} evaluations in all."
-
-
-def _each(column: pd.Series) -> str:
-    return ", ".join(f"{name} {_percent(value)}" for name, value in column.items())
 
 
 def _percent(value: float) -> str:

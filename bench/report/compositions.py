@@ -84,7 +84,8 @@ def compositions_markdown(
     ]
     shown = joint_shown(joint)
     if "KID" in shown:  # of the true renderings it is near 0
-        shown["KID"] = [_kid_text(*both) for both in zip(shown.KID, shown.pop("KID sd"), strict=True)]
+        kids = zip(shown.KID, shown.pop("KID sd"), strict=True)
+        shown["KID"] = [NO_NUMBER if math.isnan(kid) else f"{kid:.3f} ± {spread:.3f}" for kid, spread in kids]
     for group, most in study.bounds.items():
         own = shown[shown[GROUP] == group]
         if len(own):
@@ -101,10 +102,6 @@ def compositions_markdown(
     chosen = pd.DataFrame({"method": list(study.chosen), "settings": list(study.chosen.values())})
     parts += ["## Settings", as_markdown(chosen), f"Made by `{info.command}`."]
     return as_page(parts)
-
-
-def _kid_text(value: float, spread: float) -> str:
-    return NO_NUMBER if math.isnan(value) else f"{value:.3f} ± {spread:.3f}"
 
 
 def _about(study: Study, info: TableInfo) -> str:

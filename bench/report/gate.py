@@ -96,6 +96,8 @@ def make_baseline(run: Path, path: Path, reason: str, smaller: bool = False) -> 
     if len(verdicts) < there and not smaller:
         raise InputError(f"has {len(verdicts)} verdicts, and the baseline {there}; --smaller replaces it", file=run)
     rows = [[*map(_plain, row)] for row in verdicts[_COLUMNS].itertuples(index=False)]
+    shares = _levels(verdicts, conditions).items()
+    metrics = {f"{name} {metric}": round(100 * one, 4) for (name, level, metric), one in shares if level == AVERAGE}
     content = {
         "layouts": info.job.layouts,
         "layout_hash": settings.layout_hash,
@@ -105,7 +107,7 @@ def make_baseline(run: Path, path: Path, reason: str, smaller: bool = False) -> 
         "condition_judges": settings.condition_judges,
         "packages": settings.environment.packages,
         "machine": info.provenance and info.provenance.machine,
-        "history": [*history, {"reason": reason, "metrics": _metrics(verdicts, conditions)}],
+        "history": [*history, {"reason": reason, "metrics": metrics}],
         **as_json(conditions),
         "columns": _COLUMNS,
         "verdicts": rows,
@@ -202,14 +204,6 @@ def _levels(verdicts: pd.DataFrame, conditions: ConditionTables) -> dict[tuple[s
         joint = [name for name in JOINT if row["level"] == AVERAGE and not math.isnan(row.get(name, math.nan))]
         found |= {(row["method"], row["level"], metric): float(row[metric]) for metric in (*GATED, *joint)}
     return found
-
-
-def _metrics(verdicts: pd.DataFrame, conditions: ConditionTables) -> dict[str, float]:
-    return {
-        f"{method} {metric}": round(100 * value, 4)
-        for (method, level, metric), value in _levels(verdicts, conditions).items()
-        if level == AVERAGE
-    }
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -122,7 +122,9 @@ def joint_contrasts(sums: pd.DataFrame, rows: Rows, others: Sequence[Compared] |
     strict = simultaneous(comparisons)
     table = []
     for metric in (one for one in JUDGED if METRICS[one].numerator in sums):
-        best = max(singles, key=lambda name: _share(sums, name, metric))
+        totals, one = sums.groupby("method").sum(numeric_only=True), METRICS[metric]
+        shares = totals[one.numerator] / totals[one.denominator].clip(lower=1)
+        best = max(singles, key=lambda name: float(shares[name]))
         to_best = [(BEST, (name, best)) for name in aggregates]
         for against, (method, other) in to_best + further:
             usual, all_at_once = (paired(sums, method, other, c)[metric] for c in (CONFIDENCE, strict))
@@ -211,8 +213,3 @@ def contrasts_shown(differences: pd.DataFrame) -> str:
         }
     )
     return as_markdown(shown)
-
-
-def _share(sums: pd.DataFrame, method: str, metric: str) -> float:
-    own, one = sums[sums.method == method], METRICS[metric]
-    return float(own[one.numerator].sum() / max(1, own[one.denominator].sum()))

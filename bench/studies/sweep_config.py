@@ -11,6 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field, ValidationError
 
 from amdm.errors import InputError, in_file, instead
@@ -220,7 +221,8 @@ def search(config: SweepConfig, folder: Path, measure: Measure) -> list[Point]:
     for one in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
         study.tell(one.number, state=states.FAIL)
     while (done := len(_answered(optuna, study))) < config.trials:
-        study.sampler = optuna.samplers.TPESampler(seed=_seed(config.seed, done), constant_liar=True)
+        seed = int(np.random.SeedSequence([config.seed, done]).generate_state(1)[0])
+        study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
         asked = [study.ask() for _ in range(min(config.together, config.trials - done))]
         points = [{name: drawn(one, name, values) for name, values in config.space.items()} for one in asked]
         for one, point in zip(asked, points, strict=True):
@@ -254,12 +256,6 @@ def _number(trial: Any, name: str, given: Range) -> float | int:
 def _answered(optuna: Any, study: Any) -> list[Any]:
     states = optuna.trial.TrialState
     return list(study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED)))
-
-
-def _seed(seed: int, done: int) -> int:
-    import numpy as np
-
-    return int(np.random.SeedSequence([seed, done]).generate_state(1)[0])
 
 
 def _optuna() -> Any:

@@ -106,7 +106,11 @@ def candidates(
     common = with_models(models, layout_set)
     found: list[dict[str, Any]] = [{**common, **one} for one in _published(presets, models)]
     while len(found) < trials:
-        own = _of_model(rng, models[0]) if len(models) == 1 else _of_aggregate(rng, len(models))
+        if len(models) == 1:
+            fields = OF_MODELS[models[0]]
+            own = {"settings": {models[0]: {name: draw(rng, values) for name, values in fields.items()}}}
+        else:
+            own = _of_aggregate(rng, len(models))
         if (one := {**common, **own}) not in found:
             found.append(one)
     return found[:trials]
@@ -119,10 +123,6 @@ def _published(presets: Profile, models: tuple[str, ...]) -> list[dict[str, Any]
     name = "+".join(models)
     names = [f"{name}{end}" for end in ("", "@paper")]
     return [{"aggregation": plain_aggregation(presets.method(one))} for one in names]
-
-
-def _of_model(rng: np.random.Generator, model: str) -> dict[str, Any]:
-    return {"settings": {model: {name: draw(rng, values) for name, values in OF_MODELS[model].items()}}}
 
 
 def _of_aggregate(rng: np.random.Generator, count: int) -> dict[str, Any]:

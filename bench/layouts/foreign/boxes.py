@@ -120,12 +120,11 @@ def made_caption(labels: Sequence[str]) -> str:
     >>> made_caption(["a red bowl", "apple"])
     'a photo of a red bowl and an apple '
     """
-    return "a photo of " + "and ".join(f"{_with_article(one)} " for one in labels)
-
-
-def _with_article(label: str) -> str:
-    first = label.split(" ", 1)[0].lower()
-    return label if first in ARTICLES else f"{'an' if first[:1] in 'aeiou' else 'a'} {label}"
+    said = []
+    for label in labels:
+        first = label.split(" ", 1)[0].lower()
+        said.append(label if first in ARTICLES else f"{'an' if first[:1] in 'aeiou' else 'a'} {label}")
+    return "a photo of " + "and ".join(f"{one} " for one in said)
 
 
 def record(segment: Sequence[dict[str, Any]], caption: str | None = None, image_id: str = "") -> Record:
