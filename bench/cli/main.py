@@ -15,7 +15,7 @@ from typer import Exit, Option
 from amdm.console import make_app, run_app
 from amdm.errors import InputError
 from amdm.output import JsonOption, tell, tell_aside
-from bench.cli import doctor, layouts, paper, plot, report, runs, score, studies
+from bench.cli import doctor, layouts, plot, report, runs, score, studies
 from bench.cli import options as opt
 from bench.remote import is_url
 from bench.seeds import seeds_of
@@ -58,7 +58,7 @@ class TrainedPart(StrEnum):
 app = make_app(__doc__)
 app.add_typer(layouts.app, name="layouts")
 app.add_typer(plot.app, name="plot")
-app.add_typer(paper.app, name="paper")
+app.add_typer(plot.paper, name="paper")
 app.add_typer(runs.app, name="runs")
 app.command()(runs.merge)
 app.command("report")(report.page)

@@ -86,8 +86,8 @@ def hand_over(
     """
     from bench.layouts.named import load_layouts
     from bench.report.text import write_study
-    from bench.studies.hand_over import hand_over as measure
-    from bench.studies.hand_over import hand_over_markdown
+    from bench.studies.ablation import hand_over as measure
+    from bench.studies.ablation import hand_over_markdown
     from bench.studies.trials import StudyRun
 
     study = StudyRun(load_layouts(layouts).subset(limit), worker_count(workers), keep=keep)

@@ -94,7 +94,7 @@ def write_ablation(
     """``ablation.md``, and arms, distances, hand-over curves and strata as CSV.
 
     Args:
-        curves: of :func:`bench.studies.hand_over.hand_over`. strata: of
+        curves: of :func:`bench.studies.ablation.hand_over`. strata: of
             :func:`bench.cocomig.strata.gain_by_stratum`, with the columns T and of (what a unit is) before.
     """
     table, distances = arm_table(tables, arms), distances_by_step(tables.samples)

@@ -23,8 +23,7 @@ from bench.report.ablation import distances_by_step
 from bench.report.joint import SHOWN, calls_of
 from bench.report.trial_tables import Tables
 from bench.studies import advise_rules as rules
-from bench.studies.ablation import windows
-from bench.studies.hand_over import handing
+from bench.studies.ablation import handing, windows
 from bench.studies.settings import as_preset, presets_file
 from bench.studies.trials import StudyRun, averages, identity, run_trials, table_info
 from bench.workers import worker_count
