@@ -129,7 +129,7 @@ CONDITIONS: dict[str, float | None] = {
 }
 """What the pictures went through → standard deviation of the noise on the latents, whose own is 1; None: nothing."""
 ACTION_CLASSES = ("none", *ACTIONS, *(f"{action} reversed" for action in DIRECTED))
-_BATCH = 50
+CASES_AT_ONCE = 50
 
 
 @dataclass(frozen=True)
@@ -174,8 +174,8 @@ def confusion_tables(
     """
     actions: Counter[tuple[str, ...]] = Counter()
     styles: Counter[tuple[str, ...]] = Counter()
-    for first in range(0, pictures, _BATCH):
-        cases = [held_out_case(index) for index in range(first, min(first + _BATCH, pictures))]
+    for first in range(0, pictures, CASES_AT_ONCE):
+        cases = [held_out_case(index) for index in range(first, min(first + CASES_AT_ONCE, pictures))]
         for condition, noise in CONDITIONS.items():
             marked = as_seen([one.image for one in cases], vae, noise, first)
             erased = as_seen([one.erased for one in cases], vae, noise, first + 1)
