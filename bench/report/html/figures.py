@@ -74,22 +74,11 @@ def size_values(verdicts: pd.DataFrame) -> tuple[list[str], dict[str, dict[str, 
     return [name for name in names if any(name in own for own in found.values())], found
 
 
-@dataclass(frozen=True)
-class Fate:
-    """What became of a method's instances: parts of 100."""
-
-    method: str
-    bars: tuple[Bar, ...]
-
-
-def fates(metrics: pd.DataFrame, methods: Sequence[str]) -> list[Fate]:
-    """Of every method that has verdicts."""
+def fates(metrics: pd.DataFrame, methods: Sequence[str]) -> dict[str, tuple[Bar, ...]]:
+    """What became of the instances of every method that has verdicts: parts of 100."""
     average = averages(metrics)
-    return [
-        Fate(name, stacked([(kind, average[name][metric]) for kind, metric in SPLIT.items()]))
-        for name in methods
-        if name in average
-    ]
+    there = [name for name in methods if name in average]
+    return {name: stacked([(kind, average[name][metric]) for kind, metric in SPLIT.items()]) for name in there}
 
 
 @dataclass(frozen=True)

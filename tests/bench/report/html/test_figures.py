@@ -92,8 +92,8 @@ def test_every_metric_has_its_levels_the_tables_first() -> None:
 
 def test_fates_add_up() -> None:
     verdicts, _ = tables(a=[[RIGHT, BLUE], [LOST, NOTHING]])
-    (fate,) = fates(metric_table(verdicts), ["a", "never ran"])
-    assert [(bar.kind, bar.width) for bar in fate.bars] == [
+    found = fates(metric_table(verdicts), ["a", "never ran"])
+    assert list(found) == ["a"] and [(bar.kind, bar.width) for bar in found["a"]] == [
         *(("right", 25), ("wrong_colour", 25)),
         *(("wrong_place", 25), ("nothing", 25)),
     ]
