@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from bench.api import Result, evaluate, read_result, score
     from bench.benchmark import run_benchmark
     from bench.cocomig.metrics import metric_table
+    from bench.job.spec import Job
     from bench.layouts.named import load_layouts
     from bench.report.advice import Advice
-    from bench.spec import Job
     from bench.studies.advise import advise
 
 _HOME = {
@@ -22,7 +22,7 @@ _HOME = {
     "read_result": "bench.api",
     "Result": "bench.api",
     "run_benchmark": "bench.benchmark",
-    "Job": "bench.spec",
+    "Job": "bench.job.spec",
     "advise": "bench.studies.advise",
     "Advice": "bench.report.advice",
     "load_layouts": "bench.layouts.named",

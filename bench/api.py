@@ -20,21 +20,21 @@ from amdm.pipeline import AMDMPipeline
 from amdm.plain_number import plain
 from amdm.presets.profile import load_profile
 from amdm.profiles import chosen_profile
-from bench.batches import CEILING
 from bench.benchmark import run_benchmark, score_run
+from bench.defaults import EXTERNAL_BATCH, function_job, images_job, preset_job
 from bench.detectors.detector import DetectorOptions
 from bench.generators.function import UserFunction, as_generator
 from bench.generators.generator import Generator
 from bench.generators.renderer import true_renderings
 from bench.import_images import score_images
-from bench.jobs import EXTERNAL_BATCH, function_job, images_job, preset_job
-from bench.plan import Plan
-from bench.remote import is_url
+from bench.io.remote import is_url
+from bench.job.batches import CEILING
+from bench.job.plan import Plan
+from bench.job.seeds import seeds_of
+from bench.job.spec import EXTERNAL, Job
 from bench.report.measured import Measured
 from bench.report.text import as_markdown
-from bench.seeds import seeds_of
-from bench.spec import EXTERNAL, Job
-from bench.workers import worker_count
+from bench.workers.processes import worker_count
 
 
 @dataclass(frozen=True)

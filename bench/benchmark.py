@@ -11,22 +11,22 @@ from pathlib import Path
 
 from amdm.errors import InputError
 from amdm.io.files import make_folder
-from bench.batches import torn
 from bench.detectors.cache import CACHE_FILE
 from bench.detectors.detector import DetectorOptions
 from bench.detectors.load import CachedSource
 from bench.detectors.registry import check_words
 from bench.engines.cluster import RayEngine
-from bench.generate import generate
 from bench.generators import presets
 from bench.generators.generator import Generator
+from bench.job.batches import torn
+from bench.job.plan import Plan
 from bench.judges import conditions
-from bench.plan import Plan
 from bench.run.info import FILE, RunInfo, Status
 from bench.run.inventory import SampleKey
 from bench.run.store import RunStore
-from bench.streaming import stream
-from bench.verdicts import score
+from bench.stages.generate import generate
+from bench.stages.streaming import stream
+from bench.stages.verdicts import score
 
 
 def run_benchmark(

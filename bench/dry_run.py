@@ -9,8 +9,8 @@ from amdm.checkpoints.catalogue import CATALOGUE, DINO, SAM, WeightFile, files_o
 from amdm.checkpoints.weights_folder import is_there, weights_dir
 from amdm.errors import InputError
 from amdm.presets.profile import load_profile
-from bench.plan import Plan
-from bench.spec import Job
+from bench.job.plan import Plan
+from bench.job.spec import Job
 
 
 def describe(job: Job) -> list[str]:

@@ -13,18 +13,18 @@ import numpy as np
 
 from amdm.errors import InputError
 from amdm.presets.profile import load_profile
-from bench.batches import CEILING, Group
 from bench.cocomig.verdict import to_canvas
-from bench.conditions import conditions_of
 from bench.detectors import load
 from bench.detectors.detector import Detector
 from bench.generators import presets
+from bench.job.batches import CEILING, Group
+from bench.job.conditions import conditions_of
+from bench.job.plan import Plan
+from bench.job.spec import Job
 from bench.judges import conditions
-from bench.plan import Plan
 from bench.run.images import encoded
-from bench.spec import Job
-from bench.verdicts import Picture, condition_rows, judge_images
-from bench.workers import worker_count
+from bench.stages.verdicts import Picture, condition_rows, judge_images
+from bench.workers.processes import worker_count
 
 MACHINES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
 """Into how many shards a job is thought to be dealt."""
@@ -122,7 +122,7 @@ def lines(plan: Plan, timing: Timing, workers: int) -> list[str]:
 def _by_machines(plan: Plan, hours: float, load: float, gpu: bool) -> list[str]:
     """The same on n machines like this one. hours: on one, without loading; load: seconds, on each.
 
-    A machine is given whole groups of layouts (:func:`bench.batches.share`), so that more of them than groups gain
+    A machine is given whole groups of layouts (:func:`bench.job.batches.share`), so that more of them than groups gain
     nothing: the largest share is what counts.
     """
     groups = len({group.entries[0].index for group in plan.batches})

@@ -12,18 +12,18 @@ from tqdm import tqdm
 from amdm.errors import InputError, printable
 from amdm.io.files import make_folder
 from amdm.io.images import FORMATS
-from bench.batches import Group
 from bench.benchmark import score_run
 from bench.detectors.registry import check_words
-from bench.generate import GroupResult, Outcome, record_group
 from bench.generators.fetched import images_of
 from bench.generators.folder import FoundImages
+from bench.io.remote import RemoteFolder
+from bench.job.batches import Group
+from bench.job.plan import Plan
 from bench.layouts.layout_set import LayoutSet
-from bench.plan import Plan
-from bench.remote import RemoteFolder
 from bench.report.write import write_report
 from bench.run.images import read_image
 from bench.run.store import RunStore
+from bench.stages.generate import GroupResult, Outcome, record_group
 
 
 def score_images(
@@ -44,8 +44,8 @@ def score_images(
     or judged.
 
     Args:
-        images: a folder, or a remote folder (:mod:`bench.remote`), of which only what is measured is fetched.
-        plan: of :func:`bench.jobs.images_job`.
+        images: a folder, or a remote folder (:mod:`bench.io.remote`), of which only what is measured is fetched.
+        plan: of :func:`bench.defaults.images_job`.
         out: the run folder; by default one under ``runs`` that the settings name.
         mapping: see :func:`bench.generators.folder.find_images`.
         seeds_in_names: the seeds are those that names or the mapping say, not the job's.

@@ -22,7 +22,7 @@ from bench.detectors.detector import Detector
 from bench.judges.conditions import Judges, load_judges
 from bench.layouts.layout_set import Entry, Label
 from bench.layouts.vocabulary import MINI
-from bench.verdicts import categories_of, judge_picture
+from bench.stages.verdicts import categories_of, judge_picture
 
 KINDS: dict[Failure, Kind] = {
     "none": "right",

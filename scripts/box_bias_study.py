@@ -21,7 +21,7 @@ from amdm.model_set import ModelSet
 from amdm.presets.profile import load_profile
 from bench.detectors.load import make_judge
 from bench.layouts.named import load_layouts
-from bench.verdicts import Picture, judge_images
+from bench.stages.verdicts import Picture, judge_images
 
 BIASES = (0.0, BOX_BIAS)
 

@@ -5,11 +5,11 @@
     python scripts/simulate.py --times times.json               # ... for the job as a whole, or on another machine
     python scripts/simulate.py --limit 50 --check               # the job run with 1 and 2 workers: within 15 %?
 
-Engines: "workers" is one machine with a worker a GPU, whose parent process alone writes (bench.workers); "shards" a
-machine a GPU, each with a writer of its own (--shard i/n, then merge). As in bench.workers the parent has one batch
-more in hand than there are workers, and hands out none while it writes. The bottleneck is the stage without which the
-job would be shortest. All batches of a method take the same time a picture, and no worker slows another; tables and
-merging are not counted.
+Engines: "workers" is one machine with a worker a GPU, whose parent process alone writes (bench.workers.processes);
+"shards" a machine a GPU, each with a writer of its own (--shard i/n, then merge). As in bench.workers.processes the
+parent has one batch more in hand than there are workers, and hands out none while it writes. The bottleneck is the
+stage without which the job would be shortest. All batches of a method take the same time a picture, and no worker slows
+another; tables and merging are not counted.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
-from bench.batches import Group, share
 from bench.benchmark import judge_in
 from bench.cli.main import DEFAULT_METHODS
+from bench.defaults import preset_job
 from bench.detectors.cache import CACHE_FILE
 from bench.detectors.load import CachedSource
-from bench.generate import GroupWorker, generate, record_group
 from bench.generators import presets
-from bench.jobs import preset_job
-from bench.plan import Plan
+from bench.job.batches import Group, share
+from bench.job.plan import Plan
+from bench.job.seeds import seeds_of
+from bench.job.spec import Job
 from bench.run.read import read_table
 from bench.run.store import RunStore
-from bench.seeds import seeds_of
-from bench.spec import Job
-from bench.verdicts import SCORING_BATCH, Picture, ScoringWorker
+from bench.stages.generate import GroupWorker, generate, record_group
+from bench.stages.verdicts import SCORING_BATCH, Picture, ScoringWorker
 
 GPUS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
 ALLOWED = 0.15
@@ -73,7 +73,7 @@ class Times:
 
 
 def phase(batches: Sequence[Batch], workers: int, start: float, load: float) -> float:
-    """Seconds of :func:`bench.workers.run_tasks`: one worker works in the parent, several are started."""
+    """Seconds of :func:`bench.workers.processes.run_tasks`: one worker works in the parent, several are started."""
     workers = min(workers, len(batches))
     if workers <= 1:
         return load + sum(work + write for work, write in batches)

@@ -27,15 +27,15 @@ import numpy as np
 import pandas as pd
 import typer
 
+import bench.job.spec
 import bench.run.read
-import bench.spec
 from amdm.errors import InputError
-from bench.batches import Group, groups
 from bench.cocomig.finding import Finding
 from bench.cocomig.verdict import Verdict
-from bench.jobs import preset_job
+from bench.defaults import preset_job
+from bench.job.batches import Group, groups
+from bench.job.plan import Plan
 from bench.layouts.layout_set import Entry
-from bench.plan import Plan
 from bench.report.measured import Measured
 from bench.report.write import write_tables
 from bench.run.images import picture_name
@@ -127,7 +127,7 @@ def report(scale: Scale, command: str) -> str:
 
 def lift_limits() -> None:
     """Of this process alone: how many pictures, rows and bytes a run may have."""
-    bench.spec.MOST_SAMPLES = bench.run.read.MOST_ROWS = sys.maxsize
+    bench.job.spec.MOST_SAMPLES = bench.run.read.MOST_ROWS = sys.maxsize
     bench.run.read.LARGEST_DATABASE = sys.maxsize
 
 

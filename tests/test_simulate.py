@@ -10,8 +10,8 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from bench.jobs import preset_job
-from bench.plan import Plan
+from bench.defaults import preset_job
+from bench.job.plan import Plan
 from scripts import simulate
 from scripts.simulate import Times, phase
 from tests.bench.conftest import fake_judge, fake_networks  # noqa: F401

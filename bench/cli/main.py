@@ -17,13 +17,13 @@ from amdm.errors import InputError
 from amdm.output import JsonOption, tell, tell_aside
 from bench.cli import doctor, layouts, plot, report, runs, score, studies
 from bench.cli import options as opt
-from bench.remote import is_url
-from bench.seeds import seeds_of
-from bench.workers import WorkerLostError, worker_count
+from bench.io.remote import is_url
+from bench.job.seeds import seeds_of
+from bench.workers.processes import WorkerLostError, worker_count
 
 if TYPE_CHECKING:
     from bench.engines.cluster import RayEngine
-    from bench.spec import Job
+    from bench.job.spec import Job
 
 
 DEFAULT_METHODS = ("interactdiffusion", "interactdiffusion+migc", "migc")
@@ -119,7 +119,7 @@ def _job_command(
         as_json: JsonOption = False,
     ) -> None:
         chosen_engine = opt.engine_of(engine, address, workers)
-        from bench.jobs import preset_job
+        from bench.defaults import preset_job
 
         opt.use_weights_dir(weights_dir)
         chosen = _chosen(profile, as_json)
@@ -219,7 +219,7 @@ def run(
     amdm-bench run --generator my_model.py:Model --generator-arg ckpt=last.safetensors --device cuda
     """
     chosen_engine = opt.engine_of(engine, address, workers)
-    from bench.jobs import function_job
+    from bench.defaults import function_job
 
     count = 1 if workers is None else workers
     job = function_job(
@@ -314,7 +314,7 @@ def measure(
 ) -> None:
     """Run the benchmark, and say where the results are and what failed. engine: None works on this machine."""
     from bench.benchmark import run_benchmark
-    from bench.plan import Plan
+    from bench.job.plan import Plan
     from bench.report.write import first_failure
     from bench.run.schema import DATABASE
     from bench.track.registry import check_tracker

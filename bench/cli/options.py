@@ -16,8 +16,8 @@ from typer import Argument, Exit, Option
 
 from amdm.errors import InputError, printable
 from amdm.output import tell
-from bench.remote import RemoteFolder, local_or_remote
-from bench.workers import worker_count
+from bench.io.remote import RemoteFolder, local_or_remote
+from bench.workers.processes import worker_count
 
 if TYPE_CHECKING:
     from bench.engines.cluster import RayEngine

@@ -154,10 +154,10 @@ def style(
     """
     from amdm.io.files import sha256
     from amdm.model_set import Loading
-    from bench.full_size import record_styles, retrieve_styles
     from bench.judges.registry import load_judge
     from bench.report.full_size import retrieval_table
     from bench.report.text import as_markdown, write_table
+    from bench.stages.full_size import record_styles, retrieve_styles
 
     path = _clip_weights(weights, random_weights)
     judge = load_judge("clip-style", path, Loading.parse("mini", device=device).device)

@@ -12,7 +12,7 @@ from typer import Argument, Exit, Option, Typer
 from amdm.errors import InputError
 from amdm.output import JsonOption, plain, tell, tell_aside
 from bench.cli import options as opt
-from bench.remote import is_url, local_or_remote
+from bench.io.remote import is_url, local_or_remote
 
 
 def export(

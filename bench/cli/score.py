@@ -14,12 +14,12 @@ from typer import Argument, Exit, Option
 from amdm.errors import InputError
 from amdm.output import JsonOption, tell, tell_aside
 from bench.cli import options as opt
-from bench.workers import worker_count
+from bench.workers.processes import worker_count
 
 if TYPE_CHECKING:
     from bench.detectors.detector import DetectorOptions
-    from bench.remote import RemoteFolder
-    from bench.spec import Job
+    from bench.io.remote import RemoteFolder
+    from bench.job.spec import Job
 
 
 def score(
@@ -75,8 +75,8 @@ def score(
     _refuse("a run folder", again=again or None, force=force or None, interactions=interactions)
     if layouts is None:
         raise InputError("is needed with --images", field="layouts")
-    from bench.jobs import images_job
-    from bench.remote import local_or_remote
+    from bench.defaults import images_job
+    from bench.io.remote import local_or_remote
 
     job = images_job(layouts, "images" if method is None else method, seed or 0, detector, limit)
     _score_images(local_or_remote(str(images)), job, held, mapping, seed is None, out, reports, workers, as_json)
@@ -100,8 +100,8 @@ def _score_run(
 ) -> None:
     from bench.benchmark import score_run
     from bench.detectors.registry import is_heavy
-    from bench.full_size import record_actions
     from bench.run.info import RunInfo
+    from bench.stages.full_size import record_actions
 
     with opt.resumable(), opt.to_write(run) as folder:
         options = held(RunInfo.read(folder).detector_name)
@@ -128,7 +128,7 @@ def _score_images(
     as_json: bool,
 ) -> None:
     from bench.import_images import score_images
-    from bench.plan import Plan
+    from bench.job.plan import Plan
     from bench.run.schema import DATABASE
 
     plan = Plan.resolve(job)

@@ -10,8 +10,8 @@ from typer import Argument, Option
 from amdm.io.files import make_folder, write_whole
 from amdm.output import JsonOption, tell
 from bench.cli import options as opt
-from bench.seeds import seeds_of
-from bench.workers import worker_count
+from bench.job.seeds import seeds_of
+from bench.workers.processes import worker_count
 
 if TYPE_CHECKING:  # pandas comes with it
     from bench.report.text import Written

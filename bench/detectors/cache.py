@@ -28,7 +28,7 @@ from pycocotools import mask as coco
 from amdm.errors import InputError
 from bench.cocomig.verdict import Detections, Masks
 from bench.detectors.detector import Detector, DetectorFacts, Found, Prompt
-from bench.sqlite_safety import check_untrusted_sqlite
+from bench.io.sqlite_safety import check_untrusted_sqlite
 
 Made = TypeVar("Made")
 CACHE_FILE = "detections.sqlite"

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.detectors.cache import CachedDetector, CarriedDetector
 from bench.detectors.detector import Detector, DetectorFacts, DetectorOptions
 from bench.detectors.registry import detector_canvas, is_heavy, load_detector
-from bench.workers import _one_thread
+from bench.workers.processes import _one_thread
 
 
 def make_judge(options: DetectorOptions | None = None) -> Detector:

@@ -23,7 +23,7 @@ from amdm.mini.renderer import SIZE
 from amdm.mini.vocabulary import CATEGORIES
 from bench.cocomig.verdict import Detections, Masks
 from bench.detectors.detector import DetectorOptions, DetectorSpec, Found, PictureError, Prompt
-from bench.recorded_weights import load_recorded
+from bench.io.recorded_weights import load_recorded
 
 SCORE_THRESHOLD = 0.25
 """GroundingDINO's box threshold in the official protocol; here on the score of each class."""

@@ -17,7 +17,7 @@ from amdm.mini.training.softening import roughened, softened
 from amdm.mini.training.tools import AveragedWeights, LossLog, cosine_rate, load_checkpoint, save_checkpoint
 from amdm.mini.vocabulary import CATEGORIES
 from bench.detectors.mini import build_judge
-from bench.recorded_weights import save_recorded
+from bench.io.recorded_weights import save_recorded
 
 STREAM = "judge"
 STEPS, BATCH, RATE = 900, 16, 1.5e-3

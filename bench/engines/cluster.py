@@ -14,7 +14,7 @@ from typing import Any, Literal
 from amdm.errors import InputError
 from bench.engines.pool import Answer, Lost, Pool, launcher
 from bench.engines.sizes import Load, pool_sizes
-from bench.workers import interrupt_deferred
+from bench.workers.processes import interrupt_deferred
 
 LOCAL = "local"
 LOOK_SECONDS = 2.0

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.workers import Factory, Worker, WorkerLostError
+from bench.workers.processes import Factory, Worker, WorkerLostError
 
 ATTEMPTS = 3
 """How often a task is begun, and how often Ray starts an actor; then another takes its place."""

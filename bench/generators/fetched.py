@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from amdm.errors import InputError
 from bench.generators.folder import FoundImages, find_images
+from bench.io.remote import RemoteFolder
 from bench.layouts.layout_set import LayoutSet
-from bench.remote import RemoteFolder
 from bench.run.images import LARGEST_PICTURE
 
 LONGEST_PART = 255

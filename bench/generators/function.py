@@ -25,7 +25,7 @@ from amdm.layout import Layout
 from amdm.noise import keyed_generator
 from bench.generators.generator import ContractError, Generator
 from bench.run.images import MOST_PIXELS
-from bench.tracebacks import foreign_traceback
+from bench.workers.tracebacks import foreign_traceback
 
 ARGUMENT_EVENTS = 200
 """Of the YAML parser, at most, for one argument."""

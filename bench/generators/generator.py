@@ -13,7 +13,7 @@ from amdm.errors import InputError
 class Generated(Protocol):
     """What a generator returns: uint8 RGB (B, H, W, 3), and whether each sample's latents were finite.
 
-    It may have ``pull_back`` too: a :data:`bench.pull_back.PullBack` for each sample.
+    It may have ``pull_back`` too: a :data:`bench.generators.pull_back.PullBack` for each sample.
     """
 
     images: Sequence[np.ndarray] | np.ndarray

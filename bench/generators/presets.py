@@ -7,15 +7,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from amdm.layout import Layout
-from bench.batches import CEILING
 from bench.generators.function import callable_generator
 from bench.generators.generator import Generator
+from bench.generators.pull_back import with_pull_back
 from bench.generators.renderer import true_renderings
-from bench.pull_back import with_pull_back
-from bench.workers import _one_thread
+from bench.job.batches import CEILING
+from bench.workers.processes import _one_thread
 
 if TYPE_CHECKING:
-    from bench.spec import Job
+    from bench.job.spec import Job
 
 
 def make_generator(job: Job) -> Generator:

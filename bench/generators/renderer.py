@@ -10,7 +10,7 @@ import numpy as np
 
 from amdm.layout import Layout
 from amdm.mini.vocabulary import ACTIONS
-from bench.batches import CEILING
+from bench.job.batches import CEILING
 from bench.layouts.layout_set import Label
 
 if TYPE_CHECKING:

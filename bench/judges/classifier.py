@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from amdm.mini.marks import SIZE
-from bench.recorded_weights import load_recorded
+from bench.io.recorded_weights import load_recorded
 
 SHIPPED = Path(str(files("bench.judges") / "weights"))
 BATCH = 256

@@ -23,10 +23,10 @@ from amdm.mini.scenes import Scene, scene_generator
 from amdm.mini.training.softening import roughened, softened
 from amdm.mini.training.tools import LossLog, cosine_rate, load_checkpoint, save_checkpoint
 from amdm.mini.vocabulary import ACTIONS, DIRECTED, STYLES
+from bench.io.recorded_weights import save_recorded
 from bench.judges.action import ACTION_WEIGHTS, CLASSES, ActionJudge, build_action_network, straightened
 from bench.judges.conditions import ActionReading
 from bench.judges.style import STYLE_WEIGHTS, StyleJudge, build_style_network
-from bench.recorded_weights import save_recorded
 
 STREAM = "judges"
 STEPS, BATCH, RATE = 120, 64, 3e-3

@@ -10,10 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 from amdm.presets.settings import MethodSettings
-from bench.batches import CEILING
 from bench.cocomig.intervals import CONFIDENCE, simultaneous
 from bench.cocomig.metrics import AVERAGE, METRICS, as_columns, paired
-from bench.pull_back import DISTANCE, ETA
+from bench.generators.pull_back import DISTANCE, ETA
+from bench.job.batches import CEILING
 from bench.report.joint import JUDGED, SHOWN, calls_of
 from bench.report.tables import NAN, TableInfo, remarks_markdown
 from bench.report.text import Written, as_markdown, as_page, bounds_texts, in_per_cent, ranges_text, write_study

@@ -13,7 +13,7 @@ import pandas as pd
 from amdm.io.files import make_folder, write_whole
 from amdm.output import plain
 from bench.cocomig.metrics import METRICS
-from bench.pull_back import DISTANCE
+from bench.generators.pull_back import DISTANCE
 from bench.report.joint import SHOWN
 from bench.report.tables import TableInfo, remarks_markdown
 from bench.report.text import as_markdown, as_page, bounds_text, in_per_cent

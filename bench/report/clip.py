@@ -21,9 +21,9 @@ from open_clip.zero_shot_metadata import OPENAI_IMAGENET_TEMPLATES
 from tqdm import tqdm
 
 from bench.cocomig.verdict import to_canvas
+from bench.job.plan import Plan
 from bench.judges.picture_features import MODEL, OpenClip
 from bench.layouts.layout_set import Entry
-from bench.plan import Plan
 from bench.run.images import read_stored
 from bench.run.info import RunInfo
 from bench.run.read import read_table

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from amdm.errors import InputError, instead
-from bench.batches import CEILING
 from bench.cocomig.metrics import AVERAGE, METRICS, Estimate, as_columns, paired_differences
+from bench.job.batches import CEILING
 from bench.report.text import as_page, bounds_text
 from bench.run.info import RunInfo
 from bench.run.read import read_table

@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.batches import CEILING
 from bench.cocomig.metrics import AVERAGE
+from bench.job.batches import CEILING
 from bench.report.joint import (
     Compared,
     Rows,

@@ -1,4 +1,4 @@
-"""Verdicts of judges of full size (:mod:`bench.full_size`) in the tables of a run, and what tables say of them."""
+"""Verdicts of judges of full size (:mod:`bench.stages.full_size`) in a run's tables, and what tables say of them."""
 
 from __future__ import annotations
 

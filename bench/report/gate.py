@@ -17,7 +17,7 @@ from amdm.io.files import read_json, write_whole
 from bench.cocomig.action_style import OUTCOMES
 from bench.cocomig.joint import SAMPLE, ConditionTables
 from bench.cocomig.metrics import AVERAGE, JOINT, metric_table
-from bench.conditions import judged_conditions
+from bench.job.conditions import judged_conditions
 from bench.layouts.layout_set import Entry
 from bench.layouts.named import load_layouts
 from bench.report.compare import INSTANCE, flips_markdown, flips_of

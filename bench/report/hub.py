@@ -23,8 +23,8 @@ from huggingface_hub.utils import yaml_dump
 from amdm.errors import InputError, printable
 from amdm.hub import is_repository
 from amdm.io.files import new_folder
-from bench.batches import CEILING
 from bench.cocomig.metrics import AVERAGE, METRICS
+from bench.job.batches import CEILING
 from bench.report.measured import Measured
 from bench.report.text import as_markdown, interval_text
 from bench.run.images import file_name

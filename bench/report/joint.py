@@ -12,10 +12,10 @@ from typing import Any
 import pandas as pd
 
 from amdm.io.files import make_folder, write_whole
-from bench.batches import CEILING
 from bench.cocomig.action_style import OUTCOMES
 from bench.cocomig.intervals import CONFIDENCE, simultaneous
 from bench.cocomig.metrics import METRICS, averages, paired
+from bench.job.batches import CEILING
 from bench.layouts.named import load_layouts
 from bench.report.measured import Measured
 from bench.report.tables import NAN, TableInfo, remarks_markdown

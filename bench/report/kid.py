@@ -25,10 +25,10 @@ from amdm.io.images import FORMATS
 from amdm.mini.scene_stream import combined_scene, training_scene
 from amdm.process_state import undisturbed
 from bench.generators.folder import PICTURE_SUFFIXES
+from bench.job.plan import Plan
 from bench.judges.picture_features import Features, mini_features
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.vocabulary import MINI
-from bench.plan import Plan
 from bench.run.images import read_image, stored_file
 from bench.run.info import RunInfo
 from bench.run.read import read_table

@@ -10,8 +10,8 @@ from math import isnan
 from typing import Any, NamedTuple
 
 from amdm.errors import InputError, printable, unknown
-from bench.batches import CEILING
 from bench.cocomig.metrics import AVERAGE, METRICS, Estimate
+from bench.job.batches import CEILING
 from bench.report.joint import evaluations_of
 from bench.report.measured import Measured
 from bench.report.names import display_name

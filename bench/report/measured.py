@@ -11,26 +11,26 @@ from typing import Literal
 import pandas as pd
 
 from amdm.errors import InputError, unknown
-from bench.batches import CEILING
 from bench.cocomig.joint import ConditionTables
 from bench.cocomig.metrics import image_sums, metrics_of
-from bench.conditions import asked_of, judged_conditions
+from bench.job.batches import CEILING
+from bench.job.conditions import asked_of, judged_conditions
+from bench.job.plan import Plan
+from bench.job.settings import RunSettings
 from bench.layouts.layout_set import Entry, LayoutSet
 from bench.layouts.vocabulary import MINI
-from bench.plan import Plan
 from bench.report.full_size import FullSize, with_full_size
 from bench.report.tables import TableInfo, table1
 from bench.run.info import RunInfo, check_layouts
 from bench.run.read import read_tables
 from bench.run.schema import FULL_SIZE_OF
-from bench.settings import RunSettings
 
 
 @dataclass(frozen=True)
 class Measured:
     """The records of a run.
 
-    settings: as run.json has them. entries: its layouts; asked: what they hold (:func:`bench.conditions.asked_of`).
+    settings: as run.json has them. entries: its layouts; asked: what they hold (:func:`bench.job.conditions.asked_of`).
     verdicts, samples, findings: as :func:`bench.run.read.read_tables` gives them; methods are named as in ``info``.
     conditions: verdicts on interactions and styles, of the run's judges or of judges of full size.
     detector: its name here, None where this version has none of the run's.

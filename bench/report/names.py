@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.batches import CEILING
+from bench.job.batches import CEILING
 
 MODELS = {
     "stable_diffusion": "Stable Diffusion",

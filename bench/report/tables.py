@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from bench.batches import CEILING
 from bench.cocomig.metrics import AVERAGE, JOINT, METRICS, Estimate, averages
+from bench.generators.pull_back import DISTANCE, ETA
+from bench.job.batches import CEILING
 from bench.layouts.layout_set import LayoutSet
-from bench.memory import WHOSE
-from bench.pull_back import DISTANCE, ETA
 from bench.report.text import as_markdown, as_page, with_intervals
+from bench.workers.memory import WHOSE
 
 SHOWN_FAILURES = 20
 NAN = float("nan")
@@ -178,7 +178,7 @@ def _memory(samples: pd.DataFrame) -> str:
 
 
 def pull_back_markdown(table: pd.DataFrame) -> str:
-    """The section of :func:`bench.pull_back.pull_back_table`."""
+    """The section of :func:`bench.generators.pull_back.pull_back_table`."""
     if table.empty:
         return ""
     about = (

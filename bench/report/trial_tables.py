@@ -40,9 +40,9 @@ def failed_markdown(failed: Mapping[str, float] | pd.Series, where: str = "") ->
 class Tables:
     """As of a run folder (:mod:`bench.run.schema`); samples have the columns :data:`SAMPLES`.
 
-    pull_back_steps: JSON; by step, by model, "distance_to_mean" and "eta" (:mod:`bench.pull_back`).
-    asked: of :func:`bench.conditions.judged_conditions`. features: of the pictures, where a study was asked for them,
-    as :func:`bench.report.kid.as_texts` writes them.
+    pull_back_steps: JSON; by step, by model, "distance_to_mean" and "eta" (:mod:`bench.generators.pull_back`).
+    asked: of :func:`bench.job.conditions.judged_conditions`. features: of the pictures, where a study was asked for
+    them, as :func:`bench.report.kid.as_texts` writes them.
     """
 
     verdicts: pd.DataFrame

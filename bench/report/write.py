@@ -13,12 +13,12 @@ from PIL import Image, ImageDraw
 
 from amdm.errors import printable
 from amdm.io.files import make_folder, write_whole
-from bench.batches import CEILING
 from bench.cocomig.metrics import breakdown, over_seeds
-from bench.conditions import unread
+from bench.generators.pull_back import pull_back_table
+from bench.job.batches import CEILING
+from bench.job.conditions import unread
+from bench.job.plan import Plan
 from bench.layouts.layout_set import Entry, balanced
-from bench.plan import Plan
-from bench.pull_back import pull_back_table
 from bench.report.contrasts import contrasts, contrasts_markdown, differences, differences_markdown
 from bench.report.html.page import write_page
 from bench.report.joint import Rows, write_joint

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from amdm.errors import InputError, unknown
 from amdm.io.files import new_folder
-from bench.plan import Plan
+from bench.job.plan import Plan
 from bench.run.images import picture_is, stored_file
 from bench.run.info import RunInfo
 from bench.run.read import read_table

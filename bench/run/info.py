@@ -14,11 +14,11 @@ from pydantic import Field, ValidationError
 from amdm.errors import InputError
 from amdm.io.files import read_json, write_whole
 from bench.detectors.registry import detector_for_label
-from bench.growth import comparable
+from bench.job.growth import comparable
+from bench.job.settings import RunSettings
+from bench.job.spec import Job
 from bench.layouts.layout_set import LayoutSet
 from bench.provenance import Environment, Provenance, Recorded
-from bench.settings import RunSettings
-from bench.spec import Job
 
 FILE = "run.json"
 LARGEST_INFO = 16 * 2**20

@@ -13,8 +13,9 @@ import pandas as pd
 
 from amdm.errors import InputError, printable
 from amdm.io.files import write_whole
-from bench.batches import CEILING
-from bench.plan import Plan
+from bench.job.batches import CEILING
+from bench.job.plan import Plan
+from bench.job.settings import RunSettings
 from bench.provenance import provenance
 from bench.run.images import picture_is
 from bench.run.info import FILE, MergedPart, RunInfo, check_layouts, differences
@@ -23,7 +24,6 @@ from bench.run.mirror import shown
 from bench.run.read import read_table
 from bench.run.schema import JUDGED_TABLES, SAMPLE_COLUMNS, SAMPLE_KEY, VERDICT_TABLES
 from bench.run.store import RunStore
-from bench.settings import RunSettings
 
 
 class Merged(NamedTuple):

@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from amdm.errors import InputError
-from bench.remote import RemoteFolder
+from bench.io.remote import RemoteFolder
 from bench.run.info import FILE
 from bench.run.inventory import SampleKey
 from bench.run.lock import lock_file
 from bench.run.parts import MOST_SAMPLES, part_of
 from bench.run.pull import Pulled, folder_of, home_of, part_name, pull
 from bench.run.schema import DATABASE
-from bench.tracebacks import ERRORS
+from bench.workers.tracebacks import ERRORS
 
 SECONDS = 60.0
 """After which what was recorded is handed over, or when it is :data:`bench.run.parts.MOST_SAMPLES`."""

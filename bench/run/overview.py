@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amdm.errors import InputError, printable
-from bench.plan import Plan
-from bench.remote import RemoteFolder
+from bench.io.remote import RemoteFolder
+from bench.job.plan import Plan
 from bench.run.info import FILE, RunInfo
 from bench.run.inventory import Inventory, SampleKey
 from bench.run.mirror import reading

@@ -17,13 +17,13 @@ from tqdm import tqdm
 
 from amdm.errors import InputError, in_file
 from amdm.io.files import make_folder, write_whole
-from bench.remote import RemoteFolder
+from bench.io.remote import RemoteFolder
 from bench.run.images import LARGEST_PICTURE
 from bench.run.info import FILE, LARGEST_INFO, RunInfo
 from bench.run.inventory import SampleKey
 from bench.run.parts import LARGEST_PART, add_part
 from bench.run.schema import BESIDE_SAMPLES, DATABASE, SAMPLE_KEY, SCHEMA
-from bench.tracebacks import ERRORS, LARGEST_ERRORS
+from bench.workers.tracebacks import ERRORS, LARGEST_ERRORS
 
 _PART = re.compile(r"records/part-(\d{6})\.parquet")
 _PICTURE = re.compile(r"images/(?!\.\.?/)[A-Za-z0-9.+@%-]+/[A-Za-z0-9.+@%_-]+\.png")

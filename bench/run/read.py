@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from amdm.errors import InputError
+from bench.io.sqlite_safety import check_untrusted_sqlite
 from bench.run.frames import frame
 from bench.run.schema import (
     BUSY_SECONDS,
@@ -28,7 +29,6 @@ from bench.run.schema import (
     STYLE_COLUMNS,
     VERDICT_COLUMNS,
 )
-from bench.sqlite_safety import check_untrusted_sqlite
 
 _TABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "samples": (

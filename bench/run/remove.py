@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from amdm.errors import InputError, printable
 from bench.detectors.cache import CACHE_FILE
-from bench.plan import Plan
+from bench.job.plan import Plan
 from bench.run.images import picture_name
 from bench.run.info import FILE, RunInfo
 from bench.run.read import read_table
 from bench.run.schema import DATABASE
 from bench.run.store import locked
-from bench.tracebacks import ERRORS
+from bench.workers.tracebacks import ERRORS
 
 LOCK = "lock"
 _FILES = (CACHE_FILE, f"{CACHE_FILE}-journal", ERRORS, f"{DATABASE}-journal", DATABASE, f"{FILE}.partial", FILE, LOCK)

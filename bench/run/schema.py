@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS styles (
 FULL_SIZE_TABLES = CONDITION_TABLES.replace("interactions (", "full_size_interactions (").replace(
     "styles (", "full_size_styles ("
 )
-"""The same of judges that are asked about a whole run, after it (:mod:`bench.full_size`)."""
+"""The same of judges that are asked about a whole run, after it (:mod:`bench.stages.full_size`)."""
 LATER_TABLES = DETAILS_TABLE + FINDINGS_TABLE + CONDITION_TABLES + FULL_SIZE_TABLES
 
 RECORD_COLUMNS = (
@@ -76,8 +76,8 @@ CREATE TABLE IF NOT EXISTS verdicts (
 CREATE TABLE IF NOT EXISTS events (at TEXT NOT NULL, what TEXT NOT NULL) STRICT;
 """
 SAMPLE_COLUMNS = (*RECORD_COLUMNS, *DETAIL_COLUMNS[3:])
-"""peak_bytes: the most memory while the sample's batch was drawn, and peak_of: whose (:mod:`bench.memory`).
-evaluations, pull_back: JSON by model; see :class:`bench.generate.Outcome`."""
+"""peak_bytes: the most memory while the sample's batch was drawn, and peak_of: whose (:mod:`bench.workers.memory`).
+evaluations, pull_back: JSON by model; see :class:`bench.stages.generate.Outcome`."""
 VERDICT_COLUMNS = (
     *("method", "layout_index", "seed", "instance", "label", "colour", "category", "level", "box_area"),
     *("detected", "iou", "success", "attr", "miou", "mask_px", "hit_px"),

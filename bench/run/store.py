@@ -18,7 +18,9 @@ import numpy as np
 
 from amdm.errors import InputError
 from amdm.io.files import make_folder, write_whole
-from bench.growth import GROWS, can_grow, grown
+from bench.io.sqlite_safety import check_untrusted_sqlite
+from bench.job.growth import GROWS, can_grow, grown
+from bench.job.settings import RunSettings
 from bench.provenance import Provenance, provenance
 from bench.run.images import encoded, picture_is, picture_name
 from bench.run.info import FILE, Change, FullSizeJudge, Growth, RunInfo, Status, differences, now
@@ -37,8 +39,6 @@ from bench.run.schema import (
     SCHEMA,
     VERDICT_TABLES,
 )
-from bench.settings import RunSettings
-from bench.sqlite_safety import check_untrusted_sqlite
 
 
 class RunStore:
@@ -48,7 +48,7 @@ class RunStore:
         folder: made where it does not exist.
         settings: compared with those of an existing run.
         force: go on under other settings; what differs is recorded in run.json.
-        grows: the settings may ask for more than the run holds (:mod:`bench.growth`); :meth:`grow` records it.
+        grows: the settings may ask for more than the run holds (:mod:`bench.job.growth`); :meth:`grow` records it.
 
     Raises:
         InputError: another process holds the folder; settings differ (naming the first field); it is not a run folder.
@@ -151,7 +151,7 @@ class RunStore:
         return {(method, index, seed): count for method, index, seed, count in rows}
 
     def inventory(self, wanted: Mapping[SampleKey, int]) -> Inventory:
-        """What the run holds of the samples that it should hold (see :attr:`bench.plan.Plan.samples`)."""
+        """What the run holds of the samples that it should hold (see :attr:`bench.job.plan.Plan.samples`)."""
         complete, failed = frozenset(self.complete_samples()), frozenset(self.failed_samples())
         return Inventory(wanted, complete, failed, self.verdict_counts())
 

@@ -12,18 +12,18 @@ from amdm.errors import InputError
 from amdm.profiles import hashed_weights
 from bench.cocomig.action_style import action_outcome
 from bench.cocomig.verdict import COLOUR_SHARE, IOU_THRESHOLD, Verdict
-from bench.conditions import style_digests
 from bench.detectors import registry
 from bench.detectors.detector import RANDOM_REVISION, DetectorFacts, DetectorOptions
+from bench.job.conditions import style_digests
+from bench.job.plan import Plan
+from bench.job.settings import RunSettings
 from bench.judges import conditions
 from bench.layouts.layout_set import AskedAction, LayoutSet
-from bench.plan import Plan
 from bench.run.images import picture_is, stored_file
 from bench.run.info import FILE, RunInfo
 from bench.run.inventory import Inventory
 from bench.run.read import read_table, read_tables
 from bench.run.schema import FULL_SIZE_OF, VERDICT_COLUMNS, VERDICT_TABLES, verdict_row
-from bench.settings import RunSettings
 
 _DESCRIBING = ("label", "colour", "category", "level", "box_area")
 _NOTHING = Verdict(False, 0.0, False, False, 0.0, None, None)

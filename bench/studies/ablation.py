@@ -15,7 +15,7 @@ from amdm.io.files import make_folder
 from amdm.presets.profile import Profile, load_profile
 from amdm.presets.settings import MethodSettings
 from bench.cocomig.strata import AUXILIARY, by_auxiliary, gain_by_stratum, instance_units, interaction_units
-from bench.conditions import asked_of
+from bench.job.conditions import asked_of
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.statistics import largest_overlaps
 from bench.report.ablation import ALONE, DIFFERENCES, Arm, write_ablation

@@ -17,7 +17,7 @@ import pandas as pd
 from amdm.presets.settings import MethodSettings
 from bench.cocomig.intervals import simultaneous
 from bench.cocomig.metrics import paired
-from bench.pull_back import DISTANCE
+from bench.generators.pull_back import DISTANCE
 from bench.report import advice as report
 from bench.report.ablation import distances_by_step
 from bench.report.joint import SHOWN, calls_of
@@ -26,7 +26,7 @@ from bench.studies import advise_rules as rules
 from bench.studies.ablation import handing, windows
 from bench.studies.settings import as_preset, presets_file
 from bench.studies.trials import StudyRun, averages, identity, run_trials, table_info
-from bench.workers import worker_count
+from bench.workers.processes import worker_count
 
 ADVISED = "as advised"
 

@@ -15,10 +15,10 @@ from amdm.compositions.registry import composition_type
 from amdm.errors import InputError, unknown
 from amdm.presets.profile import Profile, load_profile
 from amdm.presets.settings import MethodSettings
-from bench.conditions import asked_of, check_conditions, unread
+from bench.generators.pull_back import DISTANCE
+from bench.job.conditions import asked_of, check_conditions, unread
 from bench.layouts.layout_set import LayoutSet, content_hash
 from bench.layouts.named import load_layouts
-from bench.pull_back import DISTANCE
 from bench.studies.settings import as_preset, check_apart, check_judged, plain_aggregation, with_models
 
 LETTER, AUTHORS = "the letter", "the authors' code"

@@ -11,12 +11,12 @@ import pandas as pd
 
 from amdm.errors import InputError
 from bench.cocomig.metrics import AVERAGE, METRICS, metric_table
+from bench.defaults import images_job
 from bench.detectors.detector import DetectorOptions
 from bench.detectors.registry import detector_facts
 from bench.import_images import score_images
-from bench.jobs import images_job
+from bench.job.plan import Plan
 from bench.layouts.named import load_layouts
-from bench.plan import Plan
 from bench.report.text import as_page
 from bench.run.read import read_table
 

@@ -12,9 +12,9 @@ from amdm.errors import InputError, unknown
 from amdm.presets.profile import Profile
 from amdm.presets.settings import MethodSettings
 from bench.cocomig.metrics import METRICS
-from bench.conditions import asked_of, unread
 from bench.detectors.detector import DetectorOptions
 from bench.detectors.registry import check_words
+from bench.job.conditions import asked_of, unread
 from bench.layouts.layout_set import LayoutSet, content_hash
 
 

@@ -20,9 +20,9 @@ from amdm.io.yaml import read_yaml
 from amdm.presets.profile import Profile, load_profile
 from amdm.presets.settings import MethodSettings, _first_fault
 from bench.cocomig.metrics import METRICS
+from bench.job.seeds import check_seeds
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.named import load_layouts
-from bench.seeds import check_seeds
 from bench.studies.settings import check_apart, check_judged, check_metric
 
 LARGEST = 2**16

@@ -22,26 +22,26 @@ from amdm.loading import load_models
 from amdm.methods import Method
 from amdm.model_set import Loading, ModelSet
 from amdm.presets.settings import MethodSettings
-from bench.batches import CEILING, Group, groups
-from bench.conditions import conditions_of, judged_conditions, style_digests, true_conditions_of
 from bench.detectors.detector import Detector
 from bench.detectors.load import make_judge
 from bench.detectors.registry import detector_facts
+from bench.generators.pull_back import with_pull_back
 from bench.generators.renderer import true_renderings
+from bench.job.batches import CEILING, Group, groups
+from bench.job.conditions import conditions_of, judged_conditions, style_digests, true_conditions_of
+from bench.job.seeds import check_seeds
 from bench.judges.conditions import judge_revisions, load_judges
 from bench.judges.picture_features import mini_features
 from bench.layouts.layout_set import LayoutSet
 from bench.provenance import provenance
-from bench.pull_back import with_pull_back
 from bench.report.joint import calls_of
 from bench.report.kid import as_texts
 from bench.report.tables import TableInfo
 from bench.report.trial_tables import FEATURES, TABLES, Tables
 from bench.run.schema import verdict_row
-from bench.seeds import check_seeds
+from bench.stages.verdicts import Picture, condition_rows, judge_images
 from bench.studies.settings import JUDGE, check_judged
-from bench.verdicts import Picture, condition_rows, judge_images
-from bench.workers import run_tasks, worker_count
+from bench.workers.processes import run_tasks, worker_count
 
 BATCH = 16
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from amdm.errors import printable
-from bench.batches import CEILING
 from bench.cocomig.metrics import AVERAGE, METRICS
+from bench.job.batches import CEILING
 from bench.report.measured import Measured
 from bench.run.images import read_image, stored_file
 from bench.run.info import RunInfo

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bench.benchmark import run_benchmark
-from bench.plan import Plan
-from bench.spec import Job
+from bench.job.plan import Plan
+from bench.job.spec import Job
 from tests.bench.fakes import BlobDetector, guessing_judges, painter
 from tests.bench.s3 import Server, files, s3_server
 

@@ -18,18 +18,18 @@ import numpy as np
 
 from amdm.layout import Layout
 from amdm.mini.vocabulary import ACTIONS, DIRECTED, STYLES
-from bench.batches import groups
 from bench.cocomig.verdict import Detections, Masks
 from bench.detectors.detector import DetectorFacts, Found, Prompt
-from bench.generate import generate
+from bench.job.batches import groups
+from bench.job.settings import RunSettings
+from bench.job.spec import Job
 from bench.judges.conditions import Judges
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.named import load_layouts
 from bench.provenance import Environment
 from bench.run.store import RunStore
-from bench.settings import RunSettings
-from bench.spec import Job
-from bench.verdicts import score
+from bench.stages.generate import generate
+from bench.stages.verdicts import score
 
 SIZE = 64
 GROUND = 120

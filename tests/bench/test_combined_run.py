@@ -17,15 +17,15 @@ from PIL import Image
 
 from amdm.errors import InputError
 from amdm.presets.profile import load_profile
-from bench.batches import groups
 from bench.benchmark import score_run
 from bench.cli.main import COMBINED_CONTROLS, COMBINED_METHODS
 from bench.cocomig.joint import ConditionTables
-from bench.conditions import judged_conditions
 from bench.detectors.detector import DetectorOptions
-from bench.generate import generate
+from bench.job.batches import groups
+from bench.job.conditions import judged_conditions
+from bench.job.plan import Plan
+from bench.job.spec import EXTERNAL, Job
 from bench.layouts.named import load_layouts
-from bench.plan import Plan
 from bench.report.combined import write_combined
 from bench.report.compare import compare_runs
 from bench.report.gate import check_regression, make_baseline
@@ -36,8 +36,8 @@ from bench.run.merge import merge_runs
 from bench.run.read import read_table, read_tables
 from bench.run.store import RunStore
 from bench.run.verify import verify_run
-from bench.spec import EXTERNAL, Job
-from bench.verdicts import score
+from bench.stages.generate import generate
+from bench.stages.verdicts import score
 from tests.bench.conftest import JobRunner
 from tests.bench.fakes import BlobDetector, guessing_judges, painter, run_settings
 

@@ -8,8 +8,8 @@ import pytest
 from amdm.errors import InputError
 from bench.dry_run import describe
 from bench.estimate import Timing, estimate, evaluations, lines, time_batches
-from bench.plan import Plan
-from bench.spec import Job
+from bench.job.plan import Plan
+from bench.job.spec import Job
 from tests.bench.fakes import painter
 
 BOTH = ("interactdiffusion", "interactdiffusion+migc")

@@ -14,9 +14,9 @@ import torch
 from amdm.layout import Layout
 from amdm.methods import Method, load_methods
 from amdm.sampler import Step
-from bench.batches import groups
-from bench.generate import GroupWorker
+from bench.job.batches import groups
 from bench.run.read import read_table
+from bench.stages.generate import GroupWorker
 from tests.bench.fakes import small_run, small_set
 from tests.closeness import PROMISED
 

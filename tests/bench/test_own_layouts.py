@@ -11,13 +11,13 @@ import pytest
 
 from amdm.errors import InputError
 from bench.cocomig.metrics import breakdown, metric_table
+from bench.job.plan import Plan
+from bench.job.spec import Job
 from bench.layouts.named import load_layouts
-from bench.plan import Plan
 from bench.report.combined import write_combined
 from bench.report.measured import Measured
 from bench.run.read import read_table
 from bench.run.verify import verify_run
-from bench.spec import Job
 from tests.bench.conftest import JobRunner
 
 BOXES = [

@@ -14,11 +14,11 @@ from amdm.checkpoints.convert import converted_place
 from amdm.errors import InputError
 from bench.benchmark import run_benchmark
 from bench.dry_run import describe
-from bench.plan import Plan
+from bench.job.plan import Plan
+from bench.job.spec import Job
 from bench.run.info import RunInfo
 from bench.run.read import read_table
 from bench.run.verify import verify_run
-from bench.spec import Job
 from tests.amdm.checkpoints.test_assemble import folder, random, small  # noqa: F401
 
 CHANGES = ("height=64", "width=64", "settings.all.num_inference_steps=2")

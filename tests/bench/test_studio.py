@@ -23,8 +23,8 @@ from amdm.studio.work import notes
 from bench.detectors.registry import load_detector
 from bench.layouts.layout_set import Entry
 from bench.report.html.gallery import FATES
+from bench.stages.verdicts import categories_of, judge_picture
 from bench.studio import KINDS, MiniJudge, judge
-from bench.verdicts import categories_of, judge_picture
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRY_POINTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]

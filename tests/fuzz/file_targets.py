@@ -23,13 +23,13 @@ from amdm.checkpoints.weights_folder import record, require
 from amdm.errors import InputError
 from amdm.pipeline import AMDMPipeline
 from bench.benchmark import score_run
+from bench.defaults import images_job
 from bench.detectors.cache import CACHE_FILE
 from bench.detectors.detector import DetectorOptions
 from bench.generators.folder import find_images
 from bench.import_images import score_images
-from bench.jobs import images_job
+from bench.job.plan import Plan
 from bench.layouts.readers import read_layouts
-from bench.plan import Plan
 from bench.report.gate import check_regression, make_baseline
 from tests.fuzz.hostile import changed, mutated, texts
 from tests.fuzz.target import BOXES, Target, as_json, pictures

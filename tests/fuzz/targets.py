@@ -26,18 +26,18 @@ from amdm.presets.profile import Profile, load_profile
 from amdm.presets.settings import MethodSettings
 from bench.benchmark import run_benchmark, score_run
 from bench.cli.options import integers, numbers, parse_shard
+from bench.job.plan import Plan
+from bench.job.seeds import seeds_of
+from bench.job.spec import Job
 from bench.layouts.readers import read_layouts
-from bench.plan import Plan
 from bench.provenance import Provenance
 from bench.report.compare import compare_runs
 from bench.report.write import write_report
 from bench.run.export import export_images
 from bench.run.merge import merge_runs
 from bench.run.verify import verify_run
-from bench.seeds import seeds_of
-from bench.spec import Job
 from tests.bench.fakes import BlobDetector, painter
-from tests.bench.test_sqlite_safety import trap
+from tests.bench.io.test_sqlite_safety import trap
 from tests.fuzz.file_targets import file_targets
 from tests.fuzz.hostile import changed, deep, mutated, scalars, texts, values
 from tests.fuzz.target import BOXES, Target, as_json, pictures
@@ -123,7 +123,8 @@ def small_job(folder: Path) -> Iterator[Path]:
     with (
         patch("bench.generators.presets.make_generator", lambda job: painter()),
         patch("bench.detectors.load.make_judge", BlobDetector),
-        patch("bench.memory._forget_resident_peak", lambda: False),  # the guard measures the peak of the whole case
+        # The guard measures the peak of the whole case.
+        patch("bench.workers.memory._forget_resident_peak", lambda: False),
         patch("bench.run.merge.provenance", lambda: PROVENANCE),
         patch("bench.run.store.provenance", lambda: PROVENANCE),
     ):

@@ -14,8 +14,8 @@ from io import StringIO
 from pathlib import Path
 
 from bench.benchmark import run_benchmark
-from bench.plan import Plan
-from bench.spec import Job
+from bench.job.plan import Plan
+from bench.job.spec import Job
 
 WARM_UP = 3
 """Rounds before the first that counts: libraries fill their caches."""

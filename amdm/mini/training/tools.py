@@ -75,7 +75,8 @@ class LossLog:
         rows: list[dict[str, object]] = []
         if self.path.exists():
             with self.path.open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
+                # A training that was killed goes on from its checkpoint, before the last rows.
+                rows = [one for one in csv.DictReader(file) if int(one["step"]) < step]
         # A row's names differ with what was trained since the last one, and a file has one header.
         names = list(dict.fromkeys(name for one in (*rows, row) for name in one))
         with self.path.open("w", newline="", encoding="utf-8") as file:

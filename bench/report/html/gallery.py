@@ -16,14 +16,14 @@ import numpy as np
 
 from amdm.errors import InputError, printable
 from amdm.io.files import make_folder
-from bench.batches import CEILING
 from bench.cocomig.verdict import COLOUR_SHARE, IOU_THRESHOLD, best_mask, failure, to_canvas
 from bench.detectors.cache import CACHE_FILE, CachedDetector
 from bench.detectors.registry import detector_canvas
+from bench.job.batches import CEILING
 from bench.layouts.layout_set import Entry
 from bench.report.measured import Measured, Together
 from bench.run.images import read_image, stored_file
-from bench.verdicts import categories_of, locate
+from bench.stages.verdicts import categories_of, locate
 
 FATES = {
     "none": ("right", "✓", "right"),

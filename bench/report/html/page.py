@@ -17,9 +17,9 @@ from markupsafe import Markup
 
 from amdm.errors import printable
 from amdm.io.files import write_whole
-from bench.batches import CEILING
 from bench.cocomig.intervals import CONFIDENCE
 from bench.cocomig.metrics import METRICS, Estimate, averages
+from bench.job.batches import CEILING
 from bench.report.combined import AS_STATED, published
 from bench.report.html import figures
 from bench.report.html.gallery import FATES, Pictures, gallery

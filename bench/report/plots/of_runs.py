@@ -11,8 +11,8 @@ import pandas as pd
 
 from amdm.errors import Faults, InputError, unknown
 from amdm.io.files import read_text
-from bench.batches import CEILING
 from bench.cocomig.metrics import AVERAGE, METRICS, Estimate, averages
+from bench.job.batches import CEILING
 from bench.report.html import figures
 from bench.report.joint import JUDGED, SHOWN, evaluations_of
 from bench.report.measured import Measured, Together, together

@@ -15,7 +15,7 @@ from amdm.io.images import load_style
 from amdm.layout import read_layout
 from amdm.models.registry import model_spec
 from amdm.presets.profile import load_profile
-from bench.batches import CEILING
+from bench.job.batches import CEILING
 from bench.layouts.layout_set import Entry, balanced
 from bench.report import palette
 from bench.report.measured import Together

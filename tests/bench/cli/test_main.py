@@ -16,7 +16,7 @@ from amdm.presets.profile import load_profile, tuned_path
 from bench.cli import main
 from bench.run.info import RunInfo
 from bench.run.read import read_table
-from bench.workers import WorkerLostError
+from bench.workers.processes import WorkerLostError
 from tests.bench.conftest import JobRunner
 from tests.bench.fakes import change_info
 from tests.bench.report.test_gate import lose
@@ -209,7 +209,7 @@ def test_a_shard_that_is_none_is_one_line(call: Call, fake_networks: None, shard
 
 
 def test_failed_samples_end_non_zero(call: Call, fake_networks: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.bench.test_generate import not_finite
+    from tests.bench.stages.test_generate import not_finite
 
     monkeypatch.setattr("bench.generators.presets.make_generator", lambda job: not_finite())
     answer = call("migc", *SMALL, "--methods", "migc", "--out", "run")

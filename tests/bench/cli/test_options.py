@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from amdm.errors import InputError
-from bench.plan import Plan
-from bench.spec import Job
-from bench.workers import worker_count
+from bench.job.plan import Plan
+from bench.job.spec import Job
+from bench.workers.processes import worker_count
 
 
 @pytest.mark.parametrize(

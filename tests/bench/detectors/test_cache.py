@@ -16,9 +16,9 @@ import pytest
 from bench.cocomig.verdict import Masks, Verdict
 from bench.detectors.cache import CachedDetector, _mac, _secret
 from bench.detectors.detector import DetectorFacts, Found, Prompt
-from bench.verdicts import Picture, judge_images
+from bench.stages.verdicts import Picture, judge_images
 from tests.bench.fakes import BlobDetector, paint, small_set
-from tests.bench.test_sqlite_safety import trap
+from tests.bench.io.test_sqlite_safety import trap
 
 FACTS = DetectorFacts(name="blobs", revision="1", thresholds={"box": 0.25})
 SET = small_set(5)

@@ -31,7 +31,7 @@ from bench.detectors.grounded_sam import GroundedSam, GroundingDino, Sam, load_g
 from bench.detectors.random_weights import letter_tokenizer
 from bench.detectors.registry import detector_facts, load_detector
 from bench.layouts.layout_set import Label
-from bench.verdicts import Picture, judge_images
+from bench.stages.verdicts import Picture, judge_images
 from tests.closeness import ROUNDING, to_double
 
 BOX_PIXELS = 512 * 8 * ROUNDING

@@ -16,7 +16,7 @@ from bench.detectors.detector import PictureError
 from bench.detectors.mini import MiniJudge
 from bench.generators.renderer import true_renderings
 from bench.layouts.named import load_layouts
-from bench.verdicts import Picture, judge_images
+from bench.stages.verdicts import Picture, judge_images
 from tests.altered import flip_last_bit
 from tests.closeness import ROUNDING, to_double
 

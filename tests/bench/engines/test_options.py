@@ -39,6 +39,6 @@ def test_a_number_of_workers_is_one(workers: Any, monkeypatch: pytest.MonkeyPatc
 
 
 def test_ray_is_imported_by_nobody_who_does_not_ask_for_it() -> None:
-    code = "import sys, bench.benchmark, bench.cli.main, bench.streaming; print('ray' in sys.modules)"
+    code = "import sys, bench.benchmark, bench.cli.main, bench.stages.streaming; print('ray' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"

@@ -18,17 +18,17 @@ os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # as the engine does befo
 pytest.importorskip("ray", reason="ray is not installed (extra: ray)")
 
 from amdm.errors import InputError
-from bench.batches import groups
 from bench.engines.cluster import Cluster, RayEngine
 from bench.engines.pool import ATTEMPTS, Pool, launcher
-from bench.generate import GroupWorker
 from bench.generators.generator import ContractError
+from bench.job.batches import groups
 from bench.run.read import read_table
 from bench.run.store import RunStore
-from bench.streaming import JudgeWorker, stream_pools
-from bench.workers import WorkerLostError
+from bench.stages.generate import GroupWorker
+from bench.stages.streaming import JudgeWorker, stream_pools
+from bench.workers.processes import WorkerLostError
 from tests.bench.fakes import METHODS, BlobDetector, guessing_judges, paint, run_settings, small_run, small_set
-from tests.bench.test_generate import assert_same
+from tests.bench.stages.test_generate import assert_same
 from tests.torture.processes import family
 
 COUNT = 10

@@ -11,7 +11,7 @@ import pytest
 from amdm.errors import InputError
 from bench.generators.fetched import images_of
 from bench.generators.folder import find_images
-from bench.remote import RemoteFolder
+from bench.io.remote import RemoteFolder
 from bench.run.images import LARGEST_PICTURE
 from tests.bench.generators.test_folder import INDEX, KEYS, LAYOUTS, put
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bench.generators.presets import make_generator
-from bench.spec import EXTERNAL, Job
+from bench.job.spec import EXTERNAL, Job
 
 OWN = "def draw(layouts, seeds):\n    return []\n"
 

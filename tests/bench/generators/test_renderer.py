@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from amdm.mini.marks import strip
-from bench.conditions import true_conditions_of
 from bench.generators.renderer import true_renderings
+from bench.job.conditions import true_conditions_of
 from bench.layouts.named import load_layouts
 
 ENTRIES = load_layouts("mini-combined").entries[:10]

@@ -14,11 +14,11 @@ from PIL import Image
 from amdm.errors import InputError
 from amdm.loading import load_models
 from amdm.model_set import Loading
-from bench.full_size import retrieve_styles
 from bench.judges.clip_style import ClipStyleJudge, csls
 from bench.layouts.named import load_layouts
 from bench.report.full_size import retrieval_table
 from bench.run.read import read_table
+from bench.stages.full_size import retrieve_styles
 from tests.bench.conftest import JobRunner
 
 HALF = 0.5**0.5
@@ -90,7 +90,7 @@ def test_layouts_without_styles_are_refused(run_fake_job: JobRunner, judge: Clip
 def test_each_reference_is_read_and_encoded_once(
     run_fake_job: JobRunner, judge: ClipStyleJudge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bench import full_size
+    from bench.stages import full_size
 
     read: list[Path] = []
     whole = full_size.load_style

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.benchmark import run_benchmark
-from bench.plan import Plan
+from bench.job.plan import Plan
+from bench.job.spec import Job
 from bench.report.gate import check_regression, make_baseline
-from bench.spec import Job
 
 METHOD = "interactdiffusion+migc"
 

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from amdm.errors import InputError
 from amdm.mini.scene_stream import training_scene
-from bench.batches import CEILING
 from bench.cli.main import app
-from bench.conditions import true_conditions_of
 from bench.generators.renderer import true_renderings
+from bench.job.batches import CEILING
+from bench.job.conditions import true_conditions_of
 from bench.judges.picture_features import mini_features
 from bench.layouts.named import load_layouts
 from bench.report.kid import encoded, from_texts, kid, kid_of_features, kid_table, renderings

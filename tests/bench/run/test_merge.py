@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 from amdm.errors import InputError
-from bench.batches import groups, share
 from bench.benchmark import run_benchmark
-from bench.plan import Plan
+from bench.job.batches import groups, share
+from bench.job.plan import Plan
+from bench.job.spec import Job
 from bench.run.info import RunInfo
 from bench.run.merge import merge_runs, named
 from bench.run.read import read_table
 from bench.run.store import RunStore
 from bench.run.verify import verify_run
-from bench.spec import Job
 from tests.bench.conftest import JobRunner
 from tests.bench.fakes import METHODS, change_info, small_set
-from tests.bench.test_generate import assert_same
+from tests.bench.stages.test_generate import assert_same
 
 SHARDS = [(1, 2), (2, 2)]
 PAIR = ("interactdiffusion", "migc")

@@ -10,7 +10,7 @@ import fsspec
 import pytest
 
 from amdm.errors import InputError
-from bench.remote import RemoteFolder
+from bench.io.remote import RemoteFolder
 from bench.run.info import FullSizeJudge, RunInfo
 from bench.run.mirror import reading, shown, writing
 from bench.run.read import read_table

@@ -15,7 +15,7 @@ import pytest
 from amdm.errors import InputError
 from bench.cli import main
 from bench.cli.main import measure
-from bench.remote import RemoteFolder
+from bench.io.remote import RemoteFolder
 from bench.run.info import RunInfo
 from bench.run.mirror import reading
 from bench.run.read import read_table

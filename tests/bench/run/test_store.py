@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from amdm.errors import InputError
+from bench.job.settings import RunSettings
 from bench.provenance import Git, Provenance
 from bench.run.info import RunInfo
 from bench.run.read import read_table
 from bench.run.store import RunStore
-from bench.settings import RunSettings
 from tests.bench.fakes import run_settings
 
 ROOT = Path(__file__).resolve().parents[3]

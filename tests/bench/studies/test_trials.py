@@ -14,7 +14,7 @@ from PIL import Image
 from amdm.errors import InputError
 from amdm.layout import Instance, Layout
 from amdm.presets.profile import load_profile
-from bench.batches import CEILING
+from bench.job.batches import CEILING
 from bench.layouts.layout_set import Entry, LayoutSet
 from bench.layouts.named import load_layouts
 from bench.layouts.vocabulary import COCO, MINI

@@ -1,0 +1,1 @@
+"""Files: remote folders, databases that are not trusted, weights of small networks."""

@@ -1,0 +1,1 @@
+"""Processes of this machine, and what is done where work in them fails."""
