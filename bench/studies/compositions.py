@@ -153,7 +153,8 @@ def controls(presets: Profile, layout_set: LayoutSet, rows: dict[str, Row], opti
     order of models; the published settings."""
     target, steps, found = options.models[0], options.steps, {}
     for group in options.groups:
-        more = _evaluations(group, options)
+        most = bounds(steps)[group]  # of the last, what all models cost in all steps
+        more = int(most) if most < float("inf") else len(options.models) * steps
         alone = rows[target].chosen
         own = {**alone, "settings": {**alone.get("settings", {}), **every_step(more)}}
         if group_of(more, steps) == group:  # two models cost 2 T at most, and at T = 8 the first two groups are one
@@ -189,9 +190,3 @@ def comparisons(rows: dict[str, Row]) -> list[Compared]:
     pairs = [(name, row, f"{REFERENCE}, {row.group}") for name, row in rows.items()]
     compared = [(name, other) for name, row, other in pairs if other in rows and row.kind not in (SINGLE, REFERENCE)]
     return [(EQUAL, pair) for pair in compared]
-
-
-def _evaluations(group: str, options: Options) -> int:
-    """What a picture of the group costs at most; of the last, what all models cost in all steps."""
-    most = bounds(options.steps)[group]
-    return int(most) if most < float("inf") else len(options.models) * options.steps

@@ -271,12 +271,10 @@ class Kept:
         if not isinstance(content, dict) or content.keys() != self.widths.keys():
             raise InputError("is not what a study keeps; delete it", file=path)
         for name, rows in content.items():
-            if not isinstance(rows, list) or not all(self._is_row(name, row, group) for row in rows):
+            whole = isinstance(rows, list) and all(isinstance(row, list) for row in rows)
+            if not whole or any(len(row) != self.widths[name] or row[0] != group.method for row in rows):
                 raise InputError("is not what a study keeps; delete it", file=path, field=name)
         return {name: [tuple(row) for row in rows] for name, rows in content.items()}
-
-    def _is_row(self, table: str, row: Any, group: Group) -> bool:
-        return isinstance(row, list) and len(row) == self.widths[table] and row[0] == group.method
 
     def add(self, group: Group, rows: Rows) -> None:
         """Keep the rows of a batch."""

@@ -167,7 +167,6 @@ class Mark:
 class Series:
     """A method's values. style: index of its colour and shape, None of the ceiling. line: points of a polyline."""
 
-    name: str
     style: int | None
     marks: tuple[Mark, ...]
     line: str
@@ -223,7 +222,7 @@ def over_places(
             if (one := values.get(method, {}).get(place)) is not None and not isnan(one.value)
         }
         line = " ".join(f"{mark.x},{mark.y}" for place, mark in marks.items() if place != apart)
-        series.append(Series(method, style, tuple(marks.values()), line))
+        series.append(Series(style, tuple(marks.values()), line))
     ticks = tuple(Tick(up(top * k / 4), f"{100 * top * k / 4:.3g}") for k in range(5))
     across = tuple(Tick(round(LEFT + step * (k + 0.5), 1), place) for k, place in enumerate(places))
     says = "; ".join(mark.says for one in series for mark in one.marks)

@@ -117,7 +117,8 @@ def draw_samples(samples: Samples) -> Figure:
             for ax, pictures in zip(axes[1 + styled :, column], samples.rows.values(), strict=True):
                 _draw_picture(ax, entry, pictures.get(entry.index, "not drawn"))
         for ax, name in zip(axes[:, 0], names, strict=True):
-            ax.set_ylabel(_broken(name), fontsize=7)
+            broken = name.replace("(+", "\n(+", 1).replace(", ", ",\n")  # before an aggregate's bracket, behind a comma
+            ax.set_ylabel(broken if len(name) > 18 else name, fontsize=7)
         return figure
 
 
@@ -207,11 +208,6 @@ def _by_area(entry: Entry) -> list[int]:
 
 def _colour(instance: int) -> str:
     return palette.METHODS[instance % len(palette.METHODS)]
-
-
-def _broken(name: str) -> str:
-    """On two lines where it is long: an aggregate before its bracket, a variant behind its comma."""
-    return name.replace("(+", "\n(+", 1).replace(", ", ",\n") if len(name) > 18 else name
 
 
 Load = Callable[[str], Any]
