@@ -23,16 +23,7 @@ if TYPE_CHECKING:
     from bench.engines.cluster import RayEngine
     from bench.layouts.layout_set import LayoutSet
 
-
-class EngineName(StrEnum):
-    """Where batches are worked on."""
-
-    local = "local"
-    ray = "ray"
-
-
 Number = TypeVar("Number", int, float)
-
 ProfileOption = Annotated[str, Option(help="auto, mini or paper")]
 LimitOption = Annotated[int | None, Option(help="layouts in all, rounded up to a multiple of 5, balanced over levels")]
 SeedsOption = Annotated[str, Option(help="seeds, for example 0,1 or 0-9; coco-mig-bench: that benchmark's eight")]
@@ -73,13 +64,22 @@ TrackOption = Annotated[
     str | None, Option(help="hand metrics, table, failures and settings to tensorboard, trackio or wandb")
 ]
 ForceOption = Annotated[bool, Option("--force", help="go on with a run under other settings; recorded")]
+AddressOption = Annotated[
+    str | None, Option(help="of ray's head, host:port or auto; default: RAY_ADDRESS, else this machine alone")
+]
+RunArgument = Annotated[str, Argument(help="the run folder, or its URL as s3://bucket/name")]
+RunsArgument = Annotated[list[str], Argument(help="run folders, or their URLs as s3://bucket/name")]
+
+
+class EngineName(StrEnum):
+    """Where batches are worked on."""
+
+    local = "local"
+    ray = "ray"
 
 
 EngineOption = Annotated[
     EngineName, Option(help="local: processes of this machine; ray: a cluster, with `pip install amdm[ray]`")
-]
-AddressOption = Annotated[
-    str | None, Option(help="of ray's head, host:port or auto; default: RAY_ADDRESS, else this machine alone")
 ]
 
 
@@ -190,10 +190,6 @@ def missing_of(report: Path) -> list[str]:
         for row in rows
         if int(row["n"]) < int(row["expected"])
     ]
-
-
-RunArgument = Annotated[str, Argument(help="the run folder, or its URL as s3://bucket/name")]
-RunsArgument = Annotated[list[str], Argument(help="run folders, or their URLs as s3://bucket/name")]
 
 
 def to_read(run: str, pictures: bool = True, again: bool = False) -> Path:

@@ -28,6 +28,9 @@ MOST_TRIPLETS = 100
 REPEATED, OBJECT_POWER = 0.7, 0.5
 """A likelier triplet of the class with IoU(humans)·IoU(objects)^OBJECT_POWER beyond REPEATED makes one a repetition."""
 SETTINGS = ("default", "known_object")
+LARGEST_FILE = 512 * 2**20
+"""Bytes; 100 triplets in each of HICO-DET's 9,658 test pictures have about 150 MB."""
+MOST_CLASSES = 600
 
 
 class HOIClass(NamedTuple):
@@ -145,11 +148,6 @@ def means(table: pd.DataFrame) -> pd.DataFrame:
     parts = {"full": there, "rare": there[there.rare], "non_rare": there[~there.rare]}
     columns = {name: [100 * part[setting].mean() for setting in SETTINGS] for name, part in parts.items()}
     return pd.DataFrame({"setting": SETTINGS, **columns, "classes": len(there)})
-
-
-LARGEST_FILE = 512 * 2**20
-"""Bytes; 100 triplets in each of HICO-DET's 9,658 test pictures have about 150 MB."""
-MOST_CLASSES = 600
 
 
 @dataclass(frozen=True)

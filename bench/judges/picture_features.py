@@ -13,6 +13,7 @@ from amdm.errors import InputError
 
 Features = Callable[[Sequence[np.ndarray]], torch.Tensor]
 """Pictures, uint8 RGB (H, W, 3) → (N, D) float32."""
+MODEL = "ViT-L-14-quickgelu"
 
 
 def mini_features() -> Features:
@@ -29,9 +30,6 @@ def mini_features() -> Features:
         return torch.cat([states[:, 0], states[:, 1:].mean(1)], dim=1)
 
     return features
-
-
-MODEL = "ViT-L-14-quickgelu"
 
 
 class OpenClip:

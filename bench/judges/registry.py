@@ -9,6 +9,15 @@ from typing import Any, Literal
 
 from bench.registered import registered_module
 
+JUDGES = {
+    "mini-action": "bench.judges.action",
+    "mini-style": "bench.judges.style",
+    "hico": "bench.judges.hico",
+    "hico-layouts": "bench.judges.hico_layouts",
+    "clip-style": "bench.judges.clip_style",
+}
+"""Name → the module that holds its SPEC, imported when it is asked for."""
+
 
 @dataclass(frozen=True)
 class JudgeSpec:
@@ -24,16 +33,6 @@ class JudgeSpec:
     mini: bool
     load: Callable[..., Any]
     weights: Path | None = None
-
-
-JUDGES = {
-    "mini-action": "bench.judges.action",
-    "mini-style": "bench.judges.style",
-    "hico": "bench.judges.hico",
-    "hico-layouts": "bench.judges.hico_layouts",
-    "clip-style": "bench.judges.clip_style",
-}
-"""Name → the module that holds its SPEC, imported when it is asked for."""
 
 
 def judge_spec(name: str) -> JudgeSpec:

@@ -37,6 +37,17 @@ _MOST_FOREIGN = 0.25
 _EVERY = 20
 
 Ends = tuple[Box, Box]
+HELD_OUT = "judges:held-out"
+LEVELS = (2, 3, 4, 5, 6)
+CONDITIONS: dict[str, float | None] = {
+    "true rendering": None,
+    "autoencoder": 0.0,
+    "autoencoder, noise 0.2": 0.2,
+    "autoencoder, noise 0.4": 0.4,
+}
+"""What the pictures went through → standard deviation of the noise on the latents, whose own is 1; None: nothing."""
+ACTION_CLASSES = ("none", *ACTIONS, *(f"{action} reversed" for action in DIRECTED))
+CASES_AT_ONCE = 50
 
 
 def train_judges(folder: Path, weights: Path, vae: AutoencoderTiny, seed: int = 0, steps: int = STEPS) -> None:
@@ -117,19 +128,6 @@ def _examples(scene: Scene, rng: np.random.Generator) -> list[tuple[Ends, int]]:
         kind = CLASSES.index((one.action, turned and one.action in DIRECTED))
         found.append((ends[::-1] if turned else ends, kind))
     return found
-
-
-HELD_OUT = "judges:held-out"
-LEVELS = (2, 3, 4, 5, 6)
-CONDITIONS: dict[str, float | None] = {
-    "true rendering": None,
-    "autoencoder": 0.0,
-    "autoencoder, noise 0.2": 0.2,
-    "autoencoder, noise 0.4": 0.4,
-}
-"""What the pictures went through → standard deviation of the noise on the latents, whose own is 1; None: nothing."""
-ACTION_CLASSES = ("none", *ACTIONS, *(f"{action} reversed" for action in DIRECTED))
-CASES_AT_ONCE = 50
 
 
 @dataclass(frozen=True)

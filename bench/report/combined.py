@@ -19,6 +19,16 @@ from bench.report.names import USUAL_COLUMNS
 from bench.report.tables import BY_LEVEL, NAN, TableInfo, levels_of, remarks_markdown
 from bench.report.text import as_csv, as_markdown, as_page
 
+NOT_COMPARABLE = "Per cent. Rows of different sections are not comparable: other layouts or another judge."
+LEVELS = ("L2", "L3", "L4", "L5", "L6", "Avg")
+AS_STATED = (
+    "As their sources state them, some truncated, some of other seeds or another definition of mIoU: not measured "
+    "here, and not to be ranked with the rows above. Mini-world rows have nothing to do with them."
+)
+NOT_MEASURED = "As its authors published it; not measured here."
+PAPER = "AMDM paper"
+"""The group of published.csv that is the paper's own Table 1."""
+
 
 def combined_table(runs: Sequence[Measured]) -> pd.DataFrame:
     """Rows of Table 1 of each run, with the columns run, layouts, judge and world before them.
@@ -46,9 +56,6 @@ def combined_table(runs: Sequence[Measured]) -> pd.DataFrame:
 
 def _layouts(info: TableInfo) -> str:
     return f"{info.layouts} {info.layout_hash[:12]}"
-
-
-NOT_COMPARABLE = "Per cent. Rows of different sections are not comparable: other layouts or another judge."
 
 
 def combined_markdown(table: pd.DataFrame, runs: Sequence[Measured], with_published: bool) -> str:
@@ -112,24 +119,12 @@ def write_combined(
     return page
 
 
-LEVELS = ("L2", "L3", "L4", "L5", "L6", "Avg")
-AS_STATED = (
-    "As their sources state them, some truncated, some of other seeds or another definition of mIoU: not measured "
-    "here, and not to be ranked with the rows above. Mini-world rows have nothing to do with them."
-)
-
-
 def published() -> pd.DataFrame:
     """Published figures, per cent, in the form of Table 1, with the columns group, layouts and source."""
     with as_file(files("bench.data").joinpath("published.csv")) as path:
         table = pd.read_csv(path)
     shown = {f"{metric}_{level.lower()}": f"{METRICS[metric].label} {level}" for metric in BY_LEVEL for level in LEVELS}
     return table.rename(columns={**shown, "layout_set": "layouts", "seconds": "s/image"})
-
-
-NOT_MEASURED = "As its authors published it; not measured here."
-PAPER = "AMDM paper"
-"""The group of published.csv that is the paper's own Table 1."""
 
 
 def published_blocks() -> dict[str, Block]:

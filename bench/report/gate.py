@@ -37,6 +37,10 @@ few, so that one weighs more."""
 LARGEST_FILE = 64 * 2**20
 _COLUMNS = [*INSTANCE, "level", "detected", "iou", "success", "attr", "miou"]
 _FLAGS = {"detected": bool, "success": bool, "attr": bool}
+INTERACTIONS = [*SAMPLE, "subject", "object", "outcome"]
+STYLES = [*SAMPLE, "success"]
+FIELD = "conditions"
+"""Of a baseline; those of layouts that ask for neither lack it."""
 
 
 @dataclass(frozen=True)
@@ -228,12 +232,6 @@ def _read(path: Path) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     value = value.item() if hasattr(value, "item") else value
     return round(value, 6) if isinstance(value, float) else value
-
-
-INTERACTIONS = [*SAMPLE, "subject", "object", "outcome"]
-STYLES = [*SAMPLE, "success"]
-FIELD = "conditions"
-"""Of a baseline; those of layouts that ask for neither lack it."""
 
 
 def conditions_of_run(run: Path) -> ConditionTables:

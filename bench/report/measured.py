@@ -25,6 +25,8 @@ from bench.run.info import RunInfo, check_layouts
 from bench.run.read import read_tables
 from bench.run.schema import FULL_SIZE_OF
 
+Table = Literal["verdicts", "samples", "findings", "sums", "metrics", "table1"]
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -129,9 +131,6 @@ def _why_nothing(samples: pd.DataFrame) -> str:
     if len(failed):
         return f"all {len(failed)} samples failed, the first with {failed['error'].iloc[0]}"
     return "nothing is judged yet; the command that made the run goes on"
-
-
-Table = Literal["verdicts", "samples", "findings", "sums", "metrics", "table1"]
 
 
 @dataclass(frozen=True)

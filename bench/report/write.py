@@ -30,6 +30,9 @@ from bench.report.text import as_csv, as_parquet
 from bench.run.images import read_image, stored_file
 from bench.run.read import read_tables
 
+TILE, GAP, HEADER, MARGIN = 192, 6, 18, 190
+_INK = {"white": (150, 150, 150)}
+
 
 def write_report(folder: Path, report: Path, plan: Plan | None = None, columns: Sequence[str] = USUAL_COLUMNS) -> str:
     """Tables, picture grid and page of a run folder; returns the Markdown.
@@ -124,10 +127,6 @@ def write_tables(folder: Path, run: Measured, columns: Sequence[str] = USUAL_COL
     for name in fractions.keys() - {Path(file).stem for file in files}:
         (folder / f"{name}.csv").unlink(missing_ok=True)  # of an earlier run with other methods or seeds
     return page
-
-
-TILE, GAP, HEADER, MARGIN = 192, 6, 18, 190
-_INK = {"white": (150, 150, 150)}
 
 
 def picture_grid(rows: Mapping[str, Mapping[int, np.ndarray]], entries: Sequence[Entry]) -> Image.Image:

@@ -29,6 +29,8 @@ from bench.studies.trials import StudyRun, averages, identity, run_trials, table
 from bench.workers.processes import worker_count
 
 ADVISED = "as advised"
+DEFAULT = "the published setting"
+ALONE, LETTERS, LISTED = "single models", "noise and η of the letter", "compositions"
 
 
 def advise(
@@ -153,10 +155,6 @@ def as_overrides(method: rules.Method) -> tuple[str, ...]:
     settings = method.get("settings", {})
     own = [f"settings.{name}.{field}={json.dumps(v)}" for name, one in settings.items() for field, v in one.items()]
     return (*(f"{name}={json.dumps(value)}" for name, value in method.items() if name != "settings"), *own)
-
-
-DEFAULT = "the published setting"
-ALONE, LETTERS, LISTED = "single models", "noise and η of the letter", "compositions"
 
 
 class Probes:

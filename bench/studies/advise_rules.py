@@ -34,6 +34,12 @@ HALF = 0.5
 """Of the distance to the mean: the η that is tried beside 0, and goes past the mean in no step on average."""
 Aggregation = dict[str, Any]
 """As it stands in a file of presets."""
+MOST_PROBES = 24
+PROFILE = "mini"
+PUBLISHED = {2: "interactdiffusion+migc", 3: "interactdiffusion+migc+ip-adapter"}
+"""The preset that has the authors' setting, by the number of models."""
+Method = dict[str, Any]
+"""As it stands in a file of presets."""
 
 
 @dataclass(frozen=True)
@@ -175,14 +181,6 @@ def best_of(table: pd.DataFrame, order: Sequence[str]) -> str:
 
 def _rounded(numbers: Sequence[float]) -> list[float]:
     return [round(one, 4) for one in numbers]
-
-
-MOST_PROBES = 24
-PROFILE = "mini"
-PUBLISHED = {2: "interactdiffusion+migc", 3: "interactdiffusion+migc+ip-adapter"}
-"""The preset that has the authors' setting, by the number of models."""
-Method = dict[str, Any]
-"""As it stands in a file of presets."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,9 @@ from bench.detectors.registry import check_words
 from bench.job.conditions import asked_of, unread
 from bench.layouts.layout_set import LayoutSet, content_hash
 
+JUDGE = DetectorOptions()
+"""Of every study: the mini world's."""
+
 
 def with_models(models: Sequence[str], layout_set: LayoutSet) -> dict[str, Any]:
     """The beginning of a method as a file of presets has it: the models, the target first, and what they ignore of all
@@ -64,10 +67,6 @@ def presets_file(methods: Mapping[str, Mapping[str, Any]], about: str) -> str:
     head = "".join(f"# {line}\n" for line in about.splitlines())
     plain = json.loads(json.dumps({"methods": methods}))  # nothing stands in two places, which YAML would write once
     return head + str(yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, width=110))
-
-
-JUDGE = DetectorOptions()
-"""Of every study: the mini world's."""
 
 
 def check_judged(layout_set: LayoutSet) -> None:

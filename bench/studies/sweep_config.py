@@ -34,6 +34,11 @@ COSTS = ("evaluations", "seconds", "kid", "failed")
 """What tables have beside metrics, and nobody wants more of."""
 Point = dict[str, Any]
 """By field, as ``--set`` names it."""
+STORAGE = "optuna.sqlite"
+POINT = "point"
+"""The attribute of a stored trial that holds its point, JSON."""
+Measure = Callable[[Sequence[Point]], Sequence[float | None]]
+"""Points to what they reach; None where the settings are none or the pictures failed."""
 
 
 class Range(Strict):
@@ -191,13 +196,6 @@ def _layouts(name: str, limit: int | None, field: str) -> LayoutSet:
     except InputError as error:
         raise error if error.file else InputError(error.what, field=field) from None
     return found if limit is None else found.subset(limit)
-
-
-STORAGE = "optuna.sqlite"
-POINT = "point"
-"""The attribute of a stored trial that holds its point, JSON."""
-Measure = Callable[[Sequence[Point]], Sequence[float | None]]
-"""Points to what they reach; None where the settings are none or the pictures failed."""
 
 
 def search(config: SweepConfig, folder: Path, measure: Measure) -> list[Point]:

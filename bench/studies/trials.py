@@ -44,6 +44,14 @@ from bench.studies.settings import JUDGE, check_judged
 from bench.workers.processes import run_tasks, worker_count
 
 BATCH = 16
+Rows = dict[str, list[tuple[Any, ...]]]
+"""By table (:data:`bench.report.trial_tables.TABLES`)."""
+LARGEST = 2**24
+"""Bytes of a file."""
+FORMAT = 2
+"""To be raised where :mod:`bench.studies.trials` comes to make other rows, or the text of features is another."""
+NO_MATTER = ("bench/report/", "bench/cli/", "bench/studies/")
+"""Sources that may change while a study goes on: they choose settings and write tables."""
 
 
 @dataclass(frozen=True)
@@ -230,16 +238,6 @@ def table_info(study: StudyRun, methods: list[str], title: str) -> TableInfo:
         seeds=study.seeds,
         command=provenance().command,
     )
-
-
-Rows = dict[str, list[tuple[Any, ...]]]
-"""By table (:data:`bench.report.trial_tables.TABLES`)."""
-LARGEST = 2**24
-"""Bytes of a file."""
-FORMAT = 2
-"""To be raised where :mod:`bench.studies.trials` comes to make other rows, or the text of features is another."""
-NO_MATTER = ("bench/report/", "bench/cli/", "bench/studies/")
-"""Sources that may change while a study goes on: they choose settings and write tables."""
 
 
 def identity(settings: MethodSettings | None) -> str:

@@ -45,6 +45,7 @@ OF_AGGREGATES: dict[str, tuple[Any, ...]] = {
 WEIGHTS = (0.0, 0.3, 0.5, 0.7, 0.85)
 PREFERRED = ("joint_interaction", "joint_picture", "isr", "action_given_place", "style")
 """The first that differs decides."""
+SINGLES_SET = "mini-tune"
 
 
 def tune_combined(
@@ -145,9 +146,6 @@ def _yaml(methods: dict[str, Any], trials: int, limit: int, seed: int) -> str:
         f"Written by `amdm-bench tune-combined --trials {trials} --limit {limit} --seed {seed}`:\n"
         f"of {trials} settings a row the best on {TUNING_SET} by joint success. Change nothing by hand.",
     )
-
-
-SINGLES_SET = "mini-tune"
 
 
 def tune(

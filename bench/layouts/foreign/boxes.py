@@ -24,6 +24,7 @@ SMALLEST = 1 - 1e-9
 WITHIN = {"pixel": 1.0, "relative": 1e-3}
 """A box that reaches outside its picture by no more is rounding, and is clipped."""
 CLIPPED = "reached outside the picture by rounding, clipped"
+Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,6 @@ def _finite(values: Sequence[Any], names: Sequence[str]) -> list[float]:
 
 def _shown(numbers: Sequence[float]) -> str:
     return f"[{', '.join(f'{one:g}' for one in numbers)}]"
-
-
-Record = dict[str, Any]
 
 
 def made_caption(labels: Sequence[str]) -> str:

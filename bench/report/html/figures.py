@@ -23,6 +23,10 @@ SIZE_EDGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 1.0)
 BY_SIZE = ("isr", "place")
 SPLIT = {"right": "isr", "wrong_colour": "wrong_colour", "wrong_place": "wrong_place", "nothing": "nothing_detected"}
 """What becomes of an instance → the metric that says how often."""
+WIDTH, HEIGHT = 420, 250
+LEFT, RIGHT, TOP, BOTTOM = 34, 8, 10, 30
+SPREAD = 0.6
+"""Of the distance between two places of the axis, what the methods' marks of one place take."""
 
 
 def shown_metrics(metrics: pd.DataFrame) -> list[str]:
@@ -144,12 +148,6 @@ def paired_forests(sums: pd.DataFrame, methods: Sequence[str]) -> tuple[list[For
             rows.append((f"{row['method']} − {row[other]}", one, bounds_text(*one)))
         charts.append(forest(METRICS[metric].label, rows))
     return charts, len(table)
-
-
-WIDTH, HEIGHT = 420, 250
-LEFT, RIGHT, TOP, BOTTOM = 34, 8, 10, 30
-SPREAD = 0.6
-"""Of the distance between two places of the axis, what the methods' marks of one place take."""
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,18 @@ MOST_PICTURES = 12_000
 Key = tuple[str, int, int]
 Record = Mapping[Any, Any]
 """A row of a table of the run."""
+THUMBNAIL = 160
+"""Pixels of the longer side."""
+LONGEST_SIDE = 16_383
+"""Pixels; WebP has no longer ones, of which the thumbnail is shown alone."""
+QUALITY = {"thumbnail": 88, "whole": 90}
+FOLDER = "pictures"
+Outlines = dict[int, list[list[int]]]
+"""Instance → closed lines of its mask, each x1, y1, x2, y2 … in thousandths of width and height."""
+UNIT = 1000
+FINENESS = 0.004
+"""Of the longer side: how far a simplified line may lie from the mask's edge."""
+MOST_PARTS = 4
 
 
 @dataclass(frozen=True)
@@ -189,14 +201,6 @@ def _key(row: Record) -> Key:
     return row["method"], row["layout_index"], row["seed"]
 
 
-THUMBNAIL = 160
-"""Pixels of the longer side."""
-LONGEST_SIDE = 16_383
-"""Pixels; WebP has no longer ones, of which the thumbnail is shown alone."""
-QUALITY = {"thumbnail": 88, "whole": 90}
-FOLDER = "pictures"
-
-
 class Pictures:
     """Collects pictures.
 
@@ -252,14 +256,6 @@ def _shrunk(image: np.ndarray) -> np.ndarray:
 def _webp(image: np.ndarray, quality: int) -> bytes:
     bgr = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
     return bytes(cv2.imencode(".webp", bgr, [cv2.IMWRITE_WEBP_QUALITY, quality])[1])
-
-
-Outlines = dict[int, list[list[int]]]
-"""Instance → closed lines of its mask, each x1, y1, x2, y2 … in thousandths of width and height."""
-UNIT = 1000
-FINENESS = 0.004
-"""Of the longer side: how far a simplified line may lie from the mask's edge."""
-MOST_PARTS = 4
 
 
 def outliner(run: Measured) -> Callable[[np.ndarray, Entry], Outlines]:

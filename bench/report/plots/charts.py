@@ -42,6 +42,12 @@ _STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,  # publishers refuse Type 3
     "svg.hashsalt": "amdm",  # the same figure is the same bytes
 }
+SPREAD = 0.5
+"""Of the distance between two places of the axis, what the curves' marks of one place take."""
+MARKS = {"markersize": 4.0, "elinewidth": 0.9, "capsize": 2.0, "capthick": 0.9}
+COLUMNS = 3
+DARK = 0.55
+"""Share from which on a cell's text is white."""
 
 
 def check_target(path: Path) -> Path:
@@ -99,11 +105,6 @@ def method_look(style: int | None) -> dict[str, Any]:
 def shown(method: str) -> str:
     """A method's name for readers, without what a drawing would obey."""
     return printable(display_name(method))
-
-
-SPREAD = 0.5
-"""Of the distance between two places of the axis, what the curves' marks of one place take."""
-MARKS = {"markersize": 4.0, "elinewidth": 0.9, "capsize": 2.0, "capthick": 0.9}
 
 
 @dataclass(frozen=True)
@@ -218,11 +219,6 @@ def _legend(figure: Figure, ax: Axes) -> None:
     handles, labels = ax.get_legend_handles_labels()
     room = max(1, int(figure.get_size_inches()[0] / (0.5 + 0.055 * max(map(len, labels), default=1))))
     figure.legend(handles, labels, loc="outside lower center", ncols=min(room, len(labels)) or 1, frameon=False)
-
-
-COLUMNS = 3
-DARK = 0.55
-"""Share from which on a cell's text is white."""
 
 
 def colour_confusions(runs: Together) -> list[Confusion]:

@@ -21,6 +21,8 @@ from bench.report.tables import NAN, levels_of
 
 COSTS = {"evaluations": "guided calls a picture", "seconds": "seconds a picture"}
 """What a picture costs → the axis's name; the other quantities are :data:`bench.cocomig.metrics.METRICS`."""
+LARGEST_TABLE = 2**20
+"""Bytes; two auxiliaries and eleven numbers of steps take 4,000."""
 
 
 def read_runs(runs: Sequence[Path], methods: Sequence[str] | None = None) -> Together:
@@ -103,10 +105,6 @@ def _known(
         if name not in there:
             raise unknown("metric of these runs", name, [*there, *others], field=field)
     return metrics
-
-
-LARGEST_TABLE = 2**20
-"""Bytes; two auxiliaries and eleven numbers of steps take 4,000."""
 
 
 def hand_over_panels(path: Path) -> list[Panel]:

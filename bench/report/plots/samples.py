@@ -35,6 +35,14 @@ GROUND = 0.82
 LETTER, LINE = 0.027, 0.075
 """Width of a letter and height of a line of a label, as parts of a picture's side, from the font's size."""
 FONT = 5.5
+Load = Callable[[str], Any]
+"""Name of a preset → what draws as :class:`amdm.AMDMPipeline` does."""
+FIGURES = {
+    4: ("interactdiffusion", "migc", "interactdiffusion+migc"),
+    5: ("interactdiffusion", "ip-adapter", "interactdiffusion+ip-adapter"),
+    6: ("interactdiffusion", "migc", "ip-adapter", "interactdiffusion+migc+ip-adapter"),
+}
+"""Number in the paper → the methods of its rows."""
 
 
 @dataclass(frozen=True)
@@ -208,17 +216,6 @@ def _by_area(entry: Entry) -> list[int]:
 
 def _colour(instance: int) -> str:
     return palette.METHODS[instance % len(palette.METHODS)]
-
-
-Load = Callable[[str], Any]
-"""Name of a preset → what draws as :class:`amdm.AMDMPipeline` does."""
-
-FIGURES = {
-    4: ("interactdiffusion", "migc", "interactdiffusion+migc"),
-    5: ("interactdiffusion", "ip-adapter", "interactdiffusion+ip-adapter"),
-    6: ("interactdiffusion", "migc", "ip-adapter", "interactdiffusion+migc+ip-adapter"),
-}
-"""Number in the paper → the methods of its rows."""
 
 
 def methods_of(number: int, profile: str) -> tuple[str, ...]:
