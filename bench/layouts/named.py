@@ -17,6 +17,8 @@ MINI_SETS = ("mini", "mini-hard", "mini-tune", "mini-combined", "mini-combined-t
 COCO_MIG_FILES = {"coco-mig-amdm": "mig_bench.json", "coco-mig-migc": "migc/mig_bench.txt"}
 AS_SHAPES = "-as-shapes"
 SET_NAMES = (*MINI_SETS, *COCO_MIG_FILES, *(name + AS_SHAPES for name in COCO_MIG_FILES))
+SHAPE_OF: dict[str, str] = {name: CATEGORIES[k % len(CATEGORIES)] for k, name in enumerate(sorted(COCO.categories))}
+"""COCO category → shape: by sorted name, in turn, ten categories a shape."""
 
 
 def load_layouts(name_or_path: str | Path) -> LayoutSet:
@@ -49,10 +51,6 @@ def coco_mig_dir() -> Path:
     if folder := os.environ.get("AMDM_COCO_MIG_DIR"):
         return Path(folder)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "amdm" / "coco-mig"
-
-
-SHAPE_OF: dict[str, str] = {name: CATEGORIES[k % len(CATEGORIES)] for k, name in enumerate(sorted(COCO.categories))}
-"""COCO category → shape: by sorted name, in turn, ten categories a shape."""
 
 
 def as_shapes(layout_set: LayoutSet) -> LayoutSet:

@@ -28,6 +28,8 @@ CLAIMED_SET, CLAIMED = "mini-combined", "joint_interaction"
 """The layouts that the claim is about, and the metric that it is of; elsewhere comparisons are shown without it."""
 CLAIM = "The aggregate's joint success exceeds that of every single model, interval above 0."
 BEST, SEMANTICS = "best single model", "semantics"
+Compared = tuple[str, tuple[str, str]]
+"""Why two methods are compared, and the two: the first less the second."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +97,6 @@ def outcome_table(interactions: pd.DataFrame, methods: Sequence[str]) -> pd.Data
     counts = counts.reindex(index=there, columns=list(OUTCOMES), fill_value=0)
     total = counts.sum(axis=1)
     return counts.mul(100.0).div(total, axis=0).assign(interactions=total).rename_axis(columns=None).reset_index()
-
-
-Compared = tuple[str, tuple[str, str]]
-"""Why two methods are compared, and the two: the first less the second."""
 
 
 def joint_contrasts(sums: pd.DataFrame, rows: Rows, others: Sequence[Compared] | None = None) -> pd.DataFrame:

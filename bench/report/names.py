@@ -13,6 +13,8 @@ MODELS = {
     "ip-adapter": "IP-Adapter",
     CEILING: "Ceiling",
 }
+USUAL_COLUMNS = ("isr", "miou", "seconds")
+"""Those of the paper's Table 1."""
 
 
 def display_name(method: str) -> str:
@@ -32,7 +34,3 @@ def display_name(method: str) -> str:
         return method
     added = "".join(f"+{MODELS.get(one, one)}" for one in auxiliaries)
     return f"{run}{colon}{MODELS[target]}{f'({added})' if added else ''}{f', {variant}' if variant else ''}"
-
-
-USUAL_COLUMNS = ("isr", "miou", "seconds")
-"""Those of the paper's Table 1."""

@@ -24,7 +24,7 @@ from bench.report.joint import SHOWN, calls_of
 from bench.report.trial_tables import Tables
 from bench.studies import advise_rules as rules
 from bench.studies.ablation import handing, windows
-from bench.studies.settings import as_preset, presets_file
+from bench.studies.settings import Method, as_preset, presets_file
 from bench.studies.trials import StudyRun, averages, identity, run_trials, table_info
 from bench.workers.processes import worker_count
 
@@ -116,7 +116,7 @@ def _advice(request: rules.Request, study: StudyRun, confirming: StudyRun) -> re
 
 
 def _confirm(
-    request: rules.Request, method: rules.Method, study: StudyRun, order: Sequence[str]
+    request: rules.Request, method: Method, study: StudyRun, order: Sequence[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """Metrics by method, gains, and guided calls. The best single model is the best of this run."""
     methods = {ADVISED: method, **{name: request.method([name]) for name in request.models}}
@@ -146,7 +146,7 @@ def gains_of(tables: Tables, against: Mapping[str, str], order: Sequence[str]) -
     return pd.DataFrame(rows)
 
 
-def as_overrides(method: rules.Method) -> tuple[str, ...]:
+def as_overrides(method: Method) -> tuple[str, ...]:
     """A method as ``--set`` takes it, on a preset of any single model.
 
     >>> as_overrides({"models": ["migc"], "ignores": [], "settings": {"migc": {"guidance_scale": 3.0}}})
@@ -170,7 +170,7 @@ class Probes:
         """Guided calls of all that was measured."""
         return sum(int(calls_of(one).sum()) for one in self._samples.values())
 
-    def measure(self, methods: Mapping[str, rules.Method], about: str) -> pd.DataFrame:
+    def measure(self, methods: Mapping[str, Method], about: str) -> pd.DataFrame:
         """Metrics (fractions), evaluations and failed pictures of each, by name (the index)."""
         own = {name: identity(self.settings(one)) for name, one in methods.items()}
         new = {own[name]: self.settings(one) for name, one in methods.items() if own[name] not in self._rows}
@@ -181,11 +181,11 @@ class Probes:
                 self._samples[str(key)] = tables.samples[tables.samples.method == key]
         return pd.DataFrame([self._rows[key] for key in own.values()], index=list(own))
 
-    def distances(self, method: rules.Method) -> pd.DataFrame:
+    def distances(self, method: Method) -> pd.DataFrame:
         """Of :func:`bench.report.ablation.distances_by_step`; of a method that was measured."""
         return distances_by_step(self._samples[identity(self.settings(method))])
 
-    def settings(self, method: rules.Method) -> MethodSettings:
+    def settings(self, method: Method) -> MethodSettings:
         """As the presets read it."""
         return as_preset(self.request.presets, method)
 
@@ -203,7 +203,7 @@ class LetterChoice(NamedTuple):
 class ListChoice(NamedTuple):
     """What the fourth stage chose, and why."""
 
-    method: rules.Method
+    method: Method
     tried: pd.DataFrame
     reasons: list[str]
 
@@ -233,7 +233,7 @@ def choose_letter(probes: Probes, window: rules.Window, order: Sequence[str]) ->
     request, published = probes.request, probes.request.published
     zero = [0.0] * len(request.models)
 
-    def method(eta: Sequence[float], noise: str) -> rules.Method:
+    def method(eta: Sequence[float], noise: str) -> Method:
         return request.method(request.models, rules.letter(window, rules.EVEN, eta, noise))
 
     tried = {(noise, "0"): (zero, noise) for noise in rules.NOISE}

@@ -19,7 +19,7 @@ from bench.generators.pull_back import DISTANCE
 from bench.job.conditions import asked_of, check_conditions, unread
 from bench.layouts.layout_set import LayoutSet, content_hash
 from bench.layouts.named import load_layouts
-from bench.studies.settings import as_preset, check_apart, check_judged, plain_aggregation, with_models
+from bench.studies.settings import Method, as_preset, check_apart, check_judged, plain_aggregation, with_models
 
 LETTER, AUTHORS = "the letter", "the authors' code"
 NOISE = ("shared", "separate")
@@ -33,13 +33,11 @@ USUAL_END = 3
 HALF = 0.5
 """Of the distance to the mean: the η that is tried beside 0, and goes past the mean in no step on average."""
 Aggregation = dict[str, Any]
-"""As it stands in a file of presets."""
+"""Of a :data:`bench.studies.settings.Method`."""
 MOST_PROBES = 24
 PROFILE = "mini"
 PUBLISHED = {2: "interactdiffusion+migc", 3: "interactdiffusion+migc+ip-adapter"}
 """The preset that has the authors' setting, by the number of models."""
-Method = dict[str, Any]
-"""As it stands in a file of presets."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from bench.report.text import Written
 from bench.studies import tuning_combined
 from bench.studies.composition_space import SPACES, bounds, candidates, group_of
 from bench.studies.settings import (
+    Method,
     as_preset,
     check_apart,
     check_judged,
@@ -29,7 +30,6 @@ from bench.studies.settings import (
     with_models,
 )
 from bench.studies.trials import StudyRun, averages, run_trials, table_info, with_ceiling
-from bench.studies.tuning_combined import Method
 
 TUNING_SET = tuning_combined.TUNING_SET
 LAYOUTS = "mini-combined"

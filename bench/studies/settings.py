@@ -17,6 +17,8 @@ from bench.detectors.registry import check_words
 from bench.job.conditions import asked_of, unread
 from bench.layouts.layout_set import LayoutSet, content_hash
 
+Method = dict[str, Any]
+"""As it stands in a file of presets."""
 JUDGE = DetectorOptions()
 """Of every study: the mini world's."""
 

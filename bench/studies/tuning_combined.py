@@ -14,11 +14,17 @@ from amdm.presets.profile import Profile, load_profile
 from amdm.presets.settings import MethodSettings
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.named import load_layouts
-from bench.studies.settings import as_preset, check_models, plain_aggregation, presets_file, setting_text, with_models
+from bench.studies.settings import (
+    Method,
+    as_preset,
+    check_models,
+    plain_aggregation,
+    presets_file,
+    setting_text,
+    with_models,
+)
 from bench.studies.trials import StudyRun, measure
 
-Method = dict[str, Any]
-"""As it stands in a file of presets."""
 TUNING_SET = "mini-combined-tune"
 ROWS: tuple[tuple[str, ...], ...] = (
     ("interactdiffusion",),
