@@ -152,9 +152,8 @@ class Together:
     @property
     def judged_kinds(self) -> frozenset[str]:
         """What some run has verdicts on beside instances: interactions, styles."""
-        there = {"interactions": [run.conditions.interactions for run in self.runs]}
-        there["styles"] = [run.conditions.styles for run in self.runs]
-        return frozenset(kind for kind, tables in there.items() if not all(table.empty for table in tables))
+        kinds = ("interactions", "styles")
+        return frozenset(kind for kind in kinds if any(len(getattr(run.conditions, kind)) for run in self.runs))
 
     @property
     def generated(self) -> tuple[str, ...]:
