@@ -50,8 +50,9 @@ class LayoutDetections:
 
     def class_of(self, entry: Entry, asked: AskedAction) -> int | None:
         """The class that an interaction is of, by verb and object's category; None of none."""
-        wanted = _plain(asked.action), _plain(entry.labels[asked.object].category)
-        return next((k for k, one in enumerate(self.classes) if (_plain(one.verb), _plain(one.object)) == wanted), None)
+        thing = _plain(entry.labels[asked.object].category)
+        fits = (is_verb(asked.action, one.verb) and _plain(one.object) == thing for one in self.classes)
+        return next((k for k, fitting in enumerate(fits) if fitting), None)
 
     def judge(self, pictures: Sequence[AskedPicture]) -> list[dict[int, ActionVerdict]]:
         """Of each picture the verdicts on its interactions (:attr:`Entry.pairs`) of some class, by their place there.
@@ -103,7 +104,7 @@ class LayoutDetections:
         if not best:
             return ActionVerdict(None, action_outcome(asked.action, None, False), 0.0)
         (verb, first), *others = best.items()
-        name = asked.action if verb == _plain(asked.action) else verb
+        name = asked.action if is_verb(asked.action, verb) else verb
         return ActionVerdict(name, action_outcome(asked.action, name, False), first - (others[0][1] if others else 0.0))
 
 
@@ -119,6 +120,24 @@ def _ends(picture: AskedPicture, asked: AskedAction) -> tuple[np.ndarray, np.nda
 def _in_pixels(box: Box, size: tuple[int, int]) -> np.ndarray:
     height, width = size
     return np.array([box[0] * width, box[1] * height, box[2] * width - 1, box[3] * height - 1])
+
+
+def is_verb(action: str, verb: str) -> bool:
+    """Whether the action that a layout asks for is a detector's verb, in its plain form or its present participle.
+
+    >>> is_verb("sitting on", "sit_on"), is_verb("ride", "ride"), is_verb("Riding", "ride"), is_verb("riding", "read")
+    (True, True, True, False)
+    """
+    first, _, rest = _plain(verb).partition(" ")
+    forms = {first, f"{first}ing"}
+    if first.endswith("ie"):
+        forms.add(f"{first[:-2]}ying")  # lie
+    elif first.endswith("e"):
+        forms.add(f"{first[:-1]}ing")  # ride
+    elif first[-1:] not in "aeiouwxy":
+        forms.add(f"{first}{first[-1:]}ing")  # sit
+    asked, _, others = _plain(action).partition(" ")
+    return asked in forms and others == rest
 
 
 def _plain(words: str) -> str:

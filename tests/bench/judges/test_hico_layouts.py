@@ -10,7 +10,7 @@ import pytest
 
 from amdm.errors import InputError
 from amdm.layout import Instance, Interaction, Layout
-from bench.judges.hico_layouts import AskedPicture, LayoutDetections
+from bench.judges.hico_layouts import AskedPicture, LayoutDetections, is_verb
 from bench.layouts.layout_set import Entry
 
 CLASSES = [["ride", "dining_table"], ["hold", "dining_table"], ["hold", "cat"]]
@@ -50,6 +50,32 @@ def triplet(kind: int, score: float, human: Any = HUMAN, thing: Any = THING) -> 
 def test_the_likeliest_verb_on_both_boxes_is_what_was_found(tmp_path: Path, found: Any, verdict: Any) -> None:
     ((given,),) = [one.values() for one in detections(tmp_path, found).judge([picture("Ride")])]
     assert given == pytest.approx(verdict)
+
+
+def test_a_present_participle_is_judged_as_its_verb(tmp_path: Path) -> None:
+    found = detections(tmp_path, [triplet(0, 0.9)])
+    (verdicts,) = found.judge([picture("riding", "holding")])
+    assert verdicts[0] == pytest.approx(("riding", "right", 0.9))
+    assert verdicts[1] == pytest.approx(("ride", "other", 0.9))
+    assert found.precision([picture("riding")]) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("action", "verb", "same"),
+    [
+        ("lying on", "lie_on", True),
+        ("cutting with", "cut_with", True),
+        ("feeding", "feed", True),
+        ("flying", "fly", True),
+        ("drying", "dry", True),
+        ("sitting", "sit_on", False),
+        ("sit at", "sit_on", False),
+        ("rides", "ride", False),
+        ("", "ride", False),
+    ],
+)
+def test_which_words_are_a_verb(action: str, verb: str, same: bool) -> None:
+    assert is_verb(action, verb) is same
 
 
 def test_what_is_of_no_class_gets_no_verdict(tmp_path: Path) -> None:
