@@ -69,7 +69,7 @@ COMPOSED = {
 }
 """Rows of compositions that are not called by the name of one."""
 RUNS = {
-    "mini-seeds": "SEEDS=0,1,2 OUT=runs/mini-seeds",
+    "mini-seeds": "SEEDS=0,1,2 LIMIT=200 OUT=runs/mini-seeds",
     "mini-hard": "LAYOUTS=mini-hard LIMIT=200 OUT=runs/mini-hard",
     "coco-mig-as-shapes": "LAYOUTS=coco-mig-amdm-as-shapes LIMIT=200 OUT=runs/coco-mig-as-shapes",
 }
