@@ -40,13 +40,18 @@ class InputErrors(InputError):
     """Several faults of one input.
 
     Args:
-        faults: at least one. As text they are the first, and the places of the others.
+        faults: at least one. As text they are the first, and the places of the others, which name a file where it is
+            another one.
     """
 
     def __init__(self, faults: Sequence[InputError]) -> None:
         self.faults = tuple(faults)
         first, *others = self.faults
-        also = ", ".join(dict.fromkeys(one.field or one.what for one in others))
+        places = [
+            ": ".join(str(part) for part in (one.file if one.file != first.file else "", one.field or one.what) if part)
+            for one in others
+        ]
+        also = ", ".join(dict.fromkeys(places))
         super().__init__(first.what + (f"; also {also}" if also else ""), file=first.file, field=first.field)
 
     def __reduce__(self) -> tuple[type[InputErrors], tuple[Sequence[InputError]]]:

@@ -24,34 +24,37 @@ ID = (int, str)
 _KINDS = {str: "a text", ID: "an id (an integer or a text)"}
 
 
-def indexed(dataset: dict[str, Any], fields: dict[str, Any]) -> Annotations:
+def indexed(dataset: dict[str, Any], fields: dict[str, Any], faults: Faults | None = None) -> Annotations:
     """pycocotools' index of an annotation file.
 
     Args:
         dataset: the parsed file.
         fields: what each annotation must have besides ``id`` and ``image_id``, and its type.
+        faults: takes the faults of annotations, images and categories, which are left out of the index then.
 
     Raises:
-        InputError: naming each annotation (with its id and image), image or category that lacks a field, or has the id
-            of another.
+        InputError: no such lists. Without ``faults`` naming each annotation (with its id and image), image or category
+            that lacks a field, or has the id of another, too.
     """
-    faults = Faults()
+    own_faults, sound = Faults() if faults is None else faults, dict[str, list[Any]]()
     for name, own in (("images", {}), ("categories", {"name": str}), ("annotations", {"image_id": ID, **fields})):
-        items = dataset.get(name, [])
+        items, sound[name] = dataset.get(name, []), []
         if not isinstance(items, list):
             raise InputError("must be a list", field=name)
         seen = set()
         for k, item in enumerate(items):
-            with faults.at(_place(name, k, item)):
+            with own_faults.at(_place(name, k, item)):
                 _check(item, {"id": ID, **own})
                 if item["id"] in seen:
                     raise InputError("stands twice: ids must be distinct", field="id")
                 seen.add(item["id"])
+                sound[name].append(item)
     if "annotations" not in dataset:
         raise InputError("is missing: these are no COCO annotations", field="annotations")
-    faults.check()
+    if faults is None:
+        own_faults.check()
     found = Annotations()
-    found.dataset = dataset
+    found.dataset = {**dataset, **{name: items for name, items in sound.items() if name in dataset}}
     with contextlib.redirect_stdout(io.StringIO()):  # createIndex reports its progress there
         found.createIndex()
     return found
@@ -70,7 +73,7 @@ def check_one_kind(texts: Annotations, objects: Annotations) -> None:
 def picture_size(image_id: int | str, texts: Annotations) -> tuple[float, float]:
     """(width, height) in pixels of an image of the captions' file. Raises InputError where it has none."""
     if image_id not in texts.imgs:
-        raise InputError("has captions, and is not among the images", field=f"image {image_id}")
+        raise InputError("is annotated, and is not among the images", field=f"image {image_id}")
     size = []
     for name in ("width", "height"):
         value = texts.imgs[image_id].get(name)

@@ -318,21 +318,17 @@ def _quoted(texts: Iterable[str], known: Collection[str] = ()) -> str:
     return ", ".join(shown) + (f" and {len(distinct) - SHOWN_WORDS} more" if len(distinct) > SHOWN_WORDS else "")
 
 
-def check_most(level: int) -> None:
-    """Raise InputError for more instances than a layout of a set may have."""
-    if level > MAX_INSTANCES:
-        raise _wrong_level(level)
-
-
-def _wrong_level(level: int) -> InputError:
-    allowed = f"{MIN_INSTANCES} to {MAX_INSTANCES}"
-    return InputError(f"{level} instances; a layout of a set has {allowed}", field="segment")
+def check_level(level: int) -> None:
+    """Raise InputError for a number of instances that a layout of a set may not have."""
+    if not MIN_INSTANCES <= level <= MAX_INSTANCES:
+        allowed = f"{MIN_INSTANCES} to {MAX_INSTANCES}"
+        raise InputError(f"{level} instances; a layout of a set has {allowed}", field="segment")
 
 
 def _check_entry(entry: Entry, vocabulary: Vocabulary) -> None:
-    if not MIN_INSTANCES <= entry.level <= MAX_INSTANCES:
-        raise _wrong_level(entry.level).within(field=entry.key)
     faults = Faults()
+    with faults.at(entry.key):
+        check_level(entry.level)
     for k, label in enumerate(entry.labels):
         with faults.at(f"{entry.key}.segment[{k}].label"):
             if vocabulary.categories and label.category not in vocabulary.categories:

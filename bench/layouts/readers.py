@@ -23,7 +23,7 @@ from amdm.layout import (
     read_object,
     whole_text,
 )
-from bench.layouts.layout_set import Entry, Label, LayoutSet, check_most
+from bench.layouts.layout_set import Entry, Label, LayoutSet, check_level
 from bench.layouts.vocabulary import vocabulary_of
 
 LARGEST_YAML = 4 * 2**20
@@ -131,7 +131,7 @@ def parse_records(records: Records, name: str, folder: Path = Path()) -> LayoutS
     faults, entries, clipped, padding = Faults(), list[Entry](), 0, 0
     for index, (key, record) in enumerate(records.items()):
         with faults.at(whole_text(key, "key")):
-            read = _read(record)
+            read = read_record(record)
             style = None if read.style is None else folder / read.style
             entries.append(Entry(index, key, read.image_id, read.layout, style))
             clipped, padding = clipped + read.clipped, padding + read.padding
@@ -141,8 +141,12 @@ def parse_records(records: Records, name: str, folder: Path = Path()) -> LayoutS
     return replace(found, notes=(*notes(clipped, padding), *found.judging_notes))
 
 
-def _read(record: Any) -> LayoutEntry:
-    """As every layout, but with 1 to 12 instances, of which a set's verdicts are."""
+def read_record(record: Any) -> LayoutEntry:
+    """An entry of a set: as every layout, but with 1 to 12 instances, of which a set's verdicts are.
+
+    Raises:
+        InputError: naming every field that is missing, unknown or wrong.
+    """
     if isinstance(record, dict):
         if "segment" not in record:
             faults = Faults()
@@ -151,7 +155,7 @@ def _read(record: Any) -> LayoutEntry:
                 raise InputError("is missing", field="segment")
             faults.check()
         if isinstance(record["segment"], list):  # a hundred thousand of them need not be read to be too many
-            check_most(sum(not is_padding(one) for one in record["segment"]))
+            check_level(sum(not is_padding(one) for one in record["segment"]))
     return parse_entry(record, Label.parse)
 
 

@@ -36,9 +36,9 @@ def differences(sums: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def contrasts(sums: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
-    """Every pair of three methods or more, the later less the earlier: ISR and mIoU as fractions; nothing of a single
-    pair, which :func:`differences` has.
+def contrasts(sums: pd.DataFrame, methods: Sequence[str], metrics: Sequence[str] = SHOWN) -> pd.DataFrame:
+    """Every pair of three methods or more, the later less the earlier: metrics as fractions; nothing of a single pair,
+    which :func:`differences` has.
 
     With two intervals: ``<metric>_low`` and ``_high`` hold with 95 % for a pair that was chosen beforehand;
     ``simultaneous_<metric>_low`` and ``_high`` hold for all ``comparisons`` pairs of a metric at once (Bonferroni).
@@ -53,7 +53,7 @@ def contrasts(sums: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
         all_at_once = paired(sums, method, other, simultaneous(len(pairs)))
         row: dict[str, object] = {"method": method, "other": other, "comparisons": len(pairs)}
         row |= {"pairs": one["isr"].pairs, "unpaired": one["isr"].unpaired}
-        for metric in SHOWN:
+        for metric in metrics:
             row |= as_columns(metric, one[metric])
             for bound in ("low", "high"):
                 row[f"{SIMULTANEOUS}_{metric}_{bound}"] = getattr(all_at_once[metric], bound)

@@ -24,10 +24,8 @@ COSTS = {
     "n": ("Images", "n", ".0f"),
 }
 """Column → the heads of its group and of its own, and how its numbers are written."""
-ABOUT = (
-    "% needs \\usepackage{booktabs}. Per cent, but for the last columns. Bold: the best of its column, where its 95 %\n"
-    "% interval leaves out the value of every other method.\n"
-)
+ABOUT = "% needs \\usepackage{booktabs}. Per cent, but for costs and numbers of images.\n"
+ABOUT_BOLD = "% Bold: the best of its column, where its 95 % interval leaves out the value of every other method.\n"
 NOTHING = Estimate(NAN, NAN, NAN)
 _SPECIAL: dict[str, Any] = {
     **{letter: f"\\{letter}" for letter in "&%$#_{}"},
@@ -134,7 +132,8 @@ def latex_table(columns: Sequence[Column], blocks: Sequence[Block], notes: Seque
     lines += [
         f"\\par\\smallskip{{\\footnotesize {escaped(note)}\\par}}" for note in notes
     ]  # in a cell it would not break
-    return ABOUT + "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    return ABOUT + (ABOUT_BOLD if "\\textbf{" in text else "") + text
 
 
 def _head(groups: Sequence[tuple[str, int]], columns: Sequence[Column]) -> list[str]:

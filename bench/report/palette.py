@@ -11,6 +11,16 @@ CEILING = "#57606a"
 """Of true renderings, which are no method."""
 
 
+def mark_of(style: int) -> tuple[int, int, bool]:
+    """(colour, shape, hollow) of a method by its place in its run: colour and shape are places in lists of seven.
+
+    >>> [mark_of(style) for style in (0, 7, 14)]
+    [(0, 0, False), (0, 0, True), (0, 3, False)]
+    """
+    turn, colour = divmod(style, len(METHODS))
+    return colour, (colour + 3 * (turn // 2)) % len(METHODS), turn % 2 == 1
+
+
 def css_variables() -> str:
     """Style sheet: ``--s0`` … of methods and ``--right`` … of verdicts, on light grounds and on dark ones."""
 

@@ -76,6 +76,7 @@ def press(page: Any, name: str) -> None:
 def draw_two(page: Any) -> None:
     """A green ring and a white cross, joined: the cross pushes the ring."""
     press(page, "Clear")
+    assert "null" not in page.locator(".studio-editor").inner_text()
     drag(page, (0.1, 0.1), (0.4, 0.4))
     page.get_by_label("colour of box 1").select_option("green")
     page.get_by_label("category of box 1").select_option("ring")

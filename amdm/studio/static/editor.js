@@ -176,8 +176,7 @@ function render() {
   lists.replaceChildren(
     make("h3", {}, "Boxes"),
     boxes.length ? make("ol", { class: "studio-names" }, ...boxes.map(boxRow)) : make("p", { class: "studio-soft" }, "None yet: drag on the canvas, or press “Add box”."),
-    joins.length ? make("h3", {}, "Actions") : null,
-    joins.length ? make("ul", { class: "studio-joins" }, ...joins.map(joinRow)) : null,
+    ...(joins.length ? [make("h3", {}, "Actions"), make("ul", { class: "studio-joins" }, ...joins.map(joinRow))] : []),
     make("datalist", { id: "studio-actions" }, ...words.actions.map((name) => make("option", { value: name }))),
     make("label", { class: "studio-caption" }, make("span", {}, "Caption"), caption),
     style(),

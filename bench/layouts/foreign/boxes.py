@@ -87,12 +87,15 @@ def pixel_size(width: Any, height: Any) -> tuple[float, float]:
     """Raises InputError for what is no number of pixels."""
     for name, value in (("width", width), ("height", height)):
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-            raise InputError(f"{str(value)[:40]!r} is not a number of pixels", field=name)
+            shown = f"{value:g}" if isinstance(value, float) else str(value)[:40]
+            raise InputError(f"{shown!r} is not a number of pixels", field=name)
     return float(width), float(height)
 
 
 def number(text: str, field: str) -> float:
     """A decimal number from a file. Raises InputError for anything else."""
+    if not text.strip():
+        raise InputError("is missing", field=field)
     try:
         return float(text) if "_" not in text else math.nan  # Python reads 1_0 as a number
     except ValueError:

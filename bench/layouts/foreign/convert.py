@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -84,15 +85,19 @@ def read_coco(instances: Path, captions: Path | None, counts: Counter[str]) -> d
     Raises:
         InputError: naming each annotation, its image and its field where it is none of COCO's.
     """
-    objects = _indexed(instances, {"category_id": ID})
+    faults, records, segments = Faults(), dict[str, Record](), Counter[str]()
     texts = None if captions is None else _indexed(captions, {"caption": str})
+    with in_file(instances):
+        objects = indexed(read_object(instances, LARGEST_ANNOTATIONS), {"category_id": ID}, faults)
     with in_file(captions):
         if texts is not None:
             check_one_kind(texts, objects)
-    faults, records, segments = Faults(), dict[str, Record](), Counter[str]()
     for image_id, own in objects.imgToAnns.items():
-        with faults.at():
-            segment = segment_of(own, picture_size(image_id, objects), objects.cats, segments)
+        size = (inf, inf)  # where it is not known, which is a fault, no box reaches outside
+        with in_file(instances), faults.at():
+            size = picture_size(image_id, objects)
+        with in_file(instances), faults.at():
+            segment = segment_of(own, size, objects.cats, segments)
             sentences = [] if texts is None else texts.imgToAnns.get(image_id, [])
             caption = sentences[0]["caption"] if sentences else None
             keep(records, str(image_id), record(segment, caption, str(image_id)), counts)

@@ -15,6 +15,7 @@ from amdm.io.files import lines_of, read_text
 from amdm.io.yaml import without_duplicates
 from amdm.layout import FIELDS, check_fields
 from bench.layouts.foreign.boxes import NAMES, BoxForm, Record, made_caption, number, pixel_size, record
+from bench.layouts.readers import read_record
 
 LARGEST_ROWS = 16 * 2**20
 """Bytes, as of a layout set."""
@@ -33,7 +34,7 @@ def read_jsonl(path: Path, form: BoxForm, counts: Counter[str]) -> dict[str, Rec
     for line, text in enumerate(lines_of(read_text(path, LARGEST_ROWS)), 1):
         if not text.strip():
             continue
-        with faults.at(f"line {line}"):
+        with in_file(path), faults.at(f"line {line}"):
             content = _object(text)
             key = content.pop("key", str(len(records)))
             if isinstance(key, bool) or not isinstance(key, str | int):
@@ -57,7 +58,7 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def _converted(content: dict[str, Any], form: BoxForm, counts: Counter[str]) -> Record:
-    """With boxes as xyxy in [0, 1]; what else is wrong is left to the reader of layout sets."""
+    """With boxes as xyxy in [0, 1]. Raises InputError naming every field that is wrong."""
     faults, size = Faults(), None
     check_fields(faults, content, JSONL_FIELDS)
     if "width" in content or "height" in content:
@@ -71,12 +72,16 @@ def _converted(content: dict[str, Any], form: BoxForm, counts: Counter[str]) -> 
             for role, one in ends.items():
                 if isinstance(one, dict) and "bbox" in one:
                     with faults.at(f"{name}[{k}]{role}"):
-                        one["bbox"] = form.unit_box(one["bbox"], size, counts)
-    faults.check()
+                        values, one["bbox"] = one["bbox"], [0.0, 0.0, 1.0, 1.0]  # for the reading below, if it is bad
+                        one["bbox"] = form.unit_box(values, size, counts)
     if "caption" not in content:
-        labels = [one.get("label") for one in content.get("segment", []) if isinstance(one, dict)]
+        segment = content.get("segment")
+        labels = [one.get("label") for one in segment if isinstance(one, dict)] if isinstance(segment, list) else []
         content["caption"] = made_caption([one for one in labels if isinstance(one, str)])
         counts["captions made of the labels"] += 1
+    with faults.at():
+        read_record({name: value for name, value in content.items() if name in FIELDS})
+    faults.check()
     return content
 
 
@@ -94,7 +99,7 @@ def read_csv(path: Path, form: BoxForm, counts: Counter[str]) -> dict[str, Recor
         header = list(rows.fieldnames or ())
         _check_header(header, NAMES[form.corners], form, path)
         for row in rows:
-            with faults.at(f"line {rows.line_num}"):
+            with in_file(path), faults.at(f"line {rows.line_num}"):
                 found.add(row)
     except csv.Error as error:
         raise InputError(f"is no CSV: {error}", file=path, field=f"line {rows.line_num}") from None
@@ -138,14 +143,14 @@ class _Rows:
         if self.form.units == "pixel":
             with faults.at():
                 size = pixel_size(*(number(row[name], name) for name in ("width", "height")))
+        sized = self.form.units != "pixel" or size is not None
         for name in ("key", "label"):
             with faults.at(name):
                 if not row[name].strip():
                     raise InputError("is empty")
-        faults.check()
         with faults.at():
             values = [number(row[name], name) for name in NAMES[self.form.corners]]
-            box = self.form.unit_box(values, size, self.counts)
+            box = self.form.unit_box(values, size, self.counts) if sized else box
         with faults.at():
             self._check_picture(row, size)
         faults.check()

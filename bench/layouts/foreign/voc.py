@@ -111,10 +111,11 @@ def _segment(document: _Document, counts: Counter[str]) -> list[dict[str, object
         width, height = (number(_text(document.size, name), name) for name in ("width", "height"))
         size = pixel_size(width, height)
     for one in document.objects:
+        name = _text(one.texts, "name")
         with faults.at(f"line {one.line}"):
-            name = _text(one.texts, "name")
             if not name:
                 raise InputError("is missing", field="name")
+        with faults.at(f"line {one.line}"):
             values = [number(_text(one.texts, "bndbox", side), f"bndbox.{side}") for side in SIDES]
             if size is not None:
                 segment.append({"label": name, "bbox": FORM.unit_box(values, size, counts)})

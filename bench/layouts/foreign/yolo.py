@@ -8,7 +8,7 @@ from pathlib import Path
 from amdm.errors import Faults, InputError, instead
 from amdm.io.files import lines_of, read_text
 from amdm.io.yaml import read_yaml
-from bench.layouts.foreign.boxes import BoxForm, Record, number, read_each
+from bench.layouts.foreign.boxes import NAMES, BoxForm, Record, number, read_each
 
 FORM = BoxForm("cxcywh", "relative")
 LARGEST_LABELS, LARGEST_NAMES = 2**20, 2**20
@@ -63,12 +63,21 @@ def _segment(text: str, classes: dict[int, str], counts: Counter[str]) -> list[d
         if not words:
             continue
         with faults.at(f"line {line}"):
-            if len(words) != 5:
-                raise InputError(f"has {len(words)} fields; a box is `class cx cy w h`")
-            known = [str(key) for key in classes]
-            if words[0] not in known:
-                raise InputError(f"{words[0][:40]!r} is not a class; {instead('', known)}", field="class")
-            values = [number(word, name) for word, name in zip(words[1:], ("cx", "cy", "w", "h"), strict=True)]
-            segment.append({"label": classes[int(words[0])], "bbox": FORM.unit_box(values, None, counts)})
+            segment.append(_placed(words, classes, counts))
     faults.check()
     return segment
+
+
+def _placed(words: list[str], classes: dict[int, str], counts: Counter[str]) -> dict[str, object]:
+    """A line's label and box. Raises InputError naming its class and its box where they are none."""
+    if len(words) != 5:
+        raise InputError(f"has {len(words)} fields; a box is `class cx cy w h`")
+    faults, known, box = Faults(), {str(key): name for key, name in classes.items()}, list[float]()
+    with faults.at("class"):
+        if words[0] not in known:
+            raise InputError(f"{words[0][:40]!r} is not a class; {instead('', known)}")
+    with faults.at():
+        values = [number(word, name) for word, name in zip(words[1:], NAMES[FORM.corners], strict=True)]
+        box = FORM.unit_box(values, None, counts)
+    faults.check()
+    return {"label": known[words[0]], "bbox": box}

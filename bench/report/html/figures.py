@@ -12,8 +12,9 @@ import pandas as pd
 
 from bench.cocomig.colour import HSV_RANGES
 from bench.cocomig.finding import UNNAMED
-from bench.cocomig.metrics import AVERAGE, METRICS, Estimate, averages, estimates, image_sums
+from bench.cocomig.metrics import AVERAGE, JOINT, METRICS, Estimate, averages, estimates, image_sums
 from bench.report.contrasts import SHOWN, SIMULTANEOUS, contrasts, differences
+from bench.report.joint import JUDGED
 from bench.report.measured import styles
 from bench.report.tables import BY_LEVEL, levels_of
 from bench.report.text import bounds_text, interval_text
@@ -34,15 +35,22 @@ def shown_metrics(metrics: pd.DataFrame) -> list[str]:
     return [name for name in METRICS if name in metrics and metrics[name].notna().any()]
 
 
+def joint_metrics(metrics: pd.DataFrame) -> list[str]:
+    """Place and colour, then those of actions and styles, and what is right together; none where none is judged."""
+    joint = [name for name in shown_metrics(metrics) if name in JOINT]
+    return ["place", "colour_given_place", *joint] if joint else []
+
+
 def by_level(metrics: pd.DataFrame, methods: Sequence[str]) -> list[tuple[bool, Chart]]:
-    """(whether it is one of the table's, chart) of each metric, the table's first."""
-    names = sorted(shown_metrics(metrics), key=lambda name: name not in BY_LEVEL)
+    """(whether it is one of the page's tables, chart) of each metric, the tables' first."""
+    first = (*BY_LEVEL, *JOINT)
+    names = sorted(shown_metrics(metrics), key=lambda name: name not in first)
 
     def chart(metric: str) -> Chart:
         values = level_values(metrics, metric)
         return over_places(METRICS[metric].label, levels_of(metrics.level), values, styles(methods), AVERAGE)
 
-    return [(name in BY_LEVEL, chart(name)) for name in names]
+    return [(name in first, chart(name)) for name in names]
 
 
 def level_values(metrics: pd.DataFrame, metric: str) -> dict[str, dict[str, Estimate]]:
@@ -135,19 +143,20 @@ def paired_forests(sums: pd.DataFrame, methods: Sequence[str]) -> tuple[list[For
     Of two methods the one difference, with its own interval; of more every pair, with simultaneous intervals.
     sums: of :func:`bench.cocomig.metrics.image_sums`.
     """
-    table, prefix, other = contrasts(sums, methods), f"{SIMULTANEOUS}_", "other"
+    compared = [*SHOWN, *(name for name in JUDGED if METRICS[name].numerator in sums)]
+    table, prefix, other = contrasts(sums, methods, compared), f"{SIMULTANEOUS}_", "other"
     if table.empty:
         table, prefix, other = differences(sums, methods) if len(methods) > 1 else table, "", "target"
     if table.empty:
         return [], 0
     charts = []
-    for metric in SHOWN:
+    for metric in compared:
         rows = []
         for row in table.to_dict("records"):
             one = Estimate.of_row(row, metric, prefix)
             rows.append((f"{row['method']} − {row[other]}", one, bounds_text(*one)))
         charts.append(forest(METRICS[metric].label, rows))
-    return charts, len(table)
+    return [one for one in charts if one.rows], len(table)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from bench.report.combined import AS_STATED, published
 from bench.report.html import figures
 from bench.report.html.gallery import FATES, Pictures, gallery
 from bench.report.measured import Measured, Together, together
-from bench.report.palette import css_variables
+from bench.report.palette import css_variables, mark_of
 from bench.report.tables import BY_LEVEL, failed_lines, lacking, levels_of
 from bench.report.text import NO_NUMBER, interval_text
 
@@ -64,7 +64,8 @@ def _content(shown: Together, pictures: Pictures, single_file: bool) -> dict[str
         "first": shown.runs[0],
         "styles": shown.styles,
         "table": _table(shown, metrics, results),
-        "wide": _every_metric(shown, metrics),
+        "wide": _metric_table(shown, metrics, figures.shown_metrics(metrics)),
+        "joint": _metric_table(shown, metrics, figures.joint_metrics(metrics)),
         "missing": _missing(shown, results),
         "unjudged": list(dict.fromkeys(line for run in shown.runs for line in run.info.unjudged)),
         "notes": list(dict.fromkeys(line for run in shown.runs for line in run.info.notes)),
@@ -75,6 +76,7 @@ def _content(shown: Together, pictures: Pictures, single_file: bool) -> dict[str
         "fates": figures.fates(metrics, shown.methods),
         "words": {kind: (letter, words) for kind, letter, words in FATES.values()},
         "confusions": figures.confusions(verdicts, shown.table("findings"), shown.methods),
+        "recorded": bool(len(shown.table("findings"))),
         "forests": forests,
         "comparisons": comparisons,
         "confidence": f"{100 * CONFIDENCE:g} %",
@@ -101,9 +103,8 @@ def _table(shown: Together, metrics: pd.DataFrame, results: pd.DataFrame) -> dic
     return {"levels": levels, "metrics": [METRICS[name].label for name in BY_LEVEL], "rows": lines}
 
 
-def _every_metric(shown: Together, metrics: pd.DataFrame) -> dict[str, Any]:
-    """Every metric over all levels: labels, whether more is better, and a line of cells a method."""
-    names = figures.shown_metrics(metrics)
+def _metric_table(shown: Together, metrics: pd.DataFrame, names: Sequence[str]) -> dict[str, Any]:
+    """Metrics over all levels: labels, whether more is better, and a line of cells a method."""
     average = averages(metrics)
     lines = [(name, [_cell(average[name], one) for one in names]) for name in shown.methods if name in average]
     return {"metrics": [METRICS[name] for name in names], "rows": lines}
@@ -150,6 +151,7 @@ def _template() -> Any:
         lstrip_blocks=True,
     )
     environment.filters["printable"] = printable
+    environment.globals["mark_of"] = mark_of
     return environment.get_template("page.html")
 
 

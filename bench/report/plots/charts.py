@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 FORMATS = ("png", "svg", "pdf")
-MARKERS = "osD^vPX"
-"""Of the methods in turn, as the page has them; hollow from the eighth on."""
+MARKERS = "os^DvPX"
+"""Of the methods in turn, the shapes that the page draws (``templates/charts.html``)."""
 PANEL = 3.2, 2.5
 """Inches, width and height of one chart."""
 DPI = 200
@@ -44,10 +44,12 @@ _STYLE: dict[Any, Any] = {
 }
 SPREAD = 0.5
 """Of the distance between two places of the axis, what the curves' marks of one place take."""
+LEGEND_LINE = 0.16
+"""Inches."""
 MARKS = {"markersize": 4.0, "elinewidth": 0.9, "capsize": 2.0, "capthick": 0.9}
 COLUMNS = 3
-DARK = 0.55
-"""Share from which on a cell's text is white."""
+DARK = 0.85
+"""Share from which on a cell's text is white, which has more contrast than black has from there on."""
 
 
 def check_target(path: Path) -> Path:
@@ -97,9 +99,9 @@ def method_look(style: int | None) -> dict[str, Any]:
     """Colour and marker of a method by its place (:func:`bench.report.html.figures.styles`); None is the ceiling."""
     if style is None:
         return {"color": palette.CEILING, "marker": "_", "linestyle": "--"}
-    colour = palette.METHODS[style % len(palette.METHODS)]
-    hollow = {"markerfacecolor": "white"} if style >= len(palette.METHODS) else {}
-    return {"color": colour, "marker": MARKERS[style % len(MARKERS)], "linestyle": "-", **hollow}
+    colour, shape, hollow = palette.mark_of(style)
+    face = {"markerfacecolor": "white"} if hollow else {}
+    return {"color": palette.METHODS[colour], "marker": MARKERS[shape], "linestyle": "-", **face}
 
 
 def shown(method: str) -> str:
@@ -200,7 +202,7 @@ def draw_spots(spots: Sequence[Spot], across: str, up: str) -> Figure:
                 **{**MARKS, **method_look(spot.style), "linestyle": "none"},
             )
         ax.margins(0.1)
-        ax.set_xlim(left=0)
+        ax.set_xlim(0, 1.04 * ax.get_xlim()[1])  # of points that lie close together the margin is too narrow
         ax.set_ylim(bottom=0)
         _legend(figure, ax)
         return figure
@@ -215,9 +217,11 @@ def _bars(estimates: Sequence[Estimate], factor: float) -> list[list[float]] | N
 
 
 def _legend(figure: Figure, ax: Axes) -> None:
-    """Below all axes, as many columns as the longest name allows."""
+    """Below all axes, as many columns as the longest name allows; for more lines than two the figure is higher."""
     handles, labels = ax.get_legend_handles_labels()
-    room = max(1, int(figure.get_size_inches()[0] / (0.5 + 0.055 * max(map(len, labels), default=1))))
+    width, height = figure.get_size_inches()
+    room = max(1, int(width / (0.5 + 0.055 * max(map(len, labels), default=1))))
+    figure.set_size_inches(width, height + LEGEND_LINE * max(0, -(-len(labels) // room) - 2))
     figure.legend(handles, labels, loc="outside lower center", ncols=min(room, len(labels)) or 1, frameon=False)
 
 
@@ -251,8 +255,8 @@ def _draw(ax: Axes, one: Confusion, shades: str | object) -> None:
     ax.set_yticks(
         range(len(one.asked)), [f"{name} ({sum(row)})" for name, row in zip(one.asked, one.counts, strict=True)]
     )
-    ax.set_xlabel("found")
-    ax.set_ylabel("asked for")
+    ax.set_xlabel("found, per cent of the row")
+    ax.set_ylabel("asked for (in place)")
     ax.tick_params(length=0)
     for row, column in zip(*np.nonzero(shares), strict=True):
         share = shares[row, column]

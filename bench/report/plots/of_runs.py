@@ -19,7 +19,7 @@ from bench.report.measured import Measured, Together, together
 from bench.report.plots.charts import Curve, Panel, Spot, shown
 from bench.report.tables import NAN, levels_of
 
-COSTS = {"evaluations": "guided calls a picture", "seconds": "seconds a picture"}
+COSTS = {"evaluations": "evaluations (guided calls) a picture", "seconds": "seconds a picture"}
 """What a picture costs → the axis's name; the other quantities are :data:`bench.cocomig.metrics.METRICS`."""
 LARGEST_TABLE = 2**20
 """Bytes; two auxiliaries and eleven numbers of steps take 4,000."""

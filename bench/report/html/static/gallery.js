@@ -39,7 +39,8 @@ function build(section) {
     const name = data.methods[k].name;
     const made = element("button", { class: "tile", type: "button", tabindex: "-1", "data-row": row.number, "data-method": k });
     if (tile && tile.verdicts && tile.verdicts.length && counted(tile) === every(tile).length) made.classList.add("whole");
-    made.append(element("span", { class: "who", title: name }, name), frame(row, tile, name), reasons(row, tile));
+    const parts = name.split(/(?=[+@])/).flatMap((part) => [element("wbr"), part]);
+    made.append(element("span", { class: "who", title: name }, ...parts), frame(row, tile, name), reasons(row, tile));
     return made;
   });
   tiles[0]?.setAttribute("tabindex", "0");
@@ -98,11 +99,16 @@ function update() {
   document.body.classList.toggle("no-boxes", !wanted.boxes);
   const one = (count) => `${count} layout${count === 1 ? "" : "s"}`;
   document.getElementById("count").textContent = shown.length === rows.length ? one(rows.length) : `${shown.length} of ${one(rows.length)}`;
-  remember(wanted);
+  remember();
 }
 
-function remember(wanted) {
-  const told = Object.entries(wanted).filter(([name, value]) => (name === "boxes" ? !value : value));
+// What is chosen, and the picture that is open, stand in the address.
+function remember() {
+  const told = Object.entries(chosen()).filter(([name, value]) => (name === "boxes" ? !value : value));
+  if (open) {
+    const row = shown[open.at];
+    told.push(["layout", row.key], ["seed", row.seed], ["picture", data.methods[open.method].name]);
+  }
   const text = new URLSearchParams(told.map(([name, value]) => [name, name === "boxes" ? "off" : value])).toString();
   if (text || location.hash.includes("=")) history.replaceState(null, "", text ? `#${text}` : location.pathname);
 }
@@ -114,6 +120,14 @@ function recall() {
     if (field instanceof HTMLSelectElement && [...field.options].some((one) => one.value === value)) field.value = value;
     else if (field instanceof HTMLInputElement) field.checked = value !== "off";
   }
+}
+
+// Opens the picture that an address names, if it is among those that are shown.
+function reopen(hash) {
+  const told = new URLSearchParams(hash.slice(1));
+  const at = shown.findIndex((row) => row.key === told.get("layout") && String(row.seed) === told.get("seed"));
+  const method = data.methods.findIndex((one) => one.name === told.get("picture"));
+  if (at >= 0 && method >= 0) show(at, method);
 }
 
 function offer(name, values, words = values) {

@@ -2,17 +2,23 @@
 const present = (name) => [...new Set(data.rows.flatMap((row) => row.asked.map((one) => one[name])))].sort();
 const levels = [...new Set(data.rows.map((row) => row.level))].sort((a, b) => a - b);
 offer("level", levels, levels.map((level) => `L${level}`));
-offer("colour", present("colour"));
+offer("colour", present("colour").filter(Boolean)); // "" where none is named
 offer("category", present("category"));
 const kinds = [...data.fates, ...data.conditions];
 offer("verdict", kinds.map((one) => one.kind), kinds.map((one) => one.words));
 offer("method", data.methods.map((_, k) => k), data.methods.map((one) => one.name));
+document.body.classList.toggle("long-names", data.methods.some((one) => one.name.length > 24));
 recall();
 for (const section of sections) {
   near.observe(section);
   far.observe(section);
 }
-update();
+const told = location.hash;
+update(); // which writes the address anew, without a picture
+reopen(told);
+addEventListener("hashchange", () => {
+  if (location.hash.includes("=")) location.reload();
+});
 
 filters.addEventListener("change", update);
 filters.addEventListener("submit", (event) => event.preventDefault());
@@ -22,7 +28,12 @@ rowsPlace.addEventListener("click", (event) => {
   const tile = event.target.closest(".tile");
   if (tile) show(place(tile).at, place(tile).method);
 });
-viewer.addEventListener("close", () => focus(open.at, open.method));
+viewer.addEventListener("close", () => {
+  const last = open;
+  open = null;
+  remember();
+  focus(last.at, last.method);
+});
 for (const kind of ["pointerover", "pointerout"]) viewer.addEventListener(kind, light);
 viewer.addEventListener("click", (event) => { if (event.target === viewer) viewer.close(); });
 document.addEventListener("keydown", pressed);

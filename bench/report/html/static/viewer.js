@@ -22,10 +22,12 @@ function show(at, method) {
   const close = element("button", { type: "button" }, "close");
   close.onclick = () => viewer.close();
   const where = `layout ${row.key}, L${row.level}, seed ${row.seed}`;
+  remember();
+  const link = element("a", { href: location.hash }, "link to this picture");
   viewer.replaceChildren(
     element("div", {}, frame(row, tile, name, true)),
     element("div", {}, element("h3", {}, name), element("p", { class: "about" }, `${where}: ${row.caption.trim()}`),
-      element("div", { class: "methods" }, ...methods), reasons(row, tile, "li", "ol"), element("div", { class: "turn" }, ...turn, close)),
+      reasons(row, tile, "li", "ol"), element("div", { class: "methods" }, ...methods), element("div", { class: "turn" }, ...turn, close, link)),
   );
   if (!viewer.open) viewer.showModal();
 }

@@ -35,7 +35,7 @@ def faults(source: Path, *arguments: Any) -> list[str]:
     return [str(one) for one in faults_of(caught.value)]
 
 
-def coco(*annotations: dict[str, Any], **more: Any) -> dict[str, Any]:
+def coco(*annotations: Any, **more: Any) -> dict[str, Any]:
     images = [{"id": k, "width": 200, "height": 100} for k in (1, 2, 3)]
     categories = [{"id": 7, "name": "dragon"}, {"id": 8, "name": "red apple"}]
     return {"images": images, "categories": categories, "annotations": list(annotations)} | more
@@ -86,6 +86,21 @@ def test_every_fault_of_coco_is_named(tmp_path: Path) -> None:
     ]
 
 
+def test_faults_of_all_parts_of_coco_are_named_in_one_go(tmp_path: Path) -> None:
+    pictures = [{"id": 1, "width": 200, "height": 100}, {"id": 2, "width": "x", "height": 100}, {"id": 1}]
+    unknown = {**ONE, "id": 2, "image_id": 2, "category_id": 9}
+    annotations = ({**ONE, "bbox": [1, 2, 3]}, unknown, "x", {**ONE, "id": 3, "image_id": 5})
+    found = faults(put(tmp_path / "a.json", coco(*annotations, images=pictures)), "coco")
+    assert [one.removeprefix(f"{tmp_path / 'a.json'}: ") for one in found] == [
+        "image 1.id: stands twice: ids must be distinct",
+        "annotations[2]: must be an object",
+        "annotation 1 of image 1.bbox: [1, 2, 3] is not [x, y, width, height] in pixels",
+        "image 2.width: 'x' is not a number of pixels",
+        "annotation 2 of image 2.category_id: 9 is not a category; there are: 7, 8",
+        "image 5: is annotated, and is not among the images",
+    ]
+
+
 def test_yolo_has_a_file_a_picture(tmp_path: Path) -> None:
     folder = tmp_path / "labels"
     put(folder / "classes.txt", "dragon\nring\n")
@@ -113,6 +128,10 @@ def test_every_fault_of_yolo_is_named_by_file_and_line(tmp_path: Path) -> None:
         f"{second}: line 2.bbox: [1, 1, 0.5, 0.5] as cxcywh reaches outside a picture of sides 1",
         f"{second}: line 3.bbox: cx is not a finite number",
     ]
+    with pytest.raises(InputError, match=r"also line 2\.class, line 3\.cy, .*/b\.txt: line 1\.bbox, "):
+        convert(folder, "yolo")
+    put(second, "7 0.5 x 0.2 0.2\n")
+    assert [one.split(": ")[1] for one in faults(folder, "yolo")[-2:]] == ["line 1.class", "line 1.cy"]
     (folder / "classes.txt").unlink()
     assert "names: is not there; it names the classes" in faults(folder, "yolo")[0]
 
@@ -154,8 +173,8 @@ def test_voc_has_a_document_a_picture(tmp_path: Path) -> None:
             VOC.replace("<xmax>100", "<xmax>300"),
             "line 3.bbox: [20, 20, 300, 60] as xyxy reaches outside a picture of 200×100",
         ),
-        (VOC.replace("<width>200", "<width>0"), "size.width: '0.0' is not a number of pixels"),
-        ("<html/>", "size.width: '' is not a number"),
+        (VOC.replace("<width>200", "<width>0"), "size.width: '0' is not a number of pixels"),
+        ("<html/>", "size.width: is missing"),
         (VOC.replace("</name>", "</name><name>ring</name>", 1), "line 3.object.name: stands twice"),
         (VOC.replace("<xmax>", "<xmax>4</xmax><xmax>"), "line 5.object.bndbox.xmax: stands twice"),
         (VOC.replace("</depth>", "</depth><width>9</width>"), "line 2.size.width: stands twice"),
@@ -225,6 +244,10 @@ def test_every_fault_of_json_lines_is_named(tmp_path: Path) -> None:
     assert [one.removeprefix(f"{path}: ").split(": ")[0] for one in found] == [
         *("line 1", "line 2.colour", "line 2.segment[0].bbox", "line 3", "line 4.key"),
     ]
+    put(path, json.dumps({"caption": 5, "segment": [{"label": "", "bbox": [0, 0, 2, 1]}]}) + '\n{"segment": []}\n')
+    assert [one.removeprefix(f"{path}: ").split(": ")[0] for one in faults(path, "jsonl", "xyxy", "relative")] == [
+        *("line 1.segment[0].bbox", "line 1.caption", "line 1.segment[0].label", "line 2.segment"),
+    ]
     unsized = put(tmp_path / "b.jsonl", json.dumps({"segment": [{"label": "a", "bbox": [0, 0, 1, 1]}]}))
     assert faults(unsized, "jsonl", "xyxy", "pixel") == [
         f"{unsized}: line 1.segment[0].width: boxes in pixels need the picture's width and height"
@@ -247,11 +270,12 @@ def test_csv_has_a_box_a_row(tmp_path: Path) -> None:
 
 
 def test_every_fault_of_a_csv_is_named(tmp_path: Path) -> None:
-    rows = "key,label,x1,y1,x2,y2\n0,a,0,0,1,x\n0,,0,0,1,1\n1,a,0,0,2,1\n1,a,0,0,1\n1,a,1,0,0.5,1\n"
+    rows = "key,label,x1,y1,x2,y2\n0,a,0,0,1,x\n0,,0,0,1,z\n1,a,0,0,2,1\n1,a,0,0,1\n1,a,1,0,0.5,1\n"
     path = put(tmp_path / "a.csv", rows)
     assert faults(path, "csv", "xyxy", "relative") == [
         f"{path}: line 2.y2: 'x' is not a number",
         f"{path}: line 3.label: is empty",
+        f"{path}: line 3.y2: 'z' is not a number",
         f"{path}: line 4.bbox: [0, 0, 2, 1] as xyxy reaches outside a picture of sides 1",
         f"{path}: line 5: has more or fewer cells than the header",
         f"{path}: line 6.bbox: [1, 0, 0.5, 1] as xyxy is empty",
@@ -289,7 +313,8 @@ def test_fractions_that_are_called_pixels_are_refused(tmp_path: Path) -> None:
 
 def test_no_more_than_twenty_faults(tmp_path: Path) -> None:
     path = put(tmp_path / "a.csv", "key,label,x1,y1,x2,y2\n" + "0,a,0,0,1,x\n" * 100)
-    assert len(faults(path, "csv", "xyxy", "relative")) == 20
+    found = faults(path, "csv", "xyxy", "relative")
+    assert len(found) == 20 and all(one.startswith(f"{path}: line ") for one in found)
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,22 @@ def test_what_is_chosen_stands_in_the_address(opened: Opener) -> None:
     assert keys_shown(again) == keys_shown(page) and again.is_checked("[name=disagree]")
 
 
+def test_each_picture_has_a_link(opened: Opener) -> None:
+    page = opened("#level=3")
+    page.locator(".row").nth(1).locator(".tile").nth(1).click()
+    shown = page.locator("#viewer .about").inner_text()
+    fragment = page.locator("#viewer a").get_attribute("href")
+    assert fragment == page.evaluate("location.hash") and fragment.startswith("#level=3&layout=")
+    again = opened(fragment)
+    assert again.locator("#viewer[open] .about").inner_text() == shown
+    assert again.locator("#viewer h3").inner_text() == METHODS[1]
+    again.keyboard.press("Escape")
+    again.wait_for_url(lambda url: "picture=" not in url)
+    assert again.evaluate("location.hash") == "#level=3"
+    again.evaluate(f"location.hash = {fragment!r}")
+    again.locator("#viewer[open]").wait_for()
+
+
 def test_the_keys(opened: Opener) -> None:
     page = opened()
     at = "(() => { const {row, method} = document.activeElement.dataset; return [row, method]; })()"
@@ -153,6 +169,7 @@ def test_the_keys(opened: Opener) -> None:
     assert page.locator("#viewer h3").inner_text() == METHODS[0]
     assert f"layout {keys_shown(page)[2]}," in page.locator("#viewer .about").inner_text()
     page.keyboard.press("Escape")
+    page.wait_for_url(lambda url: "picture=" not in url)
     assert page.locator("#viewer[open]").count() == 0 and page.evaluate(at) == [numbers[2], "0"]
     assert page.locator(".frame svg").first.is_visible()
     page.keyboard.press("b")

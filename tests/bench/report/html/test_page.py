@@ -23,13 +23,14 @@ from bench.cli.main import app
 from bench.cocomig.joint import ConditionTables
 from bench.cocomig.metrics import JOINT, METRICS
 from bench.cocomig.verdict import failure
+from bench.layouts.named import load_layouts
 from bench.report.combined import published
 from bench.report.html import gallery
 from bench.report.html.page import write_page
 from bench.report.measured import Measured
 from bench.report.write import write_pages, write_report
 from tests.bench.conftest import JobRunner
-from tests.bench.report.html.conftest import HOSTILE, hostile
+from tests.bench.report.html.conftest import HOSTILE, hostile, many
 
 ROOT = Path(__file__).resolve().parents[4]
 Runner = Callable[..., Measured]
@@ -65,6 +66,12 @@ def test_actions_and_styles_stand_on_the_page_of_a_run_that_was_asked_for_them(
     for name in JOINT:
         cell = re.compile(rf">{METRICS[name].label}\b[^<>]*<")
         assert cell.search(page) and not cell.search(without), name
+    assert "ISR: methods against each other" in page and "joint by picture: methods against each other" in page
+    first = page.split("<h2>Charts</h2>")[0].split("<details>")[0]
+    assert "what is right together" in first and all(METRICS[name].label in first for name in JOINT)
+    charts = page.split("<h2>Charts</h2>")[1].split("<details>")[0]
+    for name in JOINT:
+        assert f"{METRICS[name].label} by level" in charts
 
 
 def test_the_gallery_says_what_the_records_say(run_measured: Runner, tmp_path: Path) -> None:
@@ -174,6 +181,19 @@ def test_a_run_of_before_has_boxes_that_were_asked_for_and_says_what_is_not_know
     assert verdicts and not any({"box", "colour", "lines"} & set(one) for one in verdicts)
     assert "Not recorded in this run" in page and 'mask-key"' not in page
     assert not (folder / "detections.sqlite").exists()
+
+
+def test_colours_that_nobody_asked_for_are_not_called_unrecorded(run_measured: Runner, tmp_path: Path) -> None:
+    run = run_measured()
+    verdicts, findings = run.verdicts.assign(colour=""), run.findings.assign(found_colour=None)
+    page = write_page([replace(run, verdicts=verdicts, findings=findings)], tmp_path).read_text(encoding="utf-8")
+    assert "No instance that is in its place names a colour." in page and "Not recorded in this run" not in page
+
+
+def test_many_pairs_of_methods_are_folded(run_measured: Runner, tmp_path: Path) -> None:
+    run = many(run_measured(), load_layouts("mini").subset(25), 7)
+    page = write_page([run], tmp_path).read_text(encoding="utf-8")
+    assert "<summary>Methods against each other: 21 pairs</summary>" in page and 'class="panel broad"' in page
 
 
 def test_what_failed_and_what_is_missing_is_said(run_measured: Runner, tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import builtins
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from bench.report import palette
 from bench.report.html.figures import SIZE_EDGES, Confusion
 from bench.report.measured import Measured, together
 from bench.report.plots.charts import (
+    MARKERS,
     Curve,
     Panel,
     Spot,
@@ -69,12 +72,27 @@ def test_marks_stand_at_their_values_with_their_intervals() -> None:
 
 
 def test_colours_and_marks_are_the_methods_own_and_repeat_hollow() -> None:
-    looks = [method_look(k) for k in range(14)]
+    looks = [method_look(k) for k in range(28)]
     assert [look["color"] for look in looks[:7]] == list(palette.METHODS)
-    assert len({(look["color"], look["marker"], look.get("markerfacecolor")) for look in looks}) == 14
+    assert len({(look["color"], look["marker"], look.get("markerfacecolor")) for look in looks}) == 28
     values = {"k": Estimate(0.5, 0.4, 0.6)}
     (ax,) = draw_panels([Panel("t", "x", ("k",), (Curve("third", 2, values),))]).axes
     assert to_hex(ax.containers[0].lines[0].get_color()) == palette.METHODS[2]
+
+
+def test_marks_are_those_of_the_page() -> None:
+    page = (files("bench.report.html") / "templates" / "charts.html").read_text(encoding="utf-8")
+    assert MARKERS == "os^DvPX"
+    for shape, start in (("s", "M-4-4H4"), ("^", "M0-5L5 4"), ("D", "M0-5.5L5.5 0"), ("v", "M0 5L5-4")):
+        assert re.findall(r'"(M[^"]*Z)"', page)[MARKERS.index(shape)].startswith(start)
+
+
+def test_a_legend_of_many_lines_leaves_room_for_the_axes() -> None:
+    value, none = Estimate(20.0, 10.0, 30.0), Estimate(20.0, NAN, NAN)
+    figure = draw_spots([Spot(f"a method with quite a long name {k}", k, none, value) for k in range(16)], "x", "y")
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+    assert ax.get_position().height * figure.get_size_inches()[1] > 2
 
 
 def test_names_from_files_are_printed_as_they_are() -> None:
@@ -128,7 +146,7 @@ def test_tradeoff_takes_evaluations_and_isr_and_leaves_out_what_has_no_cost(
     run = run_measured()
     spots, across, up = tradeoff(together([run]))
     assert [spot.name for spot in spots] == ["InteractDiffusion", "MIGC"] and spots[0].x.value == 1
-    assert (across, up) == ("guided calls a picture", "ISR, per cent")
+    assert (across, up) == ("evaluations (guided calls) a picture", "ISR, per cent")
     average = metric_table(run.verdicts).query("level == 'Avg'").set_index("method")
     assert spots[1].y == pytest.approx(tuple(100 * average.loc["migc", f"isr{end}"] for end in ("", "_low", "_high")))
     spots, across, _ = tradeoff(together([run]), "place", "seconds")
@@ -188,6 +206,7 @@ def test_cells_hold_the_shares_of_their_row() -> None:
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["red (4)", "blue (0)"]
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["red", "blue", "other"]
     assert ax.get_title() == "MIGC, x"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("found, per cent of the row", "asked for (in place)")
 
 
 def test_each_method_has_its_own_and_runs_without_findings_none(run_measured: Callable[..., Measured]) -> None:
