@@ -15,9 +15,9 @@ import typer
 from amdm.mini.models import MiniModels
 from amdm.mini.training.trainer import load_trained_vae
 from amdm.mini.vocabulary import STYLES
-from bench.judges.accuracy import ACTION_CLASSES, accuracy, confusion_tables
 from bench.judges.action import ActionJudge
 from bench.judges.style import StyleJudge
+from bench.judges.training import ACTION_CLASSES, accuracy, confusion_tables
 
 ABOUT = (
     "Readings by truth, on held-out scenes of 2–6 objects with 1–3 actions and a style. Directed actions are read from "

@@ -8,33 +8,34 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from amdm.cli.doctor import paper_verdict
 from amdm.errors import InputError
-from amdm.profiles import chosen_profile
-from bench.detectors.detector import DetectorOptions
-from bench.detectors.registry import detector_revision
-from bench.layouts.named import COCO_MIG_FILES, MINI_SETS, coco_mig_dir, load_layouts
-from bench.provenance import environment, provenance
+from amdm.output import JsonOption, tell
 
 
-def report() -> list[tuple[str, str]]:
-    """(what, how it is), for a person to read."""
+def doctor(as_json: JsonOption = False) -> None:
+    """Say what is installed here, what runs, and what is missing."""
+    from amdm.cli.doctor import paper_verdict
+    from amdm.profiles import chosen_profile
+    from bench.detectors.detector import DetectorOptions
+    from bench.detectors.registry import detector_revision
+    from bench.layouts.named import COCO_MIG_FILES, MINI_SETS, coco_mig_dir
+    from bench.provenance import environment, provenance
+
     found, machine = environment(), provenance().machine
     profile, why = chosen_profile("auto")
-    packages = ", ".join(f"{name} {version or 'absent'}" for name, version in found.packages.items())
-    free = shutil.disk_usage(Path.cwd()).free / 2**30
-    return [
-        ("python", found.python),
-        ("packages", packages),
-        ("device", f"{found.device_name} ({machine}, {len(os.sched_getaffinity(0))} usable)"),
-        ("disk", f"{free:.0f} GiB free here"),
-        ("profile auto", f"{profile}: {why}"),
-        ("mini models", _state(_mini_models)),
-        ("mini judge", _state(partial(detector_revision, DetectorOptions()))),
-        *((f"layouts {name}", _state(partial(_layouts, name))) for name in (*MINI_SETS, *COCO_MIG_FILES)),
-        ("COCO-MIG folder", str(coco_mig_dir())),
-        ("profile paper", paper_verdict()),
-    ]
+    lines = {
+        "python": found.python,
+        "packages": ", ".join(f"{name} {version or 'absent'}" for name, version in found.packages.items()),
+        "device": f"{found.device_name} ({machine}, {len(os.sched_getaffinity(0))} usable)",
+        "disk": f"{shutil.disk_usage(Path.cwd()).free / 2**30:.0f} GiB free here",
+        "profile auto": f"{profile}: {why}",
+        "mini models": _state(_mini_models),
+        "mini judge": _state(partial(detector_revision, DetectorOptions())),
+        **{f"layouts {name}": _state(partial(_layouts, name)) for name in (*MINI_SETS, *COCO_MIG_FILES)},
+        "COCO-MIG folder": str(coco_mig_dir()),
+        "profile paper": paper_verdict(),
+    }
+    tell("\n".join(f"{what}: {state}" for what, state in lines.items()), lines, as_json)
 
 
 def _state(check: Callable[[], str]) -> str:
@@ -53,5 +54,7 @@ def _mini_models() -> str:
 
 
 def _layouts(name: str) -> str:
+    from bench.layouts.named import load_layouts
+
     found = load_layouts(name)
     return f"{len(found)} layouts, hash {found.hash[:12]}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option, Typer
 
 from amdm.errors import MOST_FAULTS, InputError, faults_of, printable
 from amdm.io.files import write_whole
@@ -18,16 +19,14 @@ from bench.cli.options import say_notes
 if TYPE_CHECKING:
     from bench.layouts.layout_set import LayoutSet
 
-app = typer.Typer(no_args_is_help=True, help="Layout sets: show, validate, convert, sample, fetch.")
-SetArgument = Annotated[str, typer.Argument(help="a set by name, or a file")]
+app = Typer(no_args_is_help=True, help="Layout sets: show, validate, convert, sample, fetch.")
+SetArgument = Annotated[str, Argument(help="a set by name, or a file")]
 
 
 @app.command()
 def show(
     layouts: SetArgument,
-    draw: Annotated[
-        Path | None, typer.Option(help="write a contact sheet (PNG): boxes and labels of 20 layouts")
-    ] = None,
+    draw: Annotated[Path | None, Option(help="write a contact sheet (PNG): boxes and labels of 20 layouts")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Statistics of a layout set, beside COCO-MIG's."""
@@ -62,16 +61,16 @@ def validate(layouts: SetArgument, as_json: JsonOption = False) -> None:
 
 @app.command()
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="a file; of yolo and voc a folder")],
-    form: Annotated[str, typer.Option("--from", help="coco, yolo, voc, jsonl or csv")],
-    out: Annotated[Path, typer.Option(help="the layout file to write (.json)")],
+    source: Annotated[Path, Argument(metavar="SRC", help="a file; of yolo and voc a folder")],
+    form: Annotated[str, Option("--from", help="coco, yolo, voc, jsonl or csv")],
+    out: Annotated[Path, Option(help="the layout file to write (.json)")],
     boxes: Annotated[
-        str | None, typer.Option(help="xyxy (two corners), xywh (corner, sides) or cxcywh (centre, sides)")
+        str | None, Option(help="xyxy (two corners), xywh (corner, sides) or cxcywh (centre, sides)")
     ] = None,
-    units: Annotated[str | None, typer.Option(help="pixel, or relative: fractions of width and height")] = None,
-    captions: Annotated[Path | None, typer.Option(help="of coco: the captions file; default: made of labels")] = None,
+    units: Annotated[str | None, Option(help="pixel, or relative: fractions of width and height")] = None,
+    captions: Annotated[Path | None, Option(help="of coco: the captions file; default: made of labels")] = None,
     names: Annotated[
-        Path | None, typer.Option(help="of yolo: names of classes, lines or YAML; default: SRC/classes.txt")
+        Path | None, Option(help="of yolo: names of classes, lines or YAML; default: SRC/classes.txt")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -116,13 +115,13 @@ def naming_every_fault(as_json: bool) -> Iterator[None]:
 
 @app.command()
 def sample(
-    captions: Annotated[Path, typer.Option(help="COCO captions (captions_val2014.json)")],
-    instances: Annotated[Path, typer.Option(help="COCO instances (instances_val2014.json)")],
-    to: Annotated[Path, typer.Option(help="the layout file to write")],
-    count: Annotated[int, typer.Option(help="entries in all, a multiple of 5")] = 800,
-    seed: Annotated[int, typer.Option(help="seed")] = 0,
+    captions: Annotated[Path, Option(help="COCO captions (captions_val2014.json)")],
+    instances: Annotated[Path, Option(help="COCO instances (instances_val2014.json)")],
+    to: Annotated[Path, Option(help="the layout file to write")],
+    count: Annotated[int, Option(help="entries in all, a multiple of 5")] = 800,
+    seed: Annotated[int, Option(help="seed")] = 0,
     official_quirks: Annotated[
-        bool, typer.Option("--official-quirks", help="draw exactly as the official sampler does")
+        bool, Option("--official-quirks", help="draw exactly as the official sampler does")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -144,7 +143,7 @@ def sample(
 
 @app.command()
 def fetch(
-    folder: Annotated[Path | None, typer.Option(help="by default the user's cache")] = None, as_json: JsonOption = False
+    folder: Annotated[Path | None, Option(help="by default the user's cache")] = None, as_json: JsonOption = False
 ) -> None:
     """Fetch the public COCO-MIG files (non-commercial licence) and check their SHA-256."""
     from bench.layouts.fetch import LICENCE_NOTE, fetch_layouts

@@ -5,45 +5,25 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Exit, Option
 
 from amdm.console import make_app, run_app
+from amdm.errors import InputError
 from amdm.output import JsonOption, tell, tell_aside
-from bench.cli import advise, layouts, manage, paper, plot, report, runs, score, studies
-from bench.cli.measure import foresee, measure
-from bench.cli.options import (
-    AddressOption,
-    BatchOption,
-    DetectorOption,
-    DeviceOption,
-    DryRunOption,
-    DtypeOption,
-    EngineName,
-    EngineOption,
-    ForceOption,
-    LayoutsOption,
-    LimitOption,
-    MethodsOption,
-    OutOption,
-    ProfileOption,
-    ReportsOption,
-    SeedsOption,
-    SetOption,
-    ShardOption,
-    TrackOption,
-    WeightsDirOption,
-    WorkersOption,
-    engine_of,
-    names,
-    parse_shard,
-    use_weights_dir,
-)
-from bench.cli.runs import merge
+from bench.cli import doctor, layouts, plot, report, runs, score, studies
+from bench.cli import options as opt
 from bench.job.seeds import seeds_of
-from bench.workers.processes import WorkerLostError
+from bench.workers.processes import WorkerLostError, worker_count
+
+if TYPE_CHECKING:
+    from bench.engines.cluster import RayEngine
+    from bench.job.spec import Job
+
 
 DEFAULT_METHODS = ("interactdiffusion", "interactdiffusion+migc", "migc")
 CONTROL_METHODS = (
@@ -77,9 +57,9 @@ class TrainedPart(StrEnum):
 app = make_app(__doc__)
 app.add_typer(layouts.app, name="layouts")
 app.add_typer(plot.app, name="plot")
-app.add_typer(paper.app, name="paper")
-app.add_typer(manage.app, name="runs")
-app.command()(merge)
+app.add_typer(plot.paper, name="paper")
+app.add_typer(runs.app, name="runs")
+app.command()(runs.merge)
 app.command("report")(report.page)
 for command in (
     score.score,
@@ -100,7 +80,7 @@ for command in (
     studies.compositions,
     studies.sweep,
     studies.ablation,
-    advise.advise,
+    studies.advise,
 ):
     app.command()(command)
 
@@ -116,35 +96,35 @@ def _job_command(
 
     @app.command(name, help=about)
     def command(
-        profile: ProfileOption = "auto",
-        limit: LimitOption = usual_limit,
-        seeds: SeedsOption = "0",
-        methods: MethodsOption = None,
-        batch: BatchOption = None,
-        layouts: LayoutsOption = usual_layouts,
-        out: OutOption = None,
-        reports: ReportsOption = Path("reports"),
-        workers: WorkersOption = None,
-        engine: EngineOption = EngineName.local,
-        address: AddressOption = None,
-        change: SetOption = None,
-        device: DeviceOption = "auto",
-        dtype: DtypeOption = "auto",
-        weights_dir: WeightsDirOption = None,
-        shard: ShardOption = None,
-        dry_run: DryRunOption = False,
-        track: TrackOption = None,
-        force: ForceOption = False,
+        profile: opt.ProfileOption = "auto",
+        limit: opt.LimitOption = usual_limit,
+        seeds: opt.SeedsOption = "0",
+        methods: opt.MethodsOption = None,
+        batch: opt.BatchOption = None,
+        layouts: opt.LayoutsOption = usual_layouts,
+        out: opt.OutOption = None,
+        reports: opt.ReportsOption = Path("reports"),
+        workers: opt.WorkersOption = None,
+        engine: opt.EngineOption = opt.EngineName.local,
+        address: opt.AddressOption = None,
+        change: opt.SetOption = None,
+        device: opt.DeviceOption = "auto",
+        dtype: opt.DtypeOption = "auto",
+        weights_dir: opt.WeightsDirOption = None,
+        shard: opt.ShardOption = None,
+        dry_run: opt.DryRunOption = False,
+        track: opt.TrackOption = None,
+        force: opt.ForceOption = False,
         as_json: JsonOption = False,
     ) -> None:
-        chosen_engine = engine_of(engine, address, workers)
+        chosen_engine = opt.engine_of(engine, address, workers)
         from bench.defaults import preset_job
 
-        use_weights_dir(weights_dir)
+        opt.use_weights_dir(weights_dir)
         chosen = _chosen(profile, as_json)
         job = preset_job(
             chosen,
-            usual(chosen) if methods is None else names(methods),
+            usual(chosen) if methods is None else opt.names(methods),
             layouts=layouts,
             seeds=seeds_of(seeds),
             batch=batch,
@@ -152,7 +132,7 @@ def _job_command(
             overrides=change or (),
             device=device,
             dtype=dtype,
-            shard=parse_shard(shard),
+            shard=opt.parse_shard(shard),
         )
         if dry_run:
             foresee(job, workers, as_json)
@@ -207,30 +187,28 @@ _job_command(
 
 @app.command()
 def run(
-    generator: Annotated[
-        str, typer.Option(help="module:function or file.py:function, from (layouts, seeds) to pictures")
-    ],
-    layouts: Annotated[str, typer.Option(help="a layout set by name, or a file")] = "coco-mig-amdm",
+    generator: Annotated[str, Option(help="module:function or file.py:function, from (layouts, seeds) to pictures")],
+    layouts: Annotated[str, Option(help="a layout set by name, or a file")] = "coco-mig-amdm",
     generator_arg: Annotated[
-        list[str] | None, typer.Option(help="name=value for building a class or factory; repeatable")
+        list[str] | None, Option(help="name=value for building a class or factory; repeatable")
     ] = None,
-    device: DeviceOption = "auto",
-    name: Annotated[str | None, typer.Option(help="what tables call it; default: the function's name")] = None,
-    detector: DetectorOption = None,
-    limit: LimitOption = None,
-    seeds: SeedsOption = "0",
-    batch: BatchOption = 4,
-    out: OutOption = None,
-    reports: ReportsOption = Path("reports"),
+    device: opt.DeviceOption = "auto",
+    name: Annotated[str | None, Option(help="what tables call it; default: the function's name")] = None,
+    detector: opt.DetectorOption = None,
+    limit: opt.LimitOption = None,
+    seeds: opt.SeedsOption = "0",
+    batch: opt.BatchOption = 4,
+    out: opt.OutOption = None,
+    reports: opt.ReportsOption = Path("reports"),
     workers: Annotated[
-        int | None, typer.Option(help="processes, by default 1; each imports the function; of ray: at most")
+        int | None, Option(help="processes, by default 1; each imports the function; of ray: at most")
     ] = None,
-    engine: EngineOption = EngineName.local,
-    address: AddressOption = None,
-    shard: ShardOption = None,
-    dry_run: DryRunOption = False,
-    track: TrackOption = None,
-    force: ForceOption = False,
+    engine: opt.EngineOption = opt.EngineName.local,
+    address: opt.AddressOption = None,
+    shard: opt.ShardOption = None,
+    dry_run: opt.DryRunOption = False,
+    track: opt.TrackOption = None,
+    force: opt.ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure any Python function from layouts to pictures, as the main job measures ours; run again, it goes on.
@@ -239,7 +217,7 @@ def run(
 
     amdm-bench run --generator my_model.py:Model --generator-arg ckpt=last.safetensors --device cuda
     """
-    chosen_engine = engine_of(engine, address, workers)
+    chosen_engine = opt.engine_of(engine, address, workers)
     from bench.defaults import function_job
 
     count = 1 if workers is None else workers
@@ -252,7 +230,7 @@ def run(
         batch=batch,
         limit=limit,
         device=device,
-        shard=parse_shard(shard),
+        shard=opt.parse_shard(shard),
         detector=detector,
     )
     if dry_run:
@@ -261,20 +239,14 @@ def run(
         measure(job, out, reports, count, force, track, as_json, chosen_engine)
 
 
-@app.command()
-def doctor(as_json: JsonOption = False) -> None:
-    """Say what is installed here, what runs, and what is missing."""
-    from bench.cli.doctor import report
-
-    lines = report()
-    tell("\n".join(f"{what}: {state}" for what, state in lines), dict(lines), as_json)
+app.command()(doctor.doctor)
 
 
 @app.command("train-judge")
 def train_judge(
-    folder: Annotated[Path, typer.Option(help="checkpoints and losses")] = Path("training"),
-    seed: Annotated[int, typer.Option(help="seed")] = 0,
-    only: Annotated[TrainedPart | None, typer.Option(help="this one alone")] = None,
+    folder: Annotated[Path, Option(help="checkpoints and losses")] = Path("training"),
+    seed: Annotated[int, Option(help="seed")] = 0,
+    only: Annotated[TrainedPart | None, Option(help="this one alone")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train what judges mini pictures: the detector, then the judges of actions and styles.
@@ -315,3 +287,62 @@ def _chosen(profile: str, as_json: bool) -> str:
     chosen, why = chosen_profile(profile)
     tell_aside(f"profile {chosen}: {why}", as_json)
     return chosen
+
+
+def foresee(job: Job, workers: int | None, as_json: bool) -> None:
+    """Say what a job would do, then time two batches of it."""
+    from bench.dry_run import describe
+    from bench.estimate import estimate
+
+    work = describe(job)
+    tell_aside("\n".join(work), as_json)
+    typer.echo("timing two batches ...", err=True)
+    timed = estimate(job, workers)
+    tell("\n".join(timed), {"dry_run": work, "estimate": timed}, as_json)
+
+
+def measure(
+    job: Job,
+    out: str | None,
+    reports: Path,
+    workers: int | None,
+    force: bool,
+    tracker: str | None,
+    as_json: bool,
+    engine: RayEngine | None = None,
+) -> None:
+    """Run the benchmark, and say where the results are and what failed. engine: None works on this machine."""
+    from bench.benchmark import run_benchmark
+    from bench.job.plan import Plan
+    from bench.report.write import first_failure
+    from bench.run.schema import DATABASE
+    from bench.track.registry import check_tracker
+
+    if tracker is not None:
+        check_tracker(tracker)
+    plan = Plan.resolve(job)
+    with opt.resumable(), opt.to_write(out) as own:
+        count, say = worker_count(workers, plan.is_heavy), partial(tell_aside, as_json=as_json)
+        folder, failures = run_benchmark(plan, own, reports, count, force, say=say, engine=engine)
+    opt.tell_result(folder, reports, as_json)
+    handed_over = tracker is None or _track(tracker, folder, reports / folder.resolve().name, as_json)
+    if failures:
+        first = first_failure(folder)
+        hint = f"table1.md and {folder / DATABASE} say more, and the same command tries them again"
+        typer.echo(f"error: {failures} samples failed, the first with {InputError(first)}; {hint}", err=True)
+    if failures or not handed_over:
+        raise Exit(1)
+
+
+def _track(tracker: str, folder: Path, report: Path, as_json: bool) -> bool:
+    """Hand the results over; False where that fails, and says so: they are on disk all the same."""
+    from bench.track.registry import track
+    from bench.track.results import results_of
+
+    try:
+        tell_aside(track(tracker, results_of(folder, report)), as_json)
+    except Exception as error:  # of a server, say
+        what = InputError(f"{tracker}: {type(error).__name__}: {error}")
+        typer.echo(f"error: {what}; the run is whole, and the same command hands it over again", err=True)
+        return False
+    return True

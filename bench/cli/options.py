@@ -1,4 +1,4 @@
-"""Options that several commands have, and how their texts are read."""
+"""Options that several commands have, how their texts are read, and run folders that may lie in a remote folder."""
 
 from __future__ import annotations
 
@@ -6,20 +6,69 @@ import csv
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar, overload
 
 import typer
+from typer import Argument, Exit, Option
 
 from amdm.errors import InputError, printable
 from amdm.output import tell
+from bench.io.remote import RemoteFolder, local_or_remote
 from bench.workers.processes import worker_count
 
 if TYPE_CHECKING:
     from bench.engines.cluster import RayEngine
     from bench.layouts.layout_set import LayoutSet
+
+Number = TypeVar("Number", int, float)
+ProfileOption = Annotated[str, Option(help="auto, mini or paper")]
+LimitOption = Annotated[int | None, Option(help="layouts in all, rounded up to a multiple of 5, balanced over levels")]
+SeedsOption = Annotated[str, Option(help="seeds, for example 0,1 or 0-9; coco-mig-bench: that benchmark's eight")]
+MethodsOption = Annotated[str | None, Option(help="methods, with commas; the first is the target")]
+BatchOption = Annotated[
+    int | None, Option(help="samples generated together; by default 16 for mini, 4 for paper, 4 of a function")
+]
+LayoutsOption = Annotated[str | None, Option(help="a layout set by name, or a file")]
+OutOption = Annotated[
+    str | None,
+    Option(help="run folder, or its URL as s3://bucket/name; by default one under runs/ named by the settings"),
+]
+ReportsOption = Annotated[Path, Option(help="where tables and pictures go")]
+WorkersOption = Annotated[
+    int | None,
+    Option(help="processes; by default one a core, at most 4; 1 on CUDA and at full size; of ray: at most"),
+]
+SetOption = Annotated[
+    list[str] | None, Option("--set", help="field=value of every method, for example aggregation.s=5; repeatable")
+]
+DeviceOption = Annotated[str, Option(help="cpu, cuda, cuda:1 …; auto: cuda where there is one")]
+DtypeOption = Annotated[str, Option(help="of the networks: float32, bfloat16, float16; auto: by device")]
+WeightsDirOption = Annotated[Path | None, Option(help="folder of the public checkpoints")]
+DryRunOption = Annotated[
+    bool, Option("--dry-run", help="say what would be fetched and run; time two batches, and keep nothing")
+]
+ShardOption = Annotated[str | None, Option(help="i/n: only the i-th of n parts, in a folder of its own; see merge")]
+DetectorOption = Annotated[
+    str | None, Option(help="mini, grounded-sam or yolo; by default the run's, or that of its layouts")
+]
+RandomWeightsOption = Annotated[
+    bool, Option("--random-weights", help="full-size networks without checkpoints: what they say means nothing")
+]
+KeepOption = Annotated[
+    Path, Option(help="what is measured is kept here, batch by batch: the same command goes on from there")
+]
+TrackOption = Annotated[
+    str | None, Option(help="hand metrics, table, failures and settings to tensorboard, trackio or wandb")
+]
+ForceOption = Annotated[bool, Option("--force", help="go on with a run under other settings; recorded")]
+AddressOption = Annotated[
+    str | None, Option(help="of ray's head, host:port or auto; default: RAY_ADDRESS, else this machine alone")
+]
+RunArgument = Annotated[str, Argument(help="the run folder, or its URL as s3://bucket/name")]
+RunsArgument = Annotated[list[str], Argument(help="run folders, or their URLs as s3://bucket/name")]
 
 
 class EngineName(StrEnum):
@@ -29,59 +78,8 @@ class EngineName(StrEnum):
     ray = "ray"
 
 
-Number = TypeVar("Number", int, float)
-
-ProfileOption = Annotated[str, typer.Option(help="auto, mini or paper")]
-LimitOption = Annotated[
-    int | None, typer.Option(help="layouts in all, rounded up to a multiple of 5, balanced over levels")
-]
-SeedsOption = Annotated[str, typer.Option(help="seeds, for example 0,1 or 0-9; coco-mig-bench: that benchmark's eight")]
-MethodsOption = Annotated[str | None, typer.Option(help="methods, with commas; the first is the target")]
-BatchOption = Annotated[
-    int | None, typer.Option(help="samples generated together; by default 16 for mini, 4 for paper, 4 of a function")
-]
-LayoutsOption = Annotated[str | None, typer.Option(help="a layout set by name, or a file")]
-OutOption = Annotated[
-    str | None,
-    typer.Option(help="run folder, or its URL as s3://bucket/name; by default one under runs/ named by the settings"),
-]
-ReportsOption = Annotated[Path, typer.Option(help="where tables and pictures go")]
-WorkersOption = Annotated[
-    int | None,
-    typer.Option(help="processes; by default one a core, at most 4; 1 on CUDA and at full size; of ray: at most"),
-]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="field=value of every method, for example aggregation.s=5; repeatable")
-]
-DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …; auto: cuda where there is one")]
-DtypeOption = Annotated[str, typer.Option(help="of the networks: float32, bfloat16, float16; auto: by device")]
-WeightsDirOption = Annotated[Path | None, typer.Option(help="folder of the public checkpoints")]
-DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="say what would be fetched and run; time two batches, and keep nothing")
-]
-ShardOption = Annotated[
-    str | None, typer.Option(help="i/n: only the i-th of n parts, in a folder of its own; see merge")
-]
-DetectorOption = Annotated[
-    str | None, typer.Option(help="mini, grounded-sam or yolo; by default the run's, or that of its layouts")
-]
-RandomWeightsOption = Annotated[
-    bool, typer.Option("--random-weights", help="full-size networks without checkpoints: what they say means nothing")
-]
-KeepOption = Annotated[
-    Path, typer.Option(help="what is measured is kept here, batch by batch: the same command goes on from there")
-]
-TrackOption = Annotated[
-    str | None, typer.Option(help="hand metrics, table, failures and settings to tensorboard, trackio or wandb")
-]
-ForceOption = Annotated[bool, typer.Option("--force", help="go on with a run under other settings; recorded")]
-
-
 EngineOption = Annotated[
-    EngineName, typer.Option(help="local: processes of this machine; ray: a cluster, with `pip install amdm[ray]`")
-]
-AddressOption = Annotated[
-    str | None, typer.Option(help="of ray's head, host:port or auto; default: RAY_ADDRESS, else this machine alone")
+    EngineName, Option(help="local: processes of this machine; ray: a cluster, with `pip install amdm[ray]`")
 ]
 
 
@@ -142,7 +140,7 @@ def resumable() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         typer.echo("stopped; the same command goes on from here", err=True)
-        raise typer.Exit(130) from None
+        raise Exit(130) from None
 
 
 def use_weights_dir(chosen: Path | None) -> None:
@@ -192,3 +190,28 @@ def missing_of(report: Path) -> list[str]:
         for row in rows
         if int(row["n"]) < int(row["expected"])
     ]
+
+
+def to_read(run: str, pictures: bool = True, again: bool = False) -> Path:
+    """A local run folder as it is; of a remote folder, its working folder (:func:`bench.run.mirror.reading`)."""
+    found = local_or_remote(run)
+    if isinstance(found, Path):
+        return found
+    from bench.run.mirror import reading
+
+    return reading(found, pictures, again)
+
+
+@overload
+def to_write(run: str) -> AbstractContextManager[Path]: ...
+@overload
+def to_write(run: str | None) -> AbstractContextManager[Path | None]: ...
+def to_write(run: str | None) -> AbstractContextManager[Path | None]:
+    """A local run folder as it is, and None as None; of a remote folder, its working folder while it is written
+    (:func:`bench.run.mirror.writing`)."""
+    found = None if run is None else local_or_remote(run)
+    if not isinstance(found, RemoteFolder):
+        return nullcontext(found)
+    from bench.run.mirror import writing
+
+    return writing(found)

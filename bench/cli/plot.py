@@ -1,4 +1,4 @@
-"""``amdm-bench plot``: figures of runs for papers, as PNG, SVG or PDF."""
+"""``amdm-bench plot`` and ``paper``: figures of runs for papers, and the table and figures of the paper itself."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option, Typer
 
+from amdm.errors import InputError
+from amdm.io.files import write_whole
 from amdm.output import JsonOption, tell
+from bench.cli import options as opt
 from bench.cli.options import names
+from bench.cli.report import USUAL, ColumnsOption
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from bench.report.html.together import Together
+    from bench.report.measured import Together
     from bench.report.plots.charts import Panel
 
-app = typer.Typer(
-    no_args_is_help=True, help="Figures for papers: levels, sizes, trade-off, heatmap, hand-over, samples."
-)
 
-RunsArgument = Annotated[list[Path], typer.Argument(help="run folders, all on the same layouts")]
-FigureOption = Annotated[Path, typer.Option("--out", help="the figure: .png, .svg or .pdf")]
-ShownOption = Annotated[
-    str | None, typer.Option("--methods", help="those to show, with commas, in this order; default: all")
-]
-MetricsOption = Annotated[str, typer.Option(help="metrics with commas, a chart each; metrics.csv has their names")]
+app = Typer(no_args_is_help=True, help="Figures for papers: levels, sizes, trade-off, heatmap, hand-over, samples.")
+
+RunsArgument = Annotated[list[Path], Argument(help="run folders, all on the same layouts")]
+FigureOption = Annotated[Path, Option("--out", help="the figure: .png, .svg or .pdf")]
+ShownOption = Annotated[str | None, Option("--methods", help="those to show, with commas, in this order; default: all")]
+MetricsOption = Annotated[str, Option(help="metrics with commas, a chart each; metrics.csv has their names")]
 
 
 @app.command()
@@ -67,10 +68,8 @@ def sizes(
 def tradeoff(
     runs: RunsArgument,
     out: FigureOption,
-    x: Annotated[
-        str | None, typer.Option(help="a metric, evaluations or seconds; default: evaluations where known")
-    ] = None,
-    y: Annotated[str | None, typer.Option(help="likewise; default: joint success where asked for, else ISR")] = None,
+    x: Annotated[str | None, Option(help="a metric, evaluations or seconds; default: evaluations where known")] = None,
+    y: Annotated[str | None, Option(help="likewise; default: joint success where asked for, else ISR")] = None,
     methods: ShownOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -90,7 +89,7 @@ def heatmap(runs: RunsArgument, out: FigureOption, methods: ShownOption = None, 
 
     Example: amdm-bench plot heatmap runs/mini --out colours.pdf --methods interactdiffusion
     """
-    from bench.report.plots.heatmap import colour_confusions, draw_heatmaps
+    from bench.report.plots.charts import colour_confusions, draw_heatmaps
     from bench.report.plots.of_runs import read_runs
 
     _write(lambda: draw_heatmaps(colour_confusions(read_runs(runs, _list(methods)))), out, as_json)
@@ -98,7 +97,7 @@ def heatmap(runs: RunsArgument, out: FigureOption, methods: ShownOption = None, 
 
 @app.command()
 def handover(
-    table: Annotated[Path, typer.Argument(help="hand_over.csv, as `amdm-bench hand-over` writes it")],
+    table: Annotated[Path, Argument(help="hand_over.csv, as `amdm-bench hand-over` writes it")],
     out: FigureOption,
     as_json: JsonOption = False,
 ) -> None:
@@ -107,7 +106,7 @@ def handover(
     Example: amdm-bench plot handover reports/combined/hand_over.csv --out handover.pdf
     """
     from bench.report.plots.charts import draw_panels
-    from bench.report.plots.hand_over import hand_over_panels
+    from bench.report.plots.of_runs import hand_over_panels
 
     _write(lambda: draw_panels(hand_over_panels(table)), out, as_json)
 
@@ -117,9 +116,9 @@ def samples(
     runs: RunsArgument,
     out: FigureOption,
     keys: Annotated[
-        str | None, typer.Option(help="keys of layouts, with commas; default: four, balanced over levels")
+        str | None, Option(help="keys of layouts, with commas; default: four, balanced over levels")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="default: the run's first", min=0)] = None,
+    seed: Annotated[int | None, Option(help="default: the run's first", min=0)] = None,
     methods: ShownOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -154,8 +153,91 @@ def _list(text: str | None) -> tuple[str, ...] | None:
 
 def _write(draw: Callable[[], Figure], out: Path, as_json: bool) -> None:
     """Draw a figure, if it can be written there, and write it."""
-    from bench.report.plots.canvas import check_target, save
+    from bench.report.plots.charts import check_target, save
 
     check_target(out)
     save(draw(), out)
     tell(f"wrote {out}", {"figure": out}, as_json)
+
+
+paper = Typer(no_args_is_help=True, help="The paper's Table 1, as published, and its figures 4 to 6, drawn here.")
+
+
+@paper.command()
+def table1(
+    columns: ColumnsOption = USUAL,
+    out: Annotated[Path | None, Option(help="write it here; default: print it")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The paper's Table 1 in LaTeX: what its authors published, nothing measured.
+
+    Example: amdm-bench paper table1 --columns isr,seconds
+    """
+    from bench.report.combined import paper_table1
+
+    table = paper_table1(opt.names(columns))
+    if out is not None:
+        write_whole(out, table.encode())
+    tell(table if out is None else f"wrote {out}", {"table": out, "latex": table}, as_json)
+
+
+@paper.command()
+def figure(
+    number: Annotated[int, Argument(help="4: MIGC into InteractDiffusion, 5: IP-Adapter, 6: both")],
+    out: FigureOption,
+    profile: opt.ProfileOption = "auto",
+    layouts: opt.LayoutsOption = None,
+    keys: Annotated[
+        str | None, Option(help="of --layouts (mini: by default mini-combined), with commas; default: three")
+    ] = None,
+    seed: Annotated[int, Option(help="seed", min=0)] = 0,
+    device: opt.DeviceOption = "auto",
+    dtype: opt.DtypeOption = "auto",
+    weights_dir: opt.WeightsDirOption = None,
+    random_weights: opt.RandomWeightsOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw the paper's figure 4, 5 or 6 with its presets: methods in rows, layouts in columns.
+
+    By default on the layout that is shipped for it; in the mini world on three of mini-combined.
+
+    Example: amdm-bench paper figure 4 --out figure4.pdf
+    """
+    from amdm import AMDMPipeline
+    from amdm.model_set import Loading
+    from amdm.profiles import chosen_profile
+    from bench.layouts.layout_set import Entry
+    from bench.layouts.named import load_layouts
+    from bench.report.plots.charts import check_target, save
+    from bench.report.plots.samples import chosen_entries, draw_figure, draw_samples, example_entry, methods_of
+
+    check_target(out)
+    chosen = "paper" if random_weights and profile == "auto" else chosen_profile(profile)[0]
+    loading = Loading.parse(chosen, weights_dir, device, dtype, random_weights)
+    methods_of(number, chosen)
+    if keys is not None and layouts is None and chosen != "mini":
+        raise InputError("goes with --layouts: the figure's own layout has none", field="keys")
+    if layouts is None and chosen == "mini":
+        layouts = "mini-combined"
+    if layouts is None:
+        entries: tuple[Entry, ...] = (example_entry(chosen, number),)
+    else:
+        layout_set = load_layouts(layouts)
+        opt.say_notes(layout_set)
+        entries = chosen_entries(layout_set.entries, None if keys is None else opt.names(keys), count=3)
+
+    def load(method: str) -> AMDMPipeline:
+        pipe = AMDMPipeline.from_pretrained(
+            chosen,
+            method,
+            device=loading.device,
+            dtype=loading.dtype,
+            weights_dir=loading.weights_dir,
+            random_weights=random_weights,
+        )
+        pipe.set_progress_bar_config(desc=method, unit="step")
+        return pipe
+
+    save(draw_samples(draw_figure(number, chosen, entries, seed, load)), out)
+    text = f"wrote {out} ({chosen} profile{', random weights' if random_weights else ''})"
+    tell(text, {"figure": out, "profile": chosen, "random_weights": random_weights}, as_json)

@@ -6,22 +6,21 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Exit, Option
 
 from amdm.errors import InputError
 from amdm.io.files import write_whole
 from amdm.output import JsonOption, tell, tell_aside
-from bench.cli.options import DeviceOption, RandomWeightsOption, ReportsOption, names
-from bench.cli.remote import RunArgument, RunsArgument, to_read, to_write
-from bench.report.columns import USUAL_COLUMNS
+from bench.cli import options as opt
+from bench.report.names import USUAL_COLUMNS
 
-ClipWeightsOption = Annotated[Path | None, typer.Option(help="safetensors in open_clip's form; default: of the judge")]
+ClipWeightsOption = Annotated[Path | None, Option(help="safetensors in open_clip's form; default: of the judge")]
 MEASURES_NOTHING = "random weights: these numbers measure nothing, and are not written"
 BASELINE = Path("reports/baselines/mini.json")
 USUAL = ",".join(USUAL_COLUMNS)
 ColumnsOption = Annotated[
     str,
-    typer.Option(
+    Option(
         help="of the LaTeX table, with commas: metrics of metrics.csv (over the levels; place.Avg, isr.L3: one of "
         "them), seconds, evaluations, memory, n"
     ),
@@ -29,9 +28,9 @@ ColumnsOption = Annotated[
 
 
 def table(
-    runs: RunsArgument,
-    reports: ReportsOption = Path("reports"),
-    published: Annotated[bool, typer.Option("--published", help="show published figures apart from the rows")] = False,
+    runs: opt.RunsArgument,
+    reports: opt.ReportsOption = Path("reports"),
+    published: Annotated[bool, Option("--published", help="show published figures apart from the rows")] = False,
     columns: ColumnsOption = USUAL,
     as_json: JsonOption = False,
 ) -> None:
@@ -43,8 +42,8 @@ def table(
     from bench.report.measured import Measured
     from bench.report.write import write_measured
 
-    chosen = names(columns)
-    measured = [Measured.read(to_read(run)) for run in runs]
+    chosen = opt.names(columns)
+    measured = [Measured.read(opt.to_read(run)) for run in runs]
     folders = [reports / run.name for run in measured]
     pages = [write_measured(run, folder, chosen) for run, folder in zip(measured, folders, strict=True)]
     combine = published or len(runs) > 1
@@ -55,11 +54,9 @@ def table(
 
 
 def page(
-    runs: RunsArgument,
-    reports: ReportsOption = Path("reports"),
-    single_file: Annotated[
-        bool, typer.Option("--single-file", help="large pictures in the page, not beside it")
-    ] = False,
+    runs: opt.RunsArgument,
+    reports: opt.ReportsOption = Path("reports"),
+    single_file: Annotated[bool, Option("--single-file", help="large pictures in the page, not beside it")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write report.html: tables, charts and every picture with its verdicts; of several runs, methods side by side.
@@ -68,19 +65,19 @@ def page(
     """
     from bench.report.write import write_pages
 
-    paths = [to_read(run) for run in runs]
+    paths = [opt.to_read(run) for run in runs]
     folder = reports / paths[0].resolve().name if len(paths) == 1 else reports
     written = write_pages(paths, folder, single_file)
     tell(str(written), {"page": written}, as_json)
 
 
 def clip(
-    run: RunArgument,
-    reports: ReportsOption = Path("reports"),
+    run: opt.RunArgument,
+    reports: opt.ReportsOption = Path("reports"),
     weights: ClipWeightsOption = None,
-    bgr: Annotated[bool, typer.Option("--bgr", help="the official evaluator's channel order")] = False,
-    random_weights: RandomWeightsOption = False,
-    device: DeviceOption = "auto",
+    bgr: Annotated[bool, Option("--bgr", help="the official evaluator's channel order")] = False,
+    random_weights: opt.RandomWeightsOption = False,
+    device: opt.DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """CLIP and local CLIP scores of a run's pictures (ViT-L/14), by method and level.
@@ -89,12 +86,11 @@ def clip(
     """
     from amdm.model_set import Loading
     from bench.report.clip import ClipScorer, clip_scores, clip_table
-    from bench.report.files import write_table
-    from bench.report.text import as_markdown
+    from bench.report.text import as_markdown, write_table
 
     path = _clip_weights(weights, random_weights)
     scorer = ClipScorer(path, Loading.parse("mini", device=device).device, bgr)
-    own = to_read(run)
+    own = opt.to_read(run)
     scores = clip_scores(own, scorer)
     shown = clip_table(scores)
     if random_weights:
@@ -105,16 +101,14 @@ def clip(
 
 
 def kid(
-    run: RunArgument,
-    reports: ReportsOption = Path("reports"),
+    run: opt.RunArgument,
+    reports: opt.ReportsOption = Path("reports"),
     reference: Annotated[
-        Path | None, typer.Option(help="folder of pictures; default: true renderings of mini layouts")
+        Path | None, Option(help="folder of pictures; default: true renderings of mini layouts")
     ] = None,
-    clip: Annotated[
-        bool, typer.Option("--clip", help="features of CLIP ViT-L/14, not of the mini image tower")
-    ] = False,
-    weights: Annotated[Path | None, typer.Option(help="with --clip: safetensors in open_clip's form")] = None,
-    device: DeviceOption = "auto",
+    clip: Annotated[bool, Option("--clip", help="features of CLIP ViT-L/14, not of the mini image tower")] = False,
+    weights: Annotated[Path | None, Option(help="with --clip: safetensors in open_clip's form")] = None,
+    device: opt.DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """KID of every method: whether its pictures look like the reference's, whatever they were asked for.
@@ -124,9 +118,8 @@ def kid(
     amdm-bench kid runs/NAME --clip --reference FOLDER_OF_PHOTOGRAPHS
     """
     from bench.judges.picture_features import Features, mini_features
-    from bench.report.files import write_table
     from bench.report.kid import kid_table
-    from bench.report.text import as_markdown
+    from bench.report.text import as_markdown, write_table
 
     if weights is not None and not clip:
         raise InputError("is read with --clip only", field="weights")
@@ -138,18 +131,18 @@ def kid(
         features: Features = ClipScorer(_clip_weights(weights, False), device).image_features
     else:
         features = mini_features()
-    own = to_read(run)
+    own = opt.to_read(run)
     table = kid_table(own, features, reference)
     write_table(reports / own.resolve().name / "kid.csv", table)
     tell(as_markdown(table), {"rows": table}, as_json)
 
 
 def style(
-    run: RunArgument,
-    reports: ReportsOption = Path("reports"),
+    run: opt.RunArgument,
+    reports: opt.ReportsOption = Path("reports"),
     weights: ClipWeightsOption = None,
-    random_weights: RandomWeightsOption = False,
-    device: DeviceOption = "auto",
+    random_weights: opt.RandomWeightsOption = False,
+    device: opt.DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """How often the style asked for is the likest of the layouts' references (CLIP ViT-L/14, CSLS), by method.
@@ -162,14 +155,13 @@ def style(
     from amdm.io.files import sha256
     from amdm.model_set import Loading
     from bench.judges.registry import load_judge
-    from bench.report.files import write_table
-    from bench.report.style_retrieval import retrieval_table
-    from bench.report.text import as_markdown
+    from bench.report.full_size import retrieval_table
+    from bench.report.text import as_markdown, write_table
     from bench.stages.full_size import record_styles, retrieve_styles
 
     path = _clip_weights(weights, random_weights)
     judge = load_judge("clip-style", path, Loading.parse("mini", device=device).device)
-    with to_write(run) as own:
+    with opt.to_write(run) as own:
         found = retrieve_styles(own, judge) if path is None else record_styles(own, judge, sha256(path))
     if path is None:
         tell_aside(MEASURES_NOTHING, as_json)
@@ -191,11 +183,11 @@ def _clip_weights(weights: Path | None, random_weights: bool) -> Path | None:
 
 
 def compare(
-    first: RunArgument,
-    second: Annotated[str, typer.Argument(help="another, or the same for two of its methods")],
-    method_a: Annotated[str | None, typer.Option(help="with --method-b: a method of the first run")] = None,
-    method_b: Annotated[str | None, typer.Option(help="with --method-a: a method of the second run")] = None,
-    summary: Annotated[Path | None, typer.Option(help="write the report as Markdown here too")] = None,
+    first: opt.RunArgument,
+    second: Annotated[str, Argument(help="another, or the same for two of its methods")],
+    method_a: Annotated[str | None, Option(help="with --method-b: a method of the first run")] = None,
+    method_b: Annotated[str | None, Option(help="with --method-a: a method of the second run")] = None,
+    summary: Annotated[Path | None, Option(help="write the report as Markdown here too")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """What the second run differs in from the first, paired over layouts, and which instances flipped.
@@ -209,20 +201,20 @@ def compare(
     if (method_a is None) != (method_b is None):
         raise InputError("--method-a and --method-b go together", field="method")
     pair = (method_a, method_b) if method_a is not None and method_b is not None else None
-    found = compare_runs(to_read(first, pictures=False), to_read(second, pictures=False), pair)
+    found = compare_runs(opt.to_read(first, pictures=False), opt.to_read(second, pictures=False), pair)
     tell(found.report, found, as_json)
     if summary is not None:
         summary.write_text(found.report, encoding="utf-8")
 
 
 def regress(
-    run: RunArgument,
-    baseline: Annotated[Path, typer.Option(help="stored verdicts")] = BASELINE,
-    summary: Annotated[Path | None, typer.Option(help="write the report as Markdown here too")] = None,
+    run: opt.RunArgument,
+    baseline: Annotated[Path, Option(help="stored verdicts")] = BASELINE,
+    summary: Annotated[Path | None, Option(help="write the report as Markdown here too")] = None,
     allow: Annotated[
-        list[str] | None, typer.Option(help="points a metric may fall: isr=2, miou=1.5, isr.level=5; repeatable")
+        list[str] | None, Option(help="points a metric may fall: isr=2, miou=1.5, isr.level=5; repeatable")
     ] = None,
-    junit: Annotated[Path | None, typer.Option(help="write a JUnit XML file here too: a test case a metric")] = None,
+    junit: Annotated[Path | None, Option(help="write a JUnit XML file here too: a test case a metric")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare a run with the baseline; exit 1 where a metric fell beyond its tolerance.
@@ -231,29 +223,27 @@ def regress(
     """
     from bench.report.gate import check_regression, read_tolerance
 
-    result = check_regression(to_read(run, pictures=False), baseline, read_tolerance(allow or ()))
+    result = check_regression(opt.to_read(run, pictures=False), baseline, read_tolerance(allow or ()))
     tell(result.report, result.as_json(), as_json)
     if summary is not None:
         summary.write_text(result.report, encoding="utf-8")
     if junit is not None:
-        from bench.report.junit import junit_xml
+        from bench.report.gate import junit_xml
 
         write_whole(junit, junit_xml(result, str(run)))
     if result.failures:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def baseline(
-    run: RunArgument,
-    reason: Annotated[str, typer.Option(help="why the baseline changes; kept in it")],
-    to: Annotated[Path, typer.Option(help="the baseline file")] = BASELINE,
-    smaller: Annotated[
-        bool, typer.Option("--smaller", help="even where it has fewer verdicts than the one before")
-    ] = False,
+    run: opt.RunArgument,
+    reason: Annotated[str, Option(help="why the baseline changes; kept in it")],
+    to: Annotated[Path, Option(help="the baseline file")] = BASELINE,
+    smaller: Annotated[bool, Option("--smaller", help="even where it has fewer verdicts than the one before")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make a run the baseline."""
     from bench.report.gate import make_baseline
 
-    make_baseline(to_read(run, pictures=False), to, reason, smaller)
+    make_baseline(opt.to_read(run, pictures=False), to, reason, smaller)
     tell(f"wrote {to}", {"baseline": to}, as_json)

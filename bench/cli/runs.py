@@ -1,28 +1,28 @@
-"""Commands on a run folder that is there already: each stage after generation can be repeated alone."""
+"""``amdm-bench runs``: list, show, diff, rm; and commands on a run that is there: ``export``, ``verify``, ``merge``."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer import Argument, Exit, Option, Typer
 
 from amdm.errors import InputError
-from amdm.output import JsonOption, tell
-from bench.cli.options import ReportsOption, WeightsDirOption, missing_of, use_weights_dir
-from bench.cli.remote import RunArgument, RunsArgument, to_read, to_write
+from amdm.output import JsonOption, plain, tell, tell_aside
+from bench.cli import options as opt
+from bench.io.remote import is_url, local_or_remote
 
 
 def export(
-    run: RunArgument,
-    to: Annotated[Path, typer.Option(help="the folder to make")],
-    method: Annotated[str | None, typer.Option(help="whose pictures")] = None,
-    seed: Annotated[int, typer.Option(help="of which seed", min=0)] = 0,
-    hub: Annotated[
-        bool, typer.Option("--hub", help="cards and tables for the Hugging Face Hub, of all methods")
-    ] = False,
+    run: opt.RunArgument,
+    to: Annotated[Path, Option(help="the folder to make")],
+    method: Annotated[str | None, Option(help="whose pictures")] = None,
+    seed: Annotated[int, Option(help="of which seed", min=0)] = 0,
+    hub: Annotated[bool, Option("--hub", help="cards and tables for the Hugging Face Hub, of all methods")] = False,
     dataset: Annotated[
-        str | None, typer.Option(help="with --hub: user/name of the benchmark there, for .eval_results")
+        str | None, Option(help="with --hub: user/name of the benchmark there, for .eval_results")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -37,46 +37,42 @@ def export(
     if hub:
         from bench.report.hub import export_hub
 
-        _refuse(method is not None, "goes without --hub, which exports all methods", "method")
-        folders = export_hub(to_read(run), to, dataset)
+        if method is not None:
+            raise InputError("goes without --hub, which exports all methods", field="method")
+        folders = export_hub(opt.to_read(run), to, dataset)
         shown = "\n".join(f"wrote {folder}" for folder in folders)
         tell(f"{shown}\nnothing was uploaded", {"folders": folders, "folder": to}, as_json)
         return
     from bench.run.export import export_images
 
-    _refuse(dataset is not None, "goes with --hub", "dataset")
+    if dataset is not None:
+        raise InputError("goes with --hub", field="dataset")
     if method is None:
         raise InputError("is needed where pictures are exported, or --hub", field="method")
-    count = export_images(to_read(run), method, seed, to)
+    count = export_images(opt.to_read(run), method, seed, to)
     tell(f"wrote {count} pictures to {to}", {"pictures": count, "folder": to}, as_json)
 
 
-def _refuse(wrong: bool, what: str, option: str) -> None:
-    """Raise InputError where an option is given that its command would not follow."""
-    if wrong:
-        raise InputError(what, field=option)
-
-
-def verify(run: RunArgument, weights_dir: WeightsDirOption = None, as_json: JsonOption = False) -> None:
+def verify(run: opt.RunArgument, weights_dir: opt.WeightsDirOption = None, as_json: JsonOption = False) -> None:
     """Check records, pictures and weights against run.json; exit 1 where something is not as recorded.
 
     Example: amdm-bench verify runs/NAME
     """
     from bench.run.verify import verify_run
 
-    use_weights_dir(weights_dir)
-    problems = verify_run(to_read(run, again=True))
+    opt.use_weights_dir(weights_dir)
+    problems = verify_run(opt.to_read(run, again=True))
     end = f"{run}: {len(problems)} problem{'s'[: len(problems) > 1]}" if problems else f"{run}: whole"
     tell("\n".join([*problems, end]), {"run": run, "whole": not problems, "problems": problems}, as_json)
     if problems:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def merge(
-    out: Annotated[str, typer.Argument(help="the run folder to make, or its URL")],
-    parts: RunsArgument,
-    allow_gaps: Annotated[bool, typer.Option("--allow-gaps", help="also where samples are missing")] = False,
-    reports: ReportsOption = Path("reports"),
+    out: Annotated[str, Argument(help="the run folder to make, or its URL")],
+    parts: opt.RunsArgument,
+    allow_gaps: Annotated[bool, Option("--allow-gaps", help="also where samples are missing")] = False,
+    reports: opt.ReportsOption = Path("reports"),
     as_json: JsonOption = False,
 ) -> None:
     """Join runs of shards, seeds or methods into one, and write its tables. Refuses overlaps, gaps, other settings.
@@ -87,14 +83,121 @@ def merge(
     from bench.run.merge import merge_runs, named
     from bench.run.schema import SAMPLE_KEY
 
-    folders = [to_read(part) for part in parts]
-    with to_write(out) as whole:
+    folders = [opt.to_read(part) for part in parts]
+    with opt.to_write(out) as whole:
         merged = merge_runs(whole, folders, allow_gaps)
         report = reports / whole.resolve().name
         write_report(whole, report)
-    missing = missing_of(report)
+    missing = opt.missing_of(report)
     lacking = f"; {len(merged.gaps)} are missing or not judged: {named(merged.gaps)}" if merged.gaps else ""
     places = f"tables: {report}\nmissing: {'; '.join(missing) or 'nothing'}"
     gaps = [dict(zip(SAMPLE_KEY, key, strict=True)) for key in merged.gaps]
     document = {"run": out, "samples": merged.samples, "gaps": gaps, "report": report, "missing": missing}
     tell(f"{merged.samples} samples of {len(parts)} runs{lacking}: {out}\n{places}", document, as_json)
+
+
+app = Typer(no_args_is_help=True, help="Run folders: list, show, diff, rm.")
+
+
+@app.command("list")
+def list_runs(
+    folder: Annotated[str, Argument(help="the folder that runs lie in, or its URL")] = "runs",
+    as_json: JsonOption = False,
+) -> None:
+    """Every run in a folder: layouts, methods, seeds, status, how many of the expected samples are judged, date.
+
+    Example: amdm-bench runs list runs --json
+    """
+    import pandas as pd
+
+    from bench.report.text import as_markdown
+    from bench.run.overview import runs_under
+
+    found = runs_under(local_or_remote(folder))
+    rows = [
+        {
+            "run": one.name,
+            "layouts": one.layouts if one.count is None else f"{one.layouts}, {one.count}",
+            "methods": ", ".join(one.methods),
+            "seeds": ", ".join(map(str, one.seeds)),
+            "status": one.problem or one.status,
+            "judged": "" if one.judged is None else f"{one.judged} of {'?' if one.expected is None else one.expected}",
+            "date": one.date or "",
+        }
+        for one in found
+    ]
+    tell(as_markdown(pd.DataFrame(rows)) or f"{folder}: no runs", found, as_json)
+
+
+@app.command()
+def show(run: opt.RunArgument, as_json: JsonOption = False) -> None:
+    """What a run was asked for, how it was made, how it grew, and how far it is.
+
+    Example: amdm-bench runs show runs/NAME
+    """
+    from amdm.errors import printable
+    from bench.run.info import RunInfo
+    from bench.run.overview import RunOverview
+
+    folder = opt.to_read(run, pictures=False)
+    overview, info = plain(RunOverview.of(folder)), RunInfo.read(folder)
+    progress = info.progress.model_dump(mode="json", exclude_defaults=True)
+    provenance = info.provenance.model_dump(mode="json") if info.provenance else {}
+    facts = {**overview, **info.settings.by_name(), **progress, **provenance}
+    lines = [
+        printable(f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
+        for name, value in facts.items()
+        if value not in (None, [], {})
+    ]
+    tell("\n".join(lines), {**overview, "run": info.model_dump(mode="json")}, as_json)
+
+
+@app.command()
+def diff(
+    first: opt.RunArgument,
+    second: Annotated[str, Argument(help="another")],
+    as_json: JsonOption = False,
+) -> None:
+    """Every setting that differs between two runs, and the metrics of both; `compare` pairs them layout by layout.
+
+    Example: amdm-bench runs diff runs/a runs/b
+    """
+    from bench.report.run_diff import diff_markdown, run_diff
+
+    found = run_diff(opt.to_read(first, pictures=False), opt.to_read(second, pictures=False))
+    tell(diff_markdown(found), found, as_json)
+
+
+@app.command("rm")
+def remove(
+    runs: Annotated[list[str], Argument(help="run folders, local ones")],
+    yes: Annotated[bool, Option("--yes", "-y", help="do not ask")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove runs: records, pictures, settings. What else lies in their folders stays, and so do their reports.
+
+    Example: amdm-bench runs rm runs/NAME
+    """
+    from bench.run.remove import look_at, remove_run
+
+    if away := [run for run in runs if is_url(run)]:
+        raise InputError("is a remote folder: remove its objects by the storage's own tools", file=away[0])
+    folders = [Path(run) for run in runs]
+    looked = [look_at(run) for run in folders]  # all of them are runs, or none goes
+    done: list[dict[str, Any]] = []
+    for run, found in zip(folders, looked, strict=True):
+        size = f"{len(found.own)} files, {found.bytes / 2**20:.1f} MiB"
+        removed = yes or typer.confirm(f"remove {run} ({size})?", err=as_json)
+        what = {"files": len(found.own), "bytes": found.bytes, "others": found.others}
+        done.append({"run": run, "removed": removed, **what})
+        if not removed:
+            tell_aside(f"{run}: stays", as_json)
+            continue
+        remove_run(run)
+        tell_aside(f"{run}: removed ({size})", as_json)
+        if found.others:
+            more = ", …" if len(found.others) > 5 else ""
+            named = f"{', '.join(found.others[:5])}{more}"
+            tell_aside(f"{run}: stays, with what is not the run's: {named}", as_json)
+    if as_json:
+        tell("", {"runs": done}, as_json)

@@ -9,22 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Exit, Option
 
 from amdm.errors import InputError
 from amdm.output import JsonOption, tell, tell_aside
-from bench.cli.options import (
-    DetectorOption,
-    DeviceOption,
-    ForceOption,
-    RandomWeightsOption,
-    ReportsOption,
-    WeightsDirOption,
-    WorkersOption,
-    resumable,
-    tell_result,
-    use_weights_dir,
-)
-from bench.cli.remote import to_write
+from bench.cli import options as opt
 from bench.workers.processes import worker_count
 
 if TYPE_CHECKING:
@@ -34,32 +23,30 @@ if TYPE_CHECKING:
 
 
 def score(
-    run: Annotated[str | None, typer.Argument(help="a run folder, or its URL; or use --images")] = None,
-    images: Annotated[str | None, typer.Option(help="pictures from any model: a folder, or a URL as s3://…")] = None,
-    layouts: Annotated[str | None, typer.Option(help="of --images: a layout set by name, or a file")] = None,
-    mapping: Annotated[
-        Path | None, typer.Option(help="of --images: CSV with the columns file and key, perhaps seed")
-    ] = None,
-    method: Annotated[str | None, typer.Option(help="of --images: what tables call it; default: images")] = None,
+    run: Annotated[str | None, Argument(help="a run folder, or its URL; or use --images")] = None,
+    images: Annotated[str | None, Option(help="pictures from any model: a folder, or a URL as s3://…")] = None,
+    layouts: Annotated[str | None, Option(help="of --images: a layout set by name, or a file")] = None,
+    mapping: Annotated[Path | None, Option(help="of --images: CSV with the columns file and key, perhaps seed")] = None,
+    method: Annotated[str | None, Option(help="of --images: what tables call it; default: images")] = None,
     seed: Annotated[
-        int | None, typer.Option(help="of --images: the seed of all; default: as names or folders say, else 0", min=0)
+        int | None, Option(help="of --images: the seed of all; default: as names or folders say, else 0", min=0)
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="of --images: layouts in all, balanced over levels")] = None,
+    limit: Annotated[int | None, Option(help="of --images: layouts in all, balanced over levels")] = None,
     out: Annotated[
-        str | None, typer.Option(help="of --images: the run folder to make, or its URL as s3://bucket/name")
+        str | None, Option(help="of --images: the run folder to make, or its URL as s3://bucket/name")
     ] = None,
-    reports: ReportsOption = Path("reports"),
-    again: Annotated[bool, typer.Option("--again", help="of a run: forget the verdicts that are there first")] = False,
+    reports: opt.ReportsOption = Path("reports"),
+    again: Annotated[bool, Option("--again", help="of a run: forget the verdicts that are there first")] = False,
     interactions: Annotated[
-        Path | None, typer.Option(help="of a run: what a detector of interactions found in its pictures (JSON)")
+        Path | None, Option(help="of a run: what a detector of interactions found in its pictures (JSON)")
     ] = None,
-    detector: DetectorOption = None,
-    random_weights: RandomWeightsOption = False,
-    weights_dir: WeightsDirOption = None,
-    device: DeviceOption = "auto",
-    dtype: Annotated[str | None, typer.Option(help="of the detector: float32 (default), bfloat16, float16")] = None,
-    workers: WorkersOption = None,
-    force: ForceOption = False,
+    detector: opt.DetectorOption = None,
+    random_weights: opt.RandomWeightsOption = False,
+    weights_dir: opt.WeightsDirOption = None,
+    device: opt.DeviceOption = "auto",
+    dtype: Annotated[str | None, Option(help="of the detector: float32 (default), bfloat16, float16")] = None,
+    workers: opt.WorkersOption = None,
+    force: opt.ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Judge the pictures of a run that have no verdicts yet, or a folder of pictures from any model.
@@ -75,8 +62,12 @@ def score(
     """
     if (run is None) == (images is None):
         raise InputError("give a run folder, or --images, and not both", field="run")
-    use_weights_dir(weights_dir)  # a run's own weights are looked for there too
-    held = partial(_detector, name=detector, weights_dir=weights_dir, device=device, dtype=dtype, random=random_weights)
+    opt.use_weights_dir(weights_dir)  # a run's own weights are looked for there too
+    from bench.detectors.detector import DetectorOptions
+
+    def held(default: str) -> DetectorOptions:
+        return DetectorOptions(detector or default, weights_dir, device, dtype, random_weights)
+
     if run is not None:
         _refuse("--images", layouts=layouts, mapping=mapping, method=method, seed=seed, limit=limit, out=out)
         _score_run(run, held, again, force, workers, interactions, as_json)
@@ -98,14 +89,6 @@ def _refuse(owner: str, **options: object) -> None:
             raise InputError(f"goes with {owner}", field=name)
 
 
-def _detector(
-    default: str, name: str | None, weights_dir: Path | None, device: str, dtype: str | None, random: bool
-) -> DetectorOptions:
-    from bench.detectors.detector import DetectorOptions
-
-    return DetectorOptions(name or default, weights_dir, device, dtype, random)
-
-
 def _score_run(
     run: str,
     held: Callable[[str], DetectorOptions],
@@ -120,7 +103,7 @@ def _score_run(
     from bench.run.info import RunInfo
     from bench.stages.full_size import record_actions
 
-    with resumable(), to_write(run) as folder:
+    with opt.resumable(), opt.to_write(run) as folder:
         options = held(RunInfo.read(folder).detector_name)
         judged, failed = score_run(folder, worker_count(workers, is_heavy(options.name)), again, force, options)
         counts, text = {"judged": judged, "failed": failed}, f"{judged} pictures have verdicts"
@@ -130,7 +113,7 @@ def _score_run(
     tell(text, counts, as_json)
     if failed:
         typer.echo(f"error: {failed} pictures could not be judged; the same command tries them again", err=True)
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def _score_images(
@@ -151,7 +134,7 @@ def _score_images(
     plan = Plan.resolve(job)
     plan = replace(plan, detector=held(plan.detector.name))
     count = worker_count(workers, plan.is_heavy)
-    with resumable(), to_write(out) as own:
+    with opt.resumable(), opt.to_write(out) as own:
         folder, found, failed = score_images(
             images,
             plan,
@@ -162,30 +145,28 @@ def _score_images(
             workers=count,
             report=partial(tell_aside, as_json=as_json),
         )
-    tell_result(folder, reports, as_json)
+    opt.tell_result(folder, reports, as_json)
     for kind in ("duplicate", "ambiguous", "stray", "other", "linked"):
         if names := getattr(found, kind):
             tell_aside(f"{kind}: {', '.join(map(ascii, names[:5]))}{', …' if len(names) > 5 else ''}", as_json)
     if failed:
         typer.echo(f"error: {failed} pictures cannot be read or judged; {folder / DATABASE} says why", err=True)
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def hico_map(
-    detections: Annotated[Path, typer.Argument(help="what a detector of interactions found (JSON)")],
-    annotations: Annotated[Path, typer.Argument(help="what stands in the same pictures, and the classes (JSON)")],
-    to: Annotated[Path | None, typer.Option(help="write the average precision of each class here (CSV)")] = None,
+    detections: Annotated[Path, Argument(help="what a detector of interactions found (JSON)")],
+    annotations: Annotated[Path, Argument(help="what stands in the same pictures, and the classes (JSON)")],
+    to: Annotated[Path | None, Option(help="write the average precision of each class here (CSV)")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """HICO-DET's mean average precision of recorded detections: full, rare and non-rare, default and known object.
 
     docs/judges.md says how the files are written. Example: amdm-bench hico-map fgahoi.json hico_test.json
     """
-    from bench.judges.hico import means
-    from bench.judges.hico_files import Annotations
+    from bench.judges.hico import Annotations, means
     from bench.judges.registry import load_judge
-    from bench.report.files import write_table
-    from bench.report.text import as_markdown
+    from bench.report.text import as_markdown, write_table
 
     table = load_judge("hico", detections).score(Annotations.read(annotations))
     if to is not None:
@@ -196,11 +177,11 @@ def hico_map(
 
 
 def check_authors(
-    images: Annotated[Path | None, typer.Option(help="the authors' pictures; by default they are fetched")] = None,
-    out: Annotated[Path, typer.Option(help="run folder")] = Path("runs/check-authors"),
-    reports: ReportsOption = Path("reports"),
-    weights_dir: WeightsDirOption = None,
-    device: DeviceOption = "auto",
+    images: Annotated[Path | None, Option(help="the authors' pictures; by default they are fetched")] = None,
+    out: Annotated[Path, Option(help="run folder")] = Path("runs/check-authors"),
+    reports: opt.ReportsOption = Path("reports"),
+    weights_dir: opt.WeightsDirOption = None,
+    device: opt.DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Score MIGC's 800 released pictures and compare with the published figures; exit 1 where they differ.
@@ -212,9 +193,9 @@ def check_authors(
 
     detector = DetectorOptions("grounded-sam", weights_dir, device)
     check_ready(detector)
-    with resumable():
+    with opt.resumable():
         folder = fetch_pictures(out.parent / "migc-released-pictures") if images is None else images
         result = check_pictures(folder, out, reports, detector)
     tell(result.report, {"passed": result.passed, "report": result.report}, as_json)
     if not result.passed:
-        raise typer.Exit(1)
+        raise Exit(1)

@@ -1,64 +1,54 @@
-"""Commands that try settings: ``tune``, ``tune-combined``, ``hand-over``, ``compositions``, ``sweep``, ``ablation``."""
+"""Commands that try settings, of methods and of models that were never combined."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
 from amdm.io.files import make_folder, write_whole
 from amdm.output import JsonOption, tell
-from bench.cli.options import (
-    KeepOption,
-    LimitOption,
-    ReportsOption,
-    SeedsOption,
-    WorkersOption,
-    integers,
-    names,
-    numbers,
-    resumable,
-)
+from bench.cli import options as opt
 from bench.job.seeds import seeds_of
 from bench.workers.processes import worker_count
 
 if TYPE_CHECKING:  # pandas comes with it
-    from bench.report.files import Written
+    from bench.report.text import Written
 
 
 def tune(
-    models: Annotated[str, typer.Option(help="models, with commas")] = "interactdiffusion,migc",
-    steps: Annotated[str, typer.Option(help="numbers of steps T, with commas")] = "20",
-    guidances: Annotated[str, typer.Option(help="guidance scales, with commas")] = "2,3,4.5,6",
-    limit: Annotated[int, typer.Option(help="layouts of the tuning set")] = 200,
-    to: Annotated[Path, typer.Option(help="the table (CSV)")] = Path("runs/tuning.csv"),
-    workers: WorkersOption = None,
+    models: Annotated[str, Option(help="models, with commas")] = "interactdiffusion,migc",
+    steps: Annotated[str, Option(help="numbers of steps T, with commas")] = "20",
+    guidances: Annotated[str, Option(help="guidance scales, with commas")] = "2,3,4.5,6",
+    limit: Annotated[int, Option(help="layouts of the tuning set")] = 200,
+    to: Annotated[Path, Option(help="the table (CSV)")] = Path("runs/tuning.csv"),
+    workers: opt.WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure T and guidance of single mini models on the set mini-tune, which no result is reported on.
 
     Example: amdm-bench tune --models migc --steps 10,20,30 --guidances 4.5 --limit 40
     """
-    from bench.report.files import write_table
-    from bench.studies.tuning import tune as measure
+    from bench.report.text import write_table
+    from bench.studies.tuning_combined import tune as measure
 
-    scales = numbers(guidances, "guidances")
-    table = measure("mini", names(models), integers(steps, "steps"), scales, limit, worker_count(workers))
+    scales = opt.numbers(guidances, "guidances")
+    table = measure("mini", opt.names(models), opt.integers(steps, "steps"), scales, limit, worker_count(workers))
     write_table(to, table, decimals=4)
     tell(table.to_string(index=False), {"table": to, "rows": table}, as_json)
 
 
 def tune_combined(
-    trials: Annotated[int, typer.Option(help="settings tried of each row, at most 20", min=1, max=20)] = 12,
-    limit: Annotated[int, typer.Option(help="layouts of the tuning set")] = 100,
-    seed: Annotated[int, typer.Option(help="of the choice of settings", min=0)] = 0,
-    to: Annotated[Path, typer.Option(help="every trial (CSV)")] = Path("reports/combined/tuning.csv"),
+    trials: Annotated[int, Option(help="settings tried of each row, at most 20", min=1, max=20)] = 12,
+    limit: Annotated[int, Option(help="layouts of the tuning set")] = 100,
+    seed: Annotated[int, Option(help="of the choice of settings", min=0)] = 0,
+    to: Annotated[Path, Option(help="every trial (CSV)")] = Path("reports/combined/tuning.csv"),
     presets: Annotated[
-        Path | None, typer.Option(help="the best of each row, as presets; by default where presets are read from")
+        Path | None, Option(help="the best of each row, as presets; by default where presets are read from")
     ] = None,
-    keep: KeepOption = Path("runs/tune-combined"),
-    workers: WorkersOption = None,
+    keep: opt.KeepOption = Path("runs/tune-combined"),
+    workers: opt.WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Choose settings of the combined table's rows on the set mini-combined-tune: as many trials for each row.
@@ -66,11 +56,11 @@ def tune_combined(
     Example: amdm-bench tune-combined --trials 12 --limit 100
     """
     from amdm.presets.profile import tuned_path
-    from bench.report.files import write_table
+    from bench.report.text import write_table
     from bench.studies.tuning_combined import tune_combined as measure
 
     presets = presets or tuned_path("mini")
-    with resumable():
+    with opt.resumable():
         table, chosen = measure("mini", trials, limit, seed, worker_count(workers), keep)
     write_table(to, table, decimals=4)
     write_whole(make_folder(presets.parent) / presets.name, chosen.encode())
@@ -80,14 +70,14 @@ def tune_combined(
 
 
 def hand_over(
-    target: Annotated[str, typer.Option(help="the model that goes on")] = "interactdiffusion",
-    auxiliaries: Annotated[str, typer.Option(help="models that begin, with commas")] = "migc,ip-adapter",
-    steps: Annotated[str, typer.Option(help="numbers of steps k, with commas")] = "0,1,2,3,4,6,8,10,12,16,20",
-    layouts: Annotated[str, typer.Option(help="a layout set by name, or a file")] = "mini-combined-tune",
-    limit: Annotated[int, typer.Option(help="layouts in all, balanced over levels")] = 100,
-    to: Annotated[Path, typer.Option(help="folder for the tables")] = Path("reports/combined"),
-    keep: KeepOption = Path("runs/hand-over"),
-    workers: WorkersOption = None,
+    target: Annotated[str, Option(help="the model that goes on")] = "interactdiffusion",
+    auxiliaries: Annotated[str, Option(help="models that begin, with commas")] = "migc,ip-adapter",
+    steps: Annotated[str, Option(help="numbers of steps k, with commas")] = "0,1,2,3,4,6,8,10,12,16,20",
+    layouts: Annotated[str, Option(help="a layout set by name, or a file")] = "mini-combined-tune",
+    limit: Annotated[int, Option(help="layouts in all, balanced over levels")] = 100,
+    to: Annotated[Path, Option(help="folder for the tables")] = Path("reports/combined"),
+    keep: opt.KeepOption = Path("runs/hand-over"),
+    workers: opt.WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Hand-over curves of mini models: the auxiliary draws k steps, then the target goes on; each property measured.
@@ -95,35 +85,35 @@ def hand_over(
     Example: amdm-bench hand-over --auxiliaries migc --steps 0,3,10,20 --limit 25
     """
     from bench.layouts.named import load_layouts
-    from bench.report.files import write_study
-    from bench.studies.hand_over import hand_over as measure
-    from bench.studies.hand_over import hand_over_markdown
+    from bench.report.text import write_study
+    from bench.studies.ablation import hand_over as measure
+    from bench.studies.ablation import hand_over_markdown
     from bench.studies.trials import StudyRun
 
     study = StudyRun(load_layouts(layouts).subset(limit), worker_count(workers), keep=keep)
-    with resumable():
-        table = measure(study, target, names(auxiliaries), integers(steps, "steps"))
+    with opt.resumable():
+        table = measure(study, target, opt.names(auxiliaries), opt.integers(steps, "steps"))
     page = hand_over_markdown(table)
     write_study(to, "hand_over", page, {"hand_over": table})
     tell(page, {"table": to / "hand_over.csv", "rows": table}, as_json)
 
 
 def compositions(
-    models: Annotated[str, typer.Option(help="of every composition, with commas; the first is the target")] = (
+    models: Annotated[str, Option(help="of every composition, with commas; the first is the target")] = (
         "interactdiffusion,migc,ip-adapter"
     ),
-    steps: Annotated[int, typer.Option(help="T", min=2, max=100)] = 20,
-    trials: Annotated[int, typer.Option(help="settings tried of each row, at most 12", min=1, max=12)] = 6,
-    tune_limit: Annotated[int, typer.Option(help="layouts that settings are chosen on", min=1)] = 50,
-    limit: LimitOption = None,
-    seeds: SeedsOption = "0",
-    seed: Annotated[int, typer.Option(help="of the choice of settings", min=0)] = 0,
+    steps: Annotated[int, Option(help="T", min=2, max=100)] = 20,
+    trials: Annotated[int, Option(help="settings tried of each row, at most 12", min=1, max=12)] = 6,
+    tune_limit: Annotated[int, Option(help="layouts that settings are chosen on", min=1)] = 50,
+    limit: opt.LimitOption = None,
+    seeds: opt.SeedsOption = "0",
+    seed: Annotated[int, Option(help="of the choice of settings", min=0)] = 0,
     groups: Annotated[
-        str | None, typer.Option(help="of evaluations, with commas: T + 4, 1.5 T, 2 T, more; all by default")
+        str | None, Option(help="of evaluations, with commas: T + 4, 1.5 T, 2 T, more; all by default")
     ] = None,
-    to: Annotated[Path, typer.Option(help="folder for the tables")] = Path("reports/compositions"),
-    keep: KeepOption = Path("runs/compositions"),
-    workers: WorkersOption = None,
+    to: Annotated[Path, Option(help="folder for the tables")] = Path("reports/compositions"),
+    keep: opt.KeepOption = Path("runs/compositions"),
+    workers: opt.WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Every composition, tuned on mini-combined-tune with as many trials, then measured once on mini-combined.
@@ -143,17 +133,17 @@ def compositions(
     tuning = StudyRun(load_layouts(TUNING_SET).subset(tune_limit), count, keep=keep)
     reported = reported if limit is None else reported.subset(limit)
     reporting = StudyRun(reported, count, seeds_of(seeds), keep)
-    options = Options(names(models), steps, trials, seed, () if groups is None else names(groups))
-    with resumable():
+    options = Options(opt.names(models), steps, trials, seed, () if groups is None else opt.names(groups))
+    with opt.resumable():
         found = compare_compositions(tuning, reporting, options, to)
     _tell(found, to, "compositions.md, joint.csv, contrasts.csv, trials.csv, chosen.yaml", as_json)
 
 
 def sweep(
-    config: Annotated[Path, typer.Option(help="what is tried, on what, and how (YAML)")],
-    out: Annotated[Path | None, typer.Option(help="folder of what is measured; by default runs/sweep-<digest>")] = None,
-    reports: ReportsOption = Path("reports"),
-    workers: WorkersOption = None,
+    config: Annotated[Path, Option(help="what is tried, on what, and how (YAML)")],
+    out: Annotated[Path | None, Option(help="folder of what is measured; by default runs/sweep-<digest>")] = None,
+    reports: opt.ReportsOption = Path("reports"),
+    workers: opt.WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Try settings of one method on layouts for tuning: a grid, or a search by Optuna; then confirm the best on others.
@@ -169,21 +159,21 @@ def sweep(
     asked = SweepConfig.read(config)
     folder = out or Path("runs") / sweep_name(asked)
     report = reports / folder.resolve().name
-    with resumable():
+    with opt.resumable():
         found = measure(asked, folder, report, worker_count(workers))
     _tell(found, report, "sweep.md, trials.csv, trials.parquet, pareto.csv, confirm.csv", as_json)
 
 
 def ablation(
-    steps: Annotated[str, typer.Option(help="numbers of steps T, with commas")] = "10,20,50",
-    etas: Annotated[str, typer.Option(help="η/√dim, with commas")] = "0,0.1,0.2,0.3,0.4,0.5",
-    weights: Annotated[str, typer.Option(help="w, with commas")] = "0,0.25,0.5,0.7071,0.85,1",
-    layouts: Annotated[str, typer.Option(help="a layout set by name, or a file")] = "mini-combined",
-    limit: Annotated[int, typer.Option(help="layouts in all, balanced over levels")] = 50,
-    seeds: SeedsOption = "0",
-    to: Annotated[Path, typer.Option(help="folder for the tables")] = Path("reports/ablation"),
-    keep: KeepOption = Path("runs/ablation"),
-    workers: WorkersOption = None,
+    steps: Annotated[str, Option(help="numbers of steps T, with commas")] = "10,20,50",
+    etas: Annotated[str, Option(help="η/√dim, with commas")] = "0,0.1,0.2,0.3,0.4,0.5",
+    weights: Annotated[str, Option(help="w, with commas")] = "0,0.25,0.5,0.7071,0.85,1",
+    layouts: Annotated[str, Option(help="a layout set by name, or a file")] = "mini-combined",
+    limit: Annotated[int, Option(help="layouts in all, balanced over levels")] = 50,
+    seeds: opt.SeedsOption = "0",
+    to: Annotated[Path, Option(help="folder for the tables")] = Path("reports/ablation"),
+    keep: opt.KeepOption = Path("runs/ablation"),
+    workers: opt.WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """What of the aggregation acts: the paper and the authors' code, one difference at a time and all; η, s and w.
@@ -198,8 +188,8 @@ def ablation(
     from bench.studies.trials import StudyRun
 
     study = StudyRun(load_layouts(layouts).subset(limit), worker_count(workers), seeds_of(seeds), keep)
-    options = Options(integers(steps, "steps"), numbers(etas, "etas"), numbers(weights, "weights"))
-    with resumable():
+    options = Options(opt.integers(steps, "steps"), opt.numbers(etas, "etas"), opt.numbers(weights, "weights"))
+    with opt.resumable():
         found = measure(study, options, to)
     _tell(found, to, "ablation.md, arms.csv, distances.csv, hand_over.csv, strata.csv", as_json)
 
@@ -208,3 +198,47 @@ def _tell(found: Written, folder: Path, files: str, as_json: bool) -> None:
     """The page and where its tables are. files: names with commas."""
     paths = [folder / name for name in files.split(", ")]
     tell(f"{found.page}\ntables: {folder}/{files}", {**found.tables, "files": paths}, as_json)
+
+
+def advise(
+    models: Annotated[str, Argument(help="two or three, with commas, the target first; or a preset of several")],
+    layouts: Annotated[str, Option(help="a layout set by name, or a file; its first layouts are the probes")],
+    limit: Annotated[int, Option(help="probes, at most 24, balanced over levels")] = 20,
+    confirm: Annotated[
+        str | None, Option(help="layouts of the confirming run; by default what the probes leave of theirs")
+    ] = None,
+    confirm_limit: Annotated[
+        int, Option(help="of the confirming run, rounded up to a multiple of 5, balanced over levels")
+    ] = 100,
+    change: Annotated[
+        list[str] | None,
+        Option("--set", help="settings.<model>.<field>=<value>, for example guidance; repeatable"),
+    ] = None,
+    to: Annotated[Path, Option(help="folder for the advice")] = Path("reports/advice"),
+    keep: opt.KeepOption = Path("runs/advise"),
+    workers: opt.WorkersOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Choose how mini models draw together, from a few layouts, with reasons; measure the choice on others.
+
+    Single models, hand-over curves (the window), distances to the means (η), then compositions at equal cost.
+
+    Example: amdm-bench advise migc,ip-adapter --layouts mini-combined-tune --confirm mini-combined
+    """
+    from bench.report.advice import FILES
+    from bench.studies.advise import advise as measure
+
+    with opt.resumable():
+        found = measure(
+            models,
+            layouts,
+            confirm=confirm,
+            limit=limit,
+            confirm_limit=confirm_limit,
+            overrides=change or (),
+            out=to,
+            keep=keep,
+            workers=worker_count(workers),
+        )
+    files = [to / name for name in FILES]
+    tell(f"{found}\nadvice: {', '.join(map(str, files))}", {**found.document(), "files": files}, as_json)

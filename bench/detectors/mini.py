@@ -74,13 +74,13 @@ def build_judge() -> MaskRCNN:
         box_batch_size_per_image=48,
         box_roi_pool=pool(output_size=7),
         mask_roi_pool=pool(output_size=14),
-        box_head=_box_head(),
+        box_head=TwoMLPHead(WIDTH * 7 * 7, 192),
         box_score_thresh=SCORE_THRESHOLD,
         box_nms_thresh=0.6,
         box_detections_per_img=40,
         mask_head=MaskRCNNHeads(WIDTH, (WIDTH, WIDTH), 1),
         mask_predictor=MaskRCNNPredictor(WIDTH, WIDTH, 1 + len(CATEGORIES)),
-        box_predictor=_box_predictor(),
+        box_predictor=FastRCNNPredictor(192, 1 + len(CATEGORIES)),
     )
 
 
@@ -127,14 +127,6 @@ def _found(output: dict[str, torch.Tensor], wanted: Sequence[str]) -> Found:
 
 def _convolution(before: int, after: int, stride: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(before, after, 3, stride, padding=1, bias=False), nn.GroupNorm(8, after), nn.SiLU())
-
-
-def _box_head() -> nn.Module:
-    return TwoMLPHead(WIDTH * 7 * 7, 192)
-
-
-def _box_predictor() -> nn.Module:
-    return FastRCNNPredictor(192, 1 + len(CATEGORIES))
 
 
 def _revision(_: DetectorOptions, rehash: bool) -> str:

@@ -27,26 +27,10 @@ _SPECIAL = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103,
 def random_networks(device: str, dtype: torch.dtype, seed: int = 0) -> tuple[Any, Any, Any]:
     """GroundingDINO SwinT-OGC, a tokenizer for it, and SAM ViT-H from their configurations alone."""
     torch.manual_seed(seed)
-    dino = GroundingDinoForObjectDetection(dino_config()).to(device, dtype)
-    sam = SamModel(sam_config()).to(device, dtype)
-    return dino, letter_tokenizer(), sam
-
-
-def dino_config() -> Any:
-    """SwinT-OGC."""
-    backbone = SwinConfig(
-        window_size=7,
-        image_size=224,
-        embed_dim=96,
-        depths=[2, 2, 6, 2],
-        num_heads=[3, 6, 12, 24],
-        out_indices=[2, 3, 4],
-    )
-    return GroundingDinoConfig(backbone_config=backbone, text_config=BertConfig())
-
-
-def sam_config() -> Any:
-    """ViT-H."""
+    sizes = {"window_size": 7, "image_size": 224, "embed_dim": 96, "depths": [2, 2, 6, 2], "num_heads": [3, 6, 12, 24]}
+    backbone = SwinConfig(**sizes, out_indices=[2, 3, 4])
+    configuration = GroundingDinoConfig(backbone_config=backbone, text_config=BertConfig())
+    dino = GroundingDinoForObjectDetection(configuration).to(device, dtype)
     vision = {
         "hidden_size": 1280,
         "num_hidden_layers": 32,
@@ -54,7 +38,7 @@ def sam_config() -> Any:
         "global_attn_indexes": [7, 15, 23, 31],
         "initializer_range": 0.02,
     }
-    return SamConfig(vision_config=vision)
+    return dino, letter_tokenizer(), SamModel(SamConfig(vision_config=vision)).to(device, dtype)
 
 
 def letter_tokenizer() -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 from amdm.errors import InputError, unknown
 from bench.detectors.detector import RANDOM_REVISION, Detector, DetectorFacts, DetectorOptions, DetectorSpec
@@ -17,20 +17,13 @@ DETECTORS = {
 """Name → the module that holds its SPEC, imported when it is asked for."""
 
 
-def load_detector(
-    name: str,
-    *,
-    weights_dir: Path | None = None,
-    device: str | None = None,
-    dtype: str | None = None,
-    random_weights: bool = False,
-) -> Detector:
-    """The detector of that name with its weights.
+def load_detector(name: str, **held: Any) -> Detector:
+    """The detector of that name with its weights. held: other fields of its :class:`DetectorOptions`.
 
     Raises:
         InputError: unknown name, weights or a package that are absent, an option that this detector does not have.
     """
-    options = DetectorOptions(name, weights_dir, device or "auto", dtype, random_weights)
+    options = DetectorOptions(name, **held)
     return detector_spec(options).load(options, detector_revision(options))
 
 

@@ -47,10 +47,5 @@ def own_file(name: str, chosen: Path | None) -> Path:
     return path
 
 
-def own_digest(name: str, chosen: Path | None) -> str:
-    """SHA-256 of such a file."""
-    return sha256(own_file(name, chosen))
-
-
 def _files(repository: str) -> list[WeightFile]:
     return [one for one in files_of("judge") if one.repository == repository and one.path in NEEDED]

@@ -30,9 +30,10 @@ import yaml
 from safetensors.torch import load_file
 
 from amdm.errors import InputError, unknown
+from amdm.io.files import sha256
 from bench.cocomig.verdict import NMS_THRESHOLD, OFFICIAL_CANVAS, Detections, Masks
 from bench.detectors.detector import DetectorOptions, DetectorSpec, Found, Prompt, torch_device
-from bench.detectors.weights import own_digest, own_file
+from bench.detectors.weights import own_file
 from bench.layouts.vocabulary import COCO
 
 YOLO_FOLDER = "yolo11x-seg"
@@ -147,7 +148,7 @@ SPEC = DetectorSpec(
     label=Yolo.name,
     thresholds={"score": SCORE_THRESHOLD, "nms": NMS_THRESHOLD},
     canvas=Yolo.canvas,
-    revision=lambda options, _: own_digest(YOLO_FOLDER, options.weights_dir),
+    revision=lambda options, _: sha256(own_file(YOLO_FOLDER, options.weights_dir)),
     load=_load,
     heavy=True,
     categories=COCO.categories,

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -18,9 +16,9 @@ from torch import nn
 from amdm.layout import Box
 from amdm.mini.marks import SIZE, line_between, mark_length
 from amdm.mini.vocabulary import ACTIONS, DIRECTED
-from bench.io.recorded_weights import load_recorded
-from bench.judges.classifier import SHIPPED, checked, convolution, read_classes
-from bench.judges.spec import JudgeSpec
+from bench.judges.classifier import SHIPPED, TrainedJudge, checked, convolution, read_classes
+from bench.judges.conditions import ActionReading
+from bench.judges.registry import JudgeSpec
 
 ACTION_WEIGHTS = SHIPPED / "action.safetensors"
 STRIP_HEIGHT, STRIP_WIDTH = 16, 40
@@ -34,31 +32,26 @@ CLASSES: tuple[tuple[str | None, bool], ...] = (
 """(action or None, whether it points from object to subject), in the order of the network's outputs."""
 
 
-class ActionReading(NamedTuple):
-    """What stands between two boxes.
+def build_action_network() -> nn.Sequential:
+    """(B, 3, 16, 40) in [0, 1] → scores (B, 6) in the order of :data:`CLASSES`."""
+    return nn.Sequential(
+        nn.BatchNorm2d(3),
+        convolution(3, 24),
+        convolution(24, 24),
+        nn.MaxPool2d(2),
+        convolution(24, 40),
+        nn.MaxPool2d(2),
+        convolution(40, 48),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(48 * 2 * 5, len(CLASSES)),
+    )
 
-    found: the action whose mark it is; None: no mark. reversed: a directed mark that points from object to subject.
-    margin: probability of this reading less that of the next, in [0, 1].
-    """
 
-    found: str | None
-    reversed: bool
-    margin: float
+class ActionJudge(TrainedJudge):
+    """Reads :func:`build_action_network`."""
 
-
-class ActionJudge:
-    """A trained network of :func:`build_action_network`; ``revision`` says which (SHA-256 of its weights)."""
-
-    def __init__(self, network: nn.Module, revision: str) -> None:
-        self.network, self.revision = network.eval(), revision
-
-    @classmethod
-    def load(cls, weights: Path = ACTION_WEIGHTS) -> ActionJudge:
-        """Those shipped. Raises InputError for weights that are absent or not the recorded ones."""
-        state, revision = load_recorded(weights)
-        network = build_action_network()
-        network.load_state_dict(state)
-        return cls(network, revision)
+    build, shipped = staticmethod(build_action_network), ACTION_WEIGHTS
 
     def judge(
         self, images: Sequence[np.ndarray], pairs: Sequence[Sequence[tuple[Box, Box]]]
@@ -84,22 +77,6 @@ class ActionJudge:
 
 
 SPEC = JudgeSpec("mini action judge", "action", mini=True, load=ActionJudge.load, weights=ACTION_WEIGHTS)
-
-
-def build_action_network() -> nn.Sequential:
-    """(B, 3, 16, 40) in [0, 1] → scores (B, 6) in the order of :data:`CLASSES`."""
-    return nn.Sequential(
-        nn.BatchNorm2d(3),
-        convolution(3, 24),
-        convolution(24, 24),
-        nn.MaxPool2d(2),
-        convolution(24, 40),
-        nn.MaxPool2d(2),
-        convolution(40, 48),
-        nn.AvgPool2d(2),
-        nn.Flatten(),
-        nn.Linear(48 * 2 * 5, len(CLASSES)),
-    )
 
 
 def straightened(image: np.ndarray, subject: Box, object: Box) -> np.ndarray:

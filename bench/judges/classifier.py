@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
 from torch import nn
 
 from amdm.mini.marks import SIZE
+from bench.io.recorded_weights import load_recorded
 
 SHIPPED = Path(str(files("bench.judges") / "weights"))
 BATCH = 256
+
+
+class TrainedJudge:
+    """A trained network of :attr:`build`; ``revision`` says which (SHA-256 of its weights)."""
+
+    build: Callable[[], nn.Module]
+    shipped: Path
+
+    def __init__(self, network: nn.Module, revision: str) -> None:
+        self.network, self.revision = network.eval(), revision
+
+    @classmethod
+    def load(cls, weights: Path | None = None) -> Self:
+        """Those shipped. Raises InputError for weights that are absent or not the recorded ones."""
+        state, revision = load_recorded(weights or cls.shipped)
+        network = cls.build()
+        network.load_state_dict(state)
+        return cls(network, revision)
 
 
 def convolution(before: int, after: int) -> nn.Sequential:

@@ -7,27 +7,17 @@ styles chance finds 1/K.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import torch
 
-from bench.judges.open_clip_model import OpenClip
-from bench.judges.spec import JudgeSpec
+from bench.judges.conditions import StyleReading
+from bench.judges.picture_features import Features, OpenClip
+from bench.judges.registry import JudgeSpec
 
 NEIGHBOURS = 10
 BATCH = 16
-Encoder = Callable[[Sequence[np.ndarray]], torch.Tensor]
-"""Pictures uint8 RGB (H, W, 3) → features of length 1, float (N, D)."""
-
-
-class Retrieved(NamedTuple):
-    """found: the likest style. margin: its likeness less that of the next one; infinite where there is none."""
-
-    found: str
-    margin: float
 
 
 def csls(pictures: np.ndarray, references: np.ndarray, neighbours: int = NEIGHBOURS) -> np.ndarray:
@@ -51,7 +41,7 @@ def csls(pictures: np.ndarray, references: np.ndarray, neighbours: int = NEIGHBO
 class ClipStyleJudge:
     """Retrieval among references. encode: CLIP's vision tower."""
 
-    def __init__(self, encode: Encoder) -> None:
+    def __init__(self, encode: Features) -> None:
         self.encode = encode
 
     @classmethod
@@ -64,8 +54,9 @@ class ClipStyleJudge:
         parts = [self.encode(images[k : k + BATCH]).double().cpu().numpy() for k in range(0, len(images), BATCH)]
         return np.concatenate(parts)
 
-    def retrieve(self, pictures: np.ndarray, references: np.ndarray, styles: Sequence[str]) -> list[Retrieved]:
-        """The style of each picture: that of its likest reference.
+    def retrieve(self, pictures: np.ndarray, references: np.ndarray, styles: Sequence[str]) -> list[StyleReading]:
+        """The style of each picture: that of its likest reference; the margin is its likeness less that of the next,
+        infinite where there is none.
 
         Args:
             pictures: features (N, D) of what is judged together: nearness is among these. references: (K, D).
@@ -79,7 +70,7 @@ class ClipStyleJudge:
         if len(names) > 1:
             first, second = (np.take_along_axis(best, order[:, k : k + 1], axis=1)[:, 0] for k in (0, 1))
             margins = first - second
-        return [Retrieved(names[row[0]], float(margin)) for row, margin in zip(order, margins, strict=True)]
+        return [StyleReading(names[row[0]], float(margin)) for row, margin in zip(order, margins, strict=True)]
 
 
 SPEC = JudgeSpec("CLIP ViT-L/14, CSLS", "style", mini=False, load=ClipStyleJudge.load)

@@ -19,24 +19,23 @@ IN_RUNS = ("mini-action", "mini-style")
 """Of :data:`bench.judges.registry.JUDGES`, those that every run over such layouts asks."""
 
 
-class FoundAction(Protocol):
-    """found: the action whose mark stands between two boxes, or None. reversed: it points to the subject."""
+class ActionReading(NamedTuple):
+    """What stands between two boxes.
 
-    @property
-    def found(self) -> str | None: ...
-    @property
-    def reversed(self) -> bool: ...
-    @property
-    def margin(self) -> float: ...
+    found: the action whose mark it is; None: no mark. reversed: a directed mark that points from object to subject.
+    margin: probability of this reading less that of the next, in [0, 1].
+    """
+
+    found: str | None
+    reversed: bool
+    margin: float
 
 
-class FoundStyle(Protocol):
-    """found: the picture's style. margin: how much likelier it is than the next."""
+class StyleReading(NamedTuple):
+    """found: the picture's style. margin: its probability (of a retrieval, its likeness) less that of the next."""
 
-    @property
-    def found(self) -> str: ...
-    @property
-    def margin(self) -> float: ...
+    found: str
+    margin: float
 
 
 class JudgeOfActions(Protocol):
@@ -44,7 +43,7 @@ class JudgeOfActions(Protocol):
 
     def judge(
         self, images: Sequence[np.ndarray], pairs: Sequence[Sequence[tuple[Box, Box]]]
-    ) -> Sequence[Sequence[FoundAction]]:
+    ) -> Sequence[Sequence[ActionReading]]:
         """Pictures uint8 RGB (H, W, 3) and of each the (subject, object) boxes, xyxy in [0, 1] → a reading a pair."""
         ...
 
@@ -52,7 +51,7 @@ class JudgeOfActions(Protocol):
 class JudgeOfStyles(Protocol):
     """Says what style a picture has."""
 
-    def judge(self, images: Sequence[np.ndarray]) -> Sequence[FoundStyle]:
+    def judge(self, images: Sequence[np.ndarray]) -> Sequence[StyleReading]:
         """Pictures uint8 RGB (H, W, 3) → a reading each."""
         ...
 

@@ -17,9 +17,8 @@ import numpy as np
 from amdm.errors import InputError, in_file
 from amdm.layout import Box
 from bench.cocomig.action_style import ActionVerdict, action_outcome
-from bench.judges.hico import OVERLAP, HOIClass, Triplets, counted, hico_map, iou, means
-from bench.judges.hico_files import read_detections, triplets_of
-from bench.judges.spec import JudgeSpec
+from bench.judges.hico import OVERLAP, HOIClass, Triplets, counted, hico_map, iou, means, read_detections, triplets_of
+from bench.judges.registry import JudgeSpec
 from bench.layouts.layout_set import AskedAction, Entry
 
 

@@ -3,52 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from torch import nn
 
 from amdm.mini.vocabulary import STYLES
-from bench.io.recorded_weights import load_recorded
-from bench.judges.classifier import SHIPPED, checked, convolution, read_classes
-from bench.judges.spec import JudgeSpec
+from bench.judges.classifier import SHIPPED, TrainedJudge, checked, convolution, read_classes
+from bench.judges.conditions import StyleReading
+from bench.judges.registry import JudgeSpec
 
 STYLE_WEIGHTS = SHIPPED / "style.safetensors"
-
-
-class StyleReading(NamedTuple):
-    """found: the picture's style. margin: its probability less that of the next, in [0, 1]."""
-
-    found: str
-    margin: float
-
-
-class StyleJudge:
-    """A trained network of :func:`build_style_network`; ``revision`` says which (SHA-256 of its weights)."""
-
-    def __init__(self, network: nn.Module, revision: str) -> None:
-        self.network, self.revision = network.eval(), revision
-
-    @classmethod
-    def load(cls, weights: Path = STYLE_WEIGHTS) -> StyleJudge:
-        """Those shipped. Raises InputError for weights that are absent or not the recorded ones."""
-        state, revision = load_recorded(weights)
-        network = build_style_network()
-        network.load_state_dict(state)
-        return cls(network, revision)
-
-    def judge(self, images: Sequence[np.ndarray]) -> list[StyleReading]:
-        """Read each picture, uint8 RGB (64, 64, 3).
-
-        Raises:
-            ValueError: a picture of another size.
-        """
-        found, margins = read_classes(self.network, np.array(checked(images)))
-        return [StyleReading(STYLES[one], float(margin)) for one, margin in zip(found, margins, strict=True)]
-
-
-SPEC = JudgeSpec("mini style judge", "style", mini=True, load=StyleJudge.load, weights=STYLE_WEIGHTS)
 
 
 def build_style_network() -> nn.Sequential:
@@ -66,3 +30,21 @@ def build_style_network() -> nn.Sequential:
         nn.Flatten(),
         nn.Linear(48 * 4 * 4, len(STYLES)),
     )
+
+
+class StyleJudge(TrainedJudge):
+    """Reads :func:`build_style_network`."""
+
+    build, shipped = staticmethod(build_style_network), STYLE_WEIGHTS
+
+    def judge(self, images: Sequence[np.ndarray]) -> list[StyleReading]:
+        """Read each picture, uint8 RGB (64, 64, 3).
+
+        Raises:
+            ValueError: a picture of another size.
+        """
+        found, margins = read_classes(self.network, np.array(checked(images)))
+        return [StyleReading(STYLES[one], float(margin)) for one, margin in zip(found, margins, strict=True)]
+
+
+SPEC = JudgeSpec("mini style judge", "style", mini=True, load=StyleJudge.load, weights=STYLE_WEIGHTS)

@@ -21,6 +21,7 @@ WITHIN = 1.0
 
 ID = (int, str)
 """COCO's ids are integers; other tools write texts."""
+_KINDS = {str: "a text", ID: "an id (an integer or a text)"}
 
 
 def indexed(dataset: dict[str, Any], fields: dict[str, Any], faults: Faults | None = None) -> Annotations:
@@ -139,9 +140,6 @@ def _check(item: Any, fields: dict[str, Any]) -> None:
             raise InputError("is missing", field=name)
         if isinstance(item[name], bool) or not isinstance(item[name], kind):
             raise InputError(f"{str(item[name])[:80]!r} is not {_KINDS[kind]}", field=name)
-
-
-_KINDS = {str: "a text", ID: "an id (an integer or a text)"}
 
 
 def _place(name: str, k: int | None, item: Any) -> str:

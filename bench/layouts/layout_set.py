@@ -278,6 +278,11 @@ def in_turn(entries: Sequence[Entry]) -> list[Entry]:
     return [turn[2] for turn in sorted(turns, key=lambda turn: turn[:2])]
 
 
+def balanced(entries: Sequence[Entry], count: int = 10) -> list[Entry]:
+    """The first entries of each level in turn, ``count`` in all, sorted by level."""
+    return sorted(in_turn(entries)[:count], key=lambda entry: (entry.level, entry.index))
+
+
 def _told_apart(one: Interaction) -> bool:
     """Whether there is a judge of such an interaction between shapes."""
     return one.action in MINI.actions and one.subject != one.object

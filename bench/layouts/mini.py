@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from amdm.mini.scene_stream import acting_scene, style_picture
@@ -34,14 +33,17 @@ STYLE_FOLDER = "styles"
 
 
 def build_mini_set(name: str) -> dict[str, Any]:
-    """The set's entries by running key; the levels alternate, so a prefix is balanced."""
-    if name in COMBINED_SETS:
-        return _build_combined_set(name)
-    per_level, bound = MINI_SETS[name]
+    """The set's entries by running key, which its file holds as compact JSON; the levels alternate, so a prefix is
+    balanced."""
+    per_level, choice = {**MINI_SETS, **COMBINED_SETS}[name]
     entries: dict[str, Any] = {}
     for key in range(per_level * len(LEVELS)):
-        scene = sample_scene(scene_generator(f"layouts:{name}", 0, key), LEVELS[key % len(LEVELS)], bound)
-        entries[str(key)] = _entry(key, scene)
+        rng, level = scene_generator(f"layouts:{name}", 0, key), LEVELS[key % len(LEVELS)]
+        if isinstance(choice, range):
+            scene = acting_scene(rng, level)
+            entries[str(key)] = {**_entry(key, scene), **_conditions(scene, choice, rng)}
+        else:
+            entries[str(key)] = _entry(key, sample_scene(rng, level, choice))
     return entries
 
 
@@ -57,40 +59,23 @@ def build_style_pictures() -> dict[str, bytes]:
     return pictures
 
 
-def write_mini_sets(folder: Path) -> None:
-    """Write every set to ``folder/<name>.json`` and the style pictures to ``folder/styles`` (the same bytes each time,
-    the pictures' as far as zlib is the same)."""
-    (folder / STYLE_FOLDER).mkdir(parents=True, exist_ok=True)
-    for name in (*MINI_SETS, *COMBINED_SETS):
-        text = json.dumps(build_mini_set(name), separators=(",", ":"))
-        (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-    for name, content in build_style_pictures().items():
-        (folder / STYLE_FOLDER / name).write_bytes(content)
+def _entry(key: int, scene: Scene) -> dict[str, Any]:
+    return {"caption": scene.caption, "image_id": f"{key:06d}", "segment": _segment(scene)}
 
 
-def _build_combined_set(name: str) -> dict[str, Any]:
-    per_level, numbers = COMBINED_SETS[name]
-    entries: dict[str, Any] = {}
-    for key in range(per_level * len(LEVELS)):
-        rng = scene_generator(f"layouts:{name}", 0, key)
-        scene = acting_scene(rng, LEVELS[key % len(LEVELS)])
-        entry = _entry(key, scene)
-        placed = entry["segment"]
-        entry["interactions"] = [
+def _conditions(scene: Scene, numbers: range, rng: np.random.Generator) -> dict[str, Any]:
+    placed = _segment(scene)
+    return {
+        "interactions": [
             {"subject": placed[one.subject], "action": one.action, "object": placed[one.object]}
             for one in scene.actions
-        ]
-        entry["style"] = f"{STYLE_FOLDER}/{_style_file(scene.style, numbers[int(rng.integers(len(numbers)))])}"
-        entries[str(key)] = entry
-    return entries
-
-
-def _entry(key: int, scene: Scene) -> dict[str, Any]:
-    return {
-        "caption": scene.caption,
-        "image_id": f"{key:06d}",
-        "segment": [{"label": one.label, "bbox": [round(value, 5) for value in one.box]} for one in scene.objects],
+        ],
+        "style": f"{STYLE_FOLDER}/{_style_file(scene.style, numbers[int(rng.integers(len(numbers)))])}",
     }
+
+
+def _segment(scene: Scene) -> list[dict[str, Any]]:
+    return [{"label": one.label, "bbox": [round(value, 5) for value in one.box]} for one in scene.objects]
 
 
 def _style_file(style: str, number: int) -> str:

@@ -17,6 +17,8 @@ MINI_SETS = ("mini", "mini-hard", "mini-tune", "mini-combined", "mini-combined-t
 COCO_MIG_FILES = {"coco-mig-amdm": "mig_bench.json", "coco-mig-migc": "migc/mig_bench.txt"}
 AS_SHAPES = "-as-shapes"
 SET_NAMES = (*MINI_SETS, *COCO_MIG_FILES, *(name + AS_SHAPES for name in COCO_MIG_FILES))
+SHAPE_OF: dict[str, str] = {name: CATEGORIES[k % len(CATEGORIES)] for k, name in enumerate(sorted(COCO.categories))}
+"""COCO category → shape: by sorted name, in turn, ten categories a shape."""
 
 
 def load_layouts(name_or_path: str | Path) -> LayoutSet:
@@ -51,10 +53,6 @@ def coco_mig_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "amdm" / "coco-mig"
 
 
-SHAPE_OF: dict[str, str] = {name: CATEGORIES[k % len(CATEGORIES)] for k, name in enumerate(sorted(COCO.categories))}
-"""COCO category → shape: by sorted name, in turn, ten categories a shape."""
-
-
 def as_shapes(layout_set: LayoutSet) -> LayoutSet:
     """A COCO-MIG set for the mini world: boxes and colours as they are, categories replaced by :data:`SHAPE_OF`.
 
@@ -71,12 +69,8 @@ def as_shapes(layout_set: LayoutSet) -> LayoutSet:
             raise InputError(
                 "interactions and styles cannot be mapped to shapes", field=f"{layout_set.name}.{entry.key}"
             )
-    return LayoutSet(
-        layout_set.name + AS_SHAPES,
-        tuple(_as_shapes(entry) for entry in layout_set.entries),
-        MINI,
-        notes=layout_set.notes,
-    )
+    entries = tuple(_as_shapes(entry) for entry in layout_set.entries)
+    return LayoutSet(layout_set.name + AS_SHAPES, entries, MINI, notes=layout_set.notes)
 
 
 def _as_shapes(entry: Entry) -> Entry:

@@ -6,6 +6,7 @@ The records of one image, as MIG-Bench prepares them: ``{"h", "w", "captions": [
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -117,7 +118,7 @@ def _retained(segment: list[dict[str, Any]], largest: bool) -> list[dict[str, An
     kept = [one for one in segment if min(_sides(one["bbox"])) >= MIN_SIDE]
     if len(kept) <= MAX_INSTANCES:
         return kept
-    by_area = sorted(kept if largest else kept[:MAX_INSTANCES], key=lambda one: -_area(one["bbox"]))
+    by_area = sorted(kept if largest else kept[:MAX_INSTANCES], key=lambda one: -math.prod(_sides(one["bbox"])))
     return by_area[:MAX_INSTANCES]
 
 
@@ -129,8 +130,3 @@ def _coloured(objects: list[dict[str, Any]], image_id: str, generator: random.Ra
 
 def _sides(box: list[float]) -> tuple[float, float]:
     return box[2] - box[0], box[3] - box[1]
-
-
-def _area(box: list[float]) -> float:
-    width, height = _sides(box)
-    return width * height

@@ -15,6 +15,18 @@ from bench.layouts.layout_set import Entry, LayoutSet
 
 SMALL_SIDE = 0.2
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+COCO_MIG_SHARES = {"overlapping": 0.85, "overlapping_half": 0.53, "repeating": 0.74, "small": 0.38}
+"""The shares of COCO-MIG (`mig_bench.json`, 800 entries), to two digits."""
+_PAINT = {"brown": "saddlebrown"}
+"""Where the web's colour of that name is not the benchmark's."""
+UNPAINTED = "dimgray"
+"""Of boxes whose label names no colour."""
+_SHARES = {
+    "overlapping": "instances that overlap another box",
+    "overlapping_half": "… by more than half of the smaller box",
+    "repeating": "entries that repeat a category",
+    "small": f"instances with a side under {SMALL_SIDE:g}",
+}
 
 
 @dataclass(frozen=True)
@@ -38,16 +50,6 @@ class LayoutStatistics:
     small: float
     side_quantiles: tuple[float, ...]
     area_quantiles: tuple[float, ...]
-
-
-COCO_MIG_SHARES = {"overlapping": 0.85, "overlapping_half": 0.53, "repeating": 0.74, "small": 0.38}
-"""The shares of COCO-MIG (`mig_bench.json`, 800 entries), to two digits."""
-
-
-_PAINT = {"brown": "saddlebrown"}
-"""Where the web's colour of that name is not the benchmark's."""
-UNPAINTED = "dimgray"
-"""Of boxes whose label names no colour."""
 
 
 def layout_statistics(layout_set: LayoutSet) -> LayoutStatistics:
@@ -140,14 +142,6 @@ def _conditions(layout_set: LayoutSet) -> list[str]:
 def _counted(what: str, counts: Mapping[str, int]) -> str:
     """One line, with names from files written out."""
     return f"{what}: " + ", ".join(f"{printable(name)} {count}" for name, count in counts.items())
-
-
-_SHARES = {
-    "overlapping": "instances that overlap another box",
-    "overlapping_half": "… by more than half of the smaller box",
-    "repeating": "entries that repeat a category",
-    "small": f"instances with a side under {SMALL_SIDE:g}",
-}
 
 
 def describe(layout_set: LayoutSet) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,9 @@ from bench.cocomig.intervals import CONFIDENCE, simultaneous
 from bench.cocomig.metrics import AVERAGE, METRICS, as_columns, paired
 from bench.generators.pull_back import DISTANCE, ETA
 from bench.job.batches import CEILING
-from bench.report.files import Written, write_study
 from bench.report.joint import JUDGED, SHOWN, calls_of
-from bench.report.tables import NAN, TableInfo, beside_verdicts
-from bench.report.text import as_markdown, as_page, bounds_texts, in_per_cent, ranges_text
+from bench.report.tables import NAN, TableInfo, remarks_markdown
+from bench.report.text import Written, as_markdown, as_page, bounds_texts, in_per_cent, ranges_text, write_study
 from bench.report.trial_tables import Tables, failed_markdown
 
 ALONE = "single models"
@@ -48,15 +47,6 @@ class Arm:
     steps: int
     section: str
     settings: MethodSettings
-
-
-@dataclass(frozen=True)
-class Findings:
-    """curves: of :func:`bench.studies.hand_over.hand_over`. strata: of :func:`bench.cocomig.strata.gain_by_stratum`,
-    with the columns T and of (what a unit is) before."""
-
-    curves: pd.DataFrame
-    strata: pd.DataFrame
 
 
 def distances_by_step(samples: pd.DataFrame) -> pd.DataFrame:
@@ -98,32 +88,37 @@ def arm_table(tables: Tables, arms: Sequence[Arm]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def write_ablation(folder: Path, tables: Tables, arms: Sequence[Arm], findings: Findings, info: TableInfo) -> Written:
-    """``ablation.md``, and arms, distances, hand-over curves and strata as CSV."""
+def write_ablation(
+    folder: Path, tables: Tables, arms: Sequence[Arm], curves: pd.DataFrame, strata: pd.DataFrame, info: TableInfo
+) -> Written:
+    """``ablation.md``, and arms, distances, hand-over curves and strata as CSV.
+
+    Args:
+        curves: of :func:`bench.studies.ablation.hand_over`. strata: of
+            :func:`bench.cocomig.strata.gain_by_stratum`, with the columns T and of (what a unit is) before.
+    """
     table, distances = arm_table(tables, arms), distances_by_step(tables.samples)
     metrics = tables.metrics
     ceiling = metrics[(metrics.level == AVERAGE) & (metrics.method == CEILING)]
-    page = ablation_markdown(table, ceiling, distances, findings, info)
-    found = {"arms": table, "distances": distances, "hand_over": findings.curves, "strata": findings.strata}
-    return write_study(folder, "ablation", page, found)
+    found = {"arms": table, "distances": distances, "hand_over": curves, "strata": strata}
+    return write_study(folder, "ablation", ablation_markdown(found, ceiling, info), found)
 
 
-def ablation_markdown(
-    table: pd.DataFrame, ceiling: pd.DataFrame, distances: pd.DataFrame, findings: Findings, info: TableInfo
-) -> str:
+def ablation_markdown(found: Mapping[str, pd.DataFrame], ceiling: pd.DataFrame, info: TableInfo) -> str:
     """The tables as a page."""
+    table = found["arms"]
     about = (
         f"{info.measured_on}, judge `{info.judge}`. Per cent. Gains: points over the target alone at the same T, "
         f"paired; the intervals hold for all arms of a T at once with {100 * CONFIDENCE:g} % (Bonferroni)."
     )
-    parts = [f"# {info.title}: {info.layouts}", about, beside_verdicts(info), FIVE]
-    parts.append(failed_markdown(dict(zip(table.arm, table.failed, strict=True))))
+    parts = [f"# {info.title}: {info.layouts}", about, remarks_markdown(info.remarks), FIVE]
+    parts.append(failed_markdown(table.set_index("arm").failed))
     for (steps, section), own in table.groupby(["T", "section"], sort=False):
         parts += [f"## T = {steps}: {section}", as_markdown(_shown(own))]
     if len(ceiling):
         parts += ["## Ceiling", as_markdown(_shown(ceiling.assign(arm=CEILING)))]
-    parts += ["## Distances to the means, and overshoots", *_distances(distances, table)]
-    parts += ["## Hand-over curves", _curves(findings.curves), "## Where the gain is", _strata(findings.strata)]
+    parts += ["## Distances to the means, and overshoots", *_distances(found["distances"], table)]
+    parts += ["## Hand-over curves", _curves(found["hand_over"]), "## Where the gain is", _strata(found["strata"])]
     return as_page([*parts, f"Made by `{info.command}`."])
 
 

@@ -22,13 +22,13 @@ from tqdm import tqdm
 
 from bench.cocomig.verdict import to_canvas
 from bench.job.plan import Plan
-from bench.judges.open_clip_model import MODEL, OpenClip
+from bench.judges.picture_features import MODEL, OpenClip
 from bench.layouts.layout_set import Entry
 from bench.run.images import read_stored
 from bench.run.info import RunInfo
 from bench.run.read import read_table
 
-CANVAS = 512
+CANVAS, BATCH = 512, 16
 
 
 class ClipScorer:
@@ -83,15 +83,15 @@ def crop(image: np.ndarray, box: Sequence[float]) -> np.ndarray:
     return cv2.resize(part, (CANVAS, CANVAS))
 
 
-def clip_scores(run: Path, scorer: ClipScorer, batch: int = 16) -> pd.DataFrame:
+def clip_scores(run: Path, scorer: ClipScorer) -> pd.DataFrame:
     """Scores of a run's pictures: columns method, layout_index, seed, level, clip, local_clip (mean over instances)."""
     job = RunInfo.read(run).job
     entries = {entry.index: entry for entry in Plan.resolve(job).layout_set.entries}
     samples = read_table(run, "samples")
     rows = samples[samples.status == "ok"].to_dict("records")
     found: list[dict[str, Any]] = []
-    for k in tqdm(range(0, len(rows), batch), "CLIP", unit="batch"):
-        chunk = rows[k : k + batch]
+    for k in tqdm(range(0, len(rows), BATCH), "CLIP", unit="batch"):
+        chunk = rows[k : k + BATCH]
         images = [to_canvas(read_stored(run, row["image"]), CANVAS) for row in chunk]
         own = [entries[row["layout_index"]] for row in chunk]
         scores = scorer.global_scores(images, [entry.layout.caption for entry in own])

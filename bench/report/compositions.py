@@ -12,7 +12,6 @@ import pandas as pd
 
 from bench.cocomig.metrics import AVERAGE
 from bench.job.batches import CEILING
-from bench.report.files import Written, write_parquet, write_study
 from bench.report.joint import (
     Compared,
     Rows,
@@ -23,8 +22,8 @@ from bench.report.joint import (
     joint_table,
     outcome_table,
 )
-from bench.report.tables import TableInfo, beside_verdicts
-from bench.report.text import NO_NUMBER, as_markdown, as_page
+from bench.report.tables import TableInfo, remarks_markdown
+from bench.report.text import NO_NUMBER, Written, as_markdown, as_page, write_parquet, write_study
 from bench.report.trial_tables import Tables, failed_markdown
 
 GROUP = "group"
@@ -77,10 +76,16 @@ def compositions_markdown(
     info: TableInfo,
 ) -> str:
     """The tables as a page. failed: pictures, by method."""
-    parts = [f"# {info.title}: {info.layouts}", _about(study, info), beside_verdicts(info), failed_markdown(failed)]
+    parts = [
+        f"# {info.title}: {info.layouts}",
+        _about(study, info),
+        remarks_markdown(info.remarks),
+        failed_markdown(failed),
+    ]
     shown = joint_shown(joint)
     if "KID" in shown:  # of the true renderings it is near 0
-        shown["KID"] = [_kid_text(*both) for both in zip(shown.KID, shown.pop("KID sd"), strict=True)]
+        kids = zip(shown.KID, shown.pop("KID sd"), strict=True)
+        shown["KID"] = [NO_NUMBER if math.isnan(kid) else f"{kid:.3f} ± {spread:.3f}" for kid, spread in kids]
     for group, most in study.bounds.items():
         own = shown[shown[GROUP] == group]
         if len(own):
@@ -97,10 +102,6 @@ def compositions_markdown(
     chosen = pd.DataFrame({"method": list(study.chosen), "settings": list(study.chosen.values())})
     parts += ["## Settings", as_markdown(chosen), f"Made by `{info.command}`."]
     return as_page(parts)
-
-
-def _kid_text(value: float, spread: float) -> str:
-    return NO_NUMBER if math.isnan(value) else f"{value:.3f} ± {spread:.3f}"
 
 
 def _about(study: Study, info: TableInfo) -> str:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from bench.cocomig.intervals import ratio_interval
 from bench.cocomig.joint import SAMPLE, ConditionTables
 from bench.layouts.layout_set import LayoutSet, unjudged_lines
 from bench.run.info import FullSizeJudge
@@ -120,3 +121,15 @@ def _unjudged(found: ConditionTables, layout_set: LayoutSet, filled: Collection[
         if entry.style is not None and not entry.asks_style and "styles" not in filled:
             styles.append(entry.style.name)
     return unjudged_lines(actions, styles)
+
+
+def retrieval_table(found: pd.DataFrame) -> pd.DataFrame:
+    """Per cent by method: style, its 95 % interval over layouts, what chance would give, and the number of pictures."""
+    rows, styles = [], found.attrs["styles"]
+    for method, own in found.groupby("method", sort=False):
+        layouts = own.groupby("layout_index").success.agg(["sum", "size"]).astype(np.float64)
+        low, high = (float(one) for one in ratio_interval(layouts["sum"].to_numpy(), layouts["size"].to_numpy()))
+        value = 100 * float(own.success.mean())
+        row = {"method": method, "style": value, "low": 100 * low, "high": 100 * high, "chance": 100 / styles}
+        rows.append(row | {"n": len(own)})
+    return pd.DataFrame(rows)

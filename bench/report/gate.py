@@ -8,18 +8,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pandas as pd
 
-from amdm.errors import InputError, unknown
+from amdm.errors import InputError, printable, unknown
 from amdm.io.files import read_json, write_whole
-from bench.cocomig.joint import ConditionTables
+from bench.cocomig.action_style import OUTCOMES
+from bench.cocomig.joint import SAMPLE, ConditionTables
 from bench.cocomig.metrics import AVERAGE, JOINT, metric_table
+from bench.job.conditions import judged_conditions
+from bench.layouts.layout_set import Entry
+from bench.layouts.named import load_layouts
 from bench.report.compare import INSTANCE, flips_markdown, flips_of
-from bench.report.gate_conditions import as_json, conditions_of_run, from_json, of_samples
 from bench.report.text import as_page
-from bench.run.info import RunInfo
-from bench.run.read import read_table
+from bench.run.info import RunInfo, check_layouts
+from bench.run.read import read_table, read_tables
 
 GATED = ("isr", "miou")
 TOLERANCE = {
@@ -33,6 +37,10 @@ few, so that one weighs more."""
 LARGEST_FILE = 64 * 2**20
 _COLUMNS = [*INSTANCE, "level", "detected", "iou", "success", "attr", "miou"]
 _FLAGS = {"detected": bool, "success": bool, "attr": bool}
+INTERACTIONS = [*SAMPLE, "subject", "object", "outcome"]
+STYLES = [*SAMPLE, "success"]
+FIELD = "conditions"
+"""Of a baseline; those of layouts that ask for neither lack it."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,8 @@ def make_baseline(run: Path, path: Path, reason: str, smaller: bool = False) -> 
     if len(verdicts) < there and not smaller:
         raise InputError(f"has {len(verdicts)} verdicts, and the baseline {there}; --smaller replaces it", file=run)
     rows = [[*map(_plain, row)] for row in verdicts[_COLUMNS].itertuples(index=False)]
+    shares = _levels(verdicts, conditions).items()
+    metrics = {f"{name} {metric}": round(100 * one, 4) for (name, level, metric), one in shares if level == AVERAGE}
     content = {
         "layouts": info.job.layouts,
         "layout_hash": settings.layout_hash,
@@ -101,7 +111,7 @@ def make_baseline(run: Path, path: Path, reason: str, smaller: bool = False) -> 
         "condition_judges": settings.condition_judges,
         "packages": settings.environment.packages,
         "machine": info.provenance and info.provenance.machine,
-        "history": [*history, {"reason": reason, "metrics": _metrics(verdicts, conditions)}],
+        "history": [*history, {"reason": reason, "metrics": metrics}],
         **as_json(conditions),
         "columns": _COLUMNS,
         "verdicts": rows,
@@ -134,7 +144,8 @@ def check_regression(run: Path, path: Path, tolerance: dict[str, float] | None =
         held = f"{before['layout_index'].nunique()} layouts and {before['method'].nunique()} methods"
         what = f"lacks {len(before) - len(now)} instances of the baseline, which has {held}; `make regress` runs them"
         raise InputError(what, file=run, field="verdicts")
-    old = _levels(_with_columns(before, now), from_json(baseline, path, run))
+    described = before.merge(now[[*INSTANCE, "colour", "category", "box_area"]], on=INSTANCE)  # as metrics ask
+    old = _levels(described, from_json(baseline, path, run))
     new = _levels(now, of_samples(conditions_of_run(run), before))
     checks = []
     for (method, level, metric), before_value in old.items():
@@ -189,11 +200,6 @@ def _stored(baseline: dict[str, Any], path: Path) -> pd.DataFrame:
     return table
 
 
-def _with_columns(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
-    """The baseline's verdicts with the descriptive columns that the metrics ask for."""
-    return before.merge(now[[*INSTANCE, "colour", "category", "box_area"]], on=INSTANCE)
-
-
 def _levels(verdicts: pd.DataFrame, conditions: ConditionTables) -> dict[tuple[str, str, str], float]:
     """(method, level, metric) → share, of what is gated and known: interactions and styles over all levels only."""
     table = metric_table(verdicts, intervals=False, conditions=conditions)
@@ -202,14 +208,6 @@ def _levels(verdicts: pd.DataFrame, conditions: ConditionTables) -> dict[tuple[s
         joint = [name for name in JOINT if row["level"] == AVERAGE and not math.isnan(row.get(name, math.nan))]
         found |= {(row["method"], row["level"], metric): float(row[metric]) for metric in (*GATED, *joint)}
     return found
-
-
-def _metrics(verdicts: pd.DataFrame, conditions: ConditionTables) -> dict[str, float]:
-    return {
-        f"{method} {metric}": round(100 * value, 4)
-        for (method, level, metric), value in _levels(verdicts, conditions).items()
-        if level == AVERAGE
-    }
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -234,3 +232,79 @@ def _read(path: Path) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     value = value.item() if hasattr(value, "item") else value
     return round(value, 6) if isinstance(value, float) else value
+
+
+def conditions_of_run(run: Path) -> ConditionTables:
+    """Of a run folder, the columns that a baseline keeps. Raises InputError as :func:`_tables`."""
+    interactions, styles = read_tables(run, "interactions", "styles")
+    return _tables(interactions[INTERACTIONS], styles[STYLES].astype({"success": bool}), run)
+
+
+def as_json(conditions: ConditionTables) -> dict[str, Any]:
+    """What a baseline holds of them: {} where there are none."""
+    rows = {name: getattr(conditions, name).to_numpy().tolist() for name in ("interactions", "styles")}
+    return {} if conditions.empty else {FIELD: rows}
+
+
+def from_json(baseline: dict[str, Any], path: Path, run: Path) -> ConditionTables:
+    """Of a baseline's JSON.
+
+    Args:
+        run: a run folder of the same layouts, which say what is asked for.
+
+    Raises:
+        InputError: it does not hold what :func:`as_json` writes, or as :func:`_tables`.
+    """
+    stored = baseline.get(FIELD, {"interactions": [], "styles": []})
+    try:
+        numbers = dict.fromkeys(("layout_index", "seed", "subject", "object"), int)
+        interactions = pd.DataFrame(stored["interactions"], columns=INTERACTIONS).astype(numbers)
+        kinds = {"layout_index": int, "seed": int, "success": bool}
+        styles = pd.DataFrame(stored["styles"], columns=STYLES).astype(kinds)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError("holds no verdicts on interactions and styles", file=path, field=FIELD) from error
+    if not set(interactions.outcome) <= set(OUTCOMES):
+        raise InputError(f"an outcome is none of {', '.join(OUTCOMES)}", file=path, field=FIELD)
+    return _tables(interactions, styles, run)
+
+
+def of_samples(conditions: ConditionTables, samples: pd.DataFrame) -> ConditionTables:
+    """Those of some samples (the columns of SAMPLE)."""
+    wanted = samples[SAMPLE].drop_duplicates()
+    interactions, styles, asked = conditions
+    return ConditionTables(interactions.merge(wanted, on=SAMPLE), styles.merge(wanted, on=SAMPLE), asked)
+
+
+def _tables(interactions: pd.DataFrame, styles: pd.DataFrame, run: Path) -> ConditionTables:
+    """With what the layouts of a run ask for; they are read where there is any verdict.
+
+    Raises:
+        InputError: the layouts are not there, or not those that were run.
+    """
+    entries: tuple[Entry, ...] = ()
+    if not (interactions.empty and styles.empty):
+        recorded = RunInfo.read(run)
+        layout_set = load_layouts(recorded.job.layouts)
+        check_layouts(layout_set, recorded.settings, run)
+        entries = layout_set.entries
+    return ConditionTables(interactions, styles, judged_conditions(entries))
+
+
+def junit_xml(result: GateResult, run: str) -> bytes:
+    """A test suite: a case for each metric of each method and level, which failed where the metric fell too far."""
+    suite = ElementTree.Element(
+        "testsuite",
+        name="amdm-bench regress",
+        tests=str(len(result.checks)),
+        failures=str(len(result.failures)),
+        errors="0",
+        skipped="0",
+    )
+    for one in result.checks:
+        name = {"classname": f"{run}.{one.method}", "name": f"{one.level} {one.metric}"}
+        # XML has no place for control characters, which names in records may hold.
+        case = ElementTree.SubElement(suite, "testcase", {key: printable(text) for key, text in name.items()}, time="0")
+        if one.failure is not None:
+            failure = ElementTree.SubElement(case, "failure", message=printable(one.failure), type="regression")
+            failure.text = f"baseline {one.baseline:.2f}, now {one.now:.2f}, allowed to fall by {one.allowed:g} points"
+    return ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)

@@ -80,10 +80,8 @@ class _Cards:
         self.averages = [{str(name): value for name, value in row.items()} for row in averages]
         self.mini = measured.mini or info.job.profile == "mini"
         self.tags = [*TAGS, *(["mini-world"] if self.mini else [])]
-
-    @property
-    def world(self) -> str:
-        return " (mini world)" if self.mini else ""
+        self.world = " (mini world)" if self.mini else ""
+        self.made_by = f"Made by {code(measured.info.command)}."
 
     def results(self, row: Mapping[str, Any]) -> list[EvalResult]:
         """Each metric of a method, for the ``model-index``."""
@@ -132,9 +130,6 @@ class _Cards:
             "\n".join(lines),
         ]
 
-    def made_by(self) -> str:
-        return f"Made by {code(self.measured.info.command)}."
-
 
 def code(text: str) -> str:
     """A text of a file as a code span of Markdown, in which nothing is a link, a picture or HTML.
@@ -161,24 +156,24 @@ def _write_dataset(folder: Path, card: _Cards) -> Path:
     (folder / "data").mkdir(parents=True)
     for name, table in tables.items():
         table.to_parquet(folder / "data" / f"{name}.parquet", index=False)
+    rows = max(map(len, tables.values()))
     data = DatasetCardData(
         pretty_name=printable(f"{measured.name}: {measured.info.layouts}") + card.world,
         tags=card.tags,
         task_categories=["text-to-image"],
-        size_categories=[_size(max(map(len, tables.values())))],
+        size_categories=[next((name for most, name in SIZES.items() if rows < most), "n>10M")],
         configs=[{"config_name": name, "data_files": f"data/{name}.parquet"} for name in tables],
     )
-    rows = pd.DataFrame(
-        [{"method": code(row["method"]), "pictures": row["images"], **_cells(row)} for row in card.averages]
-    )
+    shown = [{"method": code(row["method"]), "pictures": row["images"], **_cells(row)} for row in card.averages]
+    ceiling = f"{code(CEILING)}: true renderings of the same layouts under the same judge."
     body = [
         f"# {code(measured.info.layouts)}: samples and verdicts{card.world}",
         *card.about(),
-        as_markdown(rows),
-        f"{code(CEILING)}: true renderings of the same layouts under the same judge." if _has_ceiling(card) else "",
+        as_markdown(pd.DataFrame(shown)),
+        ceiling if any(row["method"] == CEILING for row in card.averages) else "",
         "\n".join(f"- `data/{name}.parquet`: {TABLES[name]}" for name in tables),
         "Rows of all tables are joined by method, layout_index and seed. Pictures are not among them.",
-        card.made_by(),
+        card.made_by,
     ]
     DatasetCard(_page(data, body)).save(folder / "README.md")
     return folder
@@ -200,7 +195,7 @@ def _write_model(folder: Path, card: _Cards, row: Mapping[str, Any]) -> Path:
         *card.about(),
         as_markdown(rows),
         f"{row['images']} of {expected} pictures were judged, {row['instances']} instances.",
-        card.made_by(),
+        card.made_by,
     ]
     ModelCard(_page(data, body)).save(folder / "README.md")
     if card.dataset is not None:
@@ -225,14 +220,6 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str]:
         METRICS[name].label: f"{100 * value:.2f} ({interval_text(row[f'{name}_low'], row[f'{name}_high'])})"
         for name, value in _values(row)
     }
-
-
-def _has_ceiling(card: _Cards) -> bool:
-    return any(row["method"] == CEILING for row in card.averages)
-
-
-def _size(rows: int) -> str:
-    return next((name for most, name in SIZES.items() if rows < most), "n>10M")
 
 
 def _page(data: ModelCardData | DatasetCardData, body: list[str]) -> str:

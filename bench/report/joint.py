@@ -17,10 +17,9 @@ from bench.cocomig.intervals import CONFIDENCE, simultaneous
 from bench.cocomig.metrics import METRICS, averages, paired
 from bench.job.batches import CEILING
 from bench.layouts.named import load_layouts
-from bench.report.files import write_csv, write_parquet
 from bench.report.measured import Measured
-from bench.report.tables import NAN, TableInfo, beside_verdicts
-from bench.report.text import as_markdown, as_page, bounds_texts, in_per_cent, with_intervals
+from bench.report.tables import NAN, TableInfo, remarks_markdown
+from bench.report.text import as_markdown, as_page, bounds_texts, in_per_cent, with_intervals, write_csv, write_parquet
 
 SHOWN = ("place", "colour_given_place", "action_given_place", "style", "joint_interaction", "joint_picture")
 JUDGED = ("joint_interaction", "joint_picture")
@@ -29,6 +28,8 @@ CLAIMED_SET, CLAIMED = "mini-combined", "joint_interaction"
 """The layouts that the claim is about, and the metric that it is of; elsewhere comparisons are shown without it."""
 CLAIM = "The aggregate's joint success exceeds that of every single model, interval above 0."
 BEST, SEMANTICS = "best single model", "semantics"
+Compared = tuple[str, tuple[str, str]]
+"""Why two methods are compared, and the two: the first less the second."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,6 @@ def outcome_table(interactions: pd.DataFrame, methods: Sequence[str]) -> pd.Data
     return counts.mul(100.0).div(total, axis=0).assign(interactions=total).rename_axis(columns=None).reset_index()
 
 
-Compared = tuple[str, tuple[str, str]]
-"""Why two methods are compared, and the two: the first less the second."""
-
-
 def joint_contrasts(sums: pd.DataFrame, rows: Rows, others: Sequence[Compared] | None = None) -> pd.DataFrame:
     """Every aggregate less the best single model, and ``others``, by default semantics of the same models against each
     other.
@@ -123,7 +120,9 @@ def joint_contrasts(sums: pd.DataFrame, rows: Rows, others: Sequence[Compared] |
     strict = simultaneous(comparisons)
     table = []
     for metric in (one for one in JUDGED if METRICS[one].numerator in sums):
-        best = max(singles, key=lambda name: _share(sums, name, metric))
+        totals, one = sums.groupby("method").sum(numeric_only=True), METRICS[metric]
+        shares = totals[one.numerator] / totals[one.denominator].clip(lower=1)
+        best = max(singles, key=lambda name: float(shares[name]))
         to_best = [(BEST, (name, best)) for name in aggregates]
         for against, (method, other) in to_best + further:
             usual, all_at_once = (paired(sums, method, other, c)[metric] for c in (CONFIDENCE, strict))
@@ -167,7 +166,7 @@ def joint_markdown(table: pd.DataFrame, outcomes: pd.DataFrame, differences: pd.
         "and the style right. Intervals: 95 %, over layouts. evaluations: guided calls of all models, a picture."
     )
     title = f"# What is right together: {info.layouts}"
-    parts = [title, about, beside_verdicts(info), as_markdown(joint_shown(table))]
+    parts = [title, about, remarks_markdown(info.remarks), as_markdown(joint_shown(table))]
     if not differences.empty:
         parts += [
             "## Against the best single model, and between semantics",
@@ -212,8 +211,3 @@ def contrasts_shown(differences: pd.DataFrame) -> str:
         }
     )
     return as_markdown(shown)
-
-
-def _share(sums: pd.DataFrame, method: str, metric: str) -> float:
-    own, one = sums[sums.method == method], METRICS[metric]
-    return float(own[one.numerator].sum() / max(1, own[one.denominator].sum()))

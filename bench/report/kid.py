@@ -9,8 +9,9 @@ references are not comparable.
 
 from __future__ import annotations
 
+import base64
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from amdm.mini.scene_stream import combined_scene, training_scene
 from amdm.process_state import undisturbed
 from bench.generators.folder import PICTURE_SUFFIXES
 from bench.job.plan import Plan
-from bench.judges.picture_features import Features
+from bench.judges.picture_features import Features, mini_features
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.vocabulary import MINI
 from bench.run.images import read_image, stored_file
@@ -110,3 +111,27 @@ def _folder(path: Path) -> Iterable[np.ndarray]:
         raise InputError("is no folder", file=path, field="reference")
     found = sorted(one for one in path.rglob("*") if one.suffix.lower() in PICTURE_SUFFIXES)
     return (read_image(one, FORMATS) for one in found)
+
+
+def as_texts(features: torch.Tensor) -> list[str]:
+    """(N, D) → N texts: float32, little-endian, base64."""
+    return [base64.b64encode(row.numpy().astype("<f4").tobytes()).decode() for row in features]
+
+
+def from_texts(texts: Sequence[str]) -> torch.Tensor:
+    """Back to (N, D) float32."""
+    return torch.from_numpy(np.stack([np.frombuffer(base64.b64decode(one), "<f4") for one in texts]).astype(np.float32))
+
+
+def kid_of_features(found: pd.DataFrame, layout_set: LayoutSet) -> pd.DataFrame:
+    """Columns kid and kid_sd by method (the index), against true renderings of other scenes as
+    :func:`bench.report.kid.kid_table`; methods of fewer than :data:`bench.report.kid.FEWEST` pictures have no row.
+
+    Args:
+        found: columns method and features, the texts of :func:`as_texts` of what
+            :func:`bench.judges.picture_features.mini_features` gives.
+    """
+    methods = {str(name): own for name, own in found.groupby("method", sort=False) if len(own) >= FEWEST}
+    base = encoded(renderings(layout_set), mini_features()) if methods else torch.empty(0, 1)
+    rows = {name: kid(from_texts(own.features.tolist()), base) for name, own in methods.items()}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["kid", "kid_sd"])

@@ -26,6 +26,13 @@ COSTS = {
 """Column → the heads of its group and of its own, and how its numbers are written."""
 ABOUT = "% needs \\usepackage{booktabs}. Per cent, but for costs and numbers of images.\n"
 ABOUT_BOLD = "% Bold: the best of its column, where its 95 % interval leaves out the value of every other method.\n"
+NOTHING = Estimate(NAN, NAN, NAN)
+_SPECIAL: dict[str, Any] = {
+    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+}
 
 
 class Column(NamedTuple):
@@ -176,15 +183,6 @@ def _cell(column: Column, row: Row, bold: bool) -> str:
     value = row.values.get(column, NOTHING).value
     text = "--" if isnan(value) else format(value, COSTS[column.what][2] if column.what in COSTS else ".2f")
     return f"\\textbf{{{text}}}" if bold else text
-
-
-NOTHING = Estimate(NAN, NAN, NAN)
-_SPECIAL: dict[str, Any] = {
-    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
-    "\\": "\\textbackslash{}",
-    "~": "\\textasciitilde{}",
-    "^": "\\textasciicircum{}",
-}
 
 
 def escaped(text: str) -> str:

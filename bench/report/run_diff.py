@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.cocomig.metrics import AVERAGE, METRICS, metric_table
-from bench.report.gate_conditions import conditions_of_run
+from bench.cocomig.metrics import METRICS, averages, metric_table
+from bench.report.gate import conditions_of_run
 from bench.report.text import as_markdown, as_page
 from bench.run.info import RunInfo
 from bench.run.read import read_table
@@ -74,10 +74,9 @@ def _averages(run: Path) -> dict[tuple[str, str], float]:
     if verdicts.empty:
         return {}
     table = metric_table(verdicts, intervals=False, conditions=conditions_of_run(run))
-    rows = table[table["level"] == AVERAGE].to_dict("records")
     return {
-        (row["method"], name): float(row[name])
-        for row in rows
+        (method, name): float(row[name])
+        for method, row in averages(table).items()
         for name in METRICS
         if name in row and not math.isnan(row[name])
     }

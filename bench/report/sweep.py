@@ -8,10 +8,18 @@ from pathlib import Path
 import pandas as pd
 
 from bench.cocomig.metrics import METRICS, Difference
-from bench.report.files import Written, write_parquet, write_study
 from bench.report.joint import SHOWN
-from bench.report.tables import TableInfo, beside_verdicts
-from bench.report.text import as_markdown, as_page, bounds_text, in_per_cent, interval_texts
+from bench.report.tables import TableInfo, remarks_markdown
+from bench.report.text import (
+    Written,
+    as_markdown,
+    as_page,
+    bounds_text,
+    in_per_cent,
+    interval_texts,
+    write_parquet,
+    write_study,
+)
 from bench.report.trial_tables import failed_markdown
 
 SHOWN_TRIALS = 50
@@ -65,10 +73,10 @@ def sweep_markdown(
         f"# {info.title}",
         f"{len(trials)} trials on {info.measured_on}, judge `{info.judge}`. Per cent. {label} decides; the "
         "figures of the best trial here are those that it was chosen by, and too good for that reason.",
-        beside_verdicts(info),
+        remarks_markdown(info.remarks),
         f"## Confirming run: {confirmed.info.layouts}",
         _confirming(confirmed, best, label),
-        failed_markdown(dict(zip(confirmed.table.method, confirmed.table.failed, strict=True))),
+        failed_markdown(confirmed.table.set_index("method").failed),
         as_markdown(_percent(confirmed.table, objective)),
         f"## Pareto front: {label} against evaluations",
         as_markdown(_percent(front, objective)),

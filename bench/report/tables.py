@@ -133,6 +133,8 @@ def table1_markdown(
     results: pd.DataFrame, metrics: pd.DataFrame, sections: Sequence[str], samples: pd.DataFrame, info: TableInfo
 ) -> str:
     """The table as a page: results, other sections, failures, what is missing, and how to make it again."""
+    about = "**The run went on under other settings (`--force`); what it held was made under the old ones:**"
+    forced = "\n".join([about, "", *(f"- {change}" for change in info.forced)])
     ceiling = f"`{CEILING}`: true renderings of the same layouts under the same judge."
     parts = [
         f"# {info.title}",
@@ -140,8 +142,8 @@ def table1_markdown(
         "(published tables truncate). Intervals: 95 %, over layouts, Student's with one layout all right and one all "
         "wrong added. IoU (any colour): mean of the best IoU, which mIoU counts as 0 where the place is right and the "
         "colour wrong. s/image: a batch's seconds over its size, while every worker was at work." + _memory(samples),
-        _forced(info),
-        beside_verdicts(info),
+        forced if info.forced else "",
+        remarks_markdown(info.remarks),
         as_markdown(with_intervals(results, [METRICS[metric].label for metric in BY_LEVEL])),
         ceiling if CEILING in set(results.method) else "",
         *sections,
@@ -202,21 +204,9 @@ def seeds_markdown(table: pd.DataFrame) -> str:
     return "## Over seeds\n\nMean ± standard deviation.\n\n" + as_markdown(shown)
 
 
-def _forced(info: TableInfo) -> str:
-    if not info.forced:
-        return ""
-    lines = "\n".join(f"- {change}" for change in info.forced)
-    return f"**The run went on under other settings (`--force`); what it held was made under the old ones:**\n\n{lines}"
-
-
 def remarks_markdown(remarks: Iterable[str]) -> str:
-    """Those of :attr:`TableInfo.remarks`, as a list before a table."""
+    """Those of :attr:`TableInfo.remarks`, a list before a table: what it says nothing of, and verdicts cannot say."""
     return "\n".join(f"- **{line}**" for line in remarks)
-
-
-def beside_verdicts(info: TableInfo) -> str:
-    """What the layouts ask for and the tables say nothing of, and what the verdicts cannot say."""
-    return remarks_markdown(info.remarks)
 
 
 def _missing(results: pd.DataFrame, samples: pd.DataFrame) -> str:

@@ -19,7 +19,7 @@ JUDGED = {"interactions": "interactions", "style": "styles"}
 """Condition, as of :data:`amdm.models.control.Conditioning` → table of its verdicts, and column of what is asked."""
 
 
-def failed_markdown(failed: Mapping[str, float], where: str = "") -> str:
+def failed_markdown(failed: Mapping[str, float] | pd.Series, where: str = "") -> str:
     """Of which methods pictures failed, and how many; nothing where none did.
 
     Args:
@@ -42,7 +42,7 @@ class Tables:
 
     pull_back_steps: JSON; by step, by model, "distance_to_mean" and "eta" (:mod:`bench.generators.pull_back`).
     asked: of :func:`bench.job.conditions.judged_conditions`. features: of the pictures, where a study was asked for
-    them, as :func:`bench.report.kid_features.as_texts` writes them.
+    them, as :func:`bench.report.kid.as_texts` writes them.
     """
 
     verdicts: pd.DataFrame

@@ -1,32 +1,37 @@
-"""Tables and pictures of a run folder."""
+"""Tables and pictures of a run folder; the same layouts across methods as one picture."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image, ImageDraw
 
+from amdm.errors import printable
 from amdm.io.files import make_folder, write_whole
 from bench.cocomig.metrics import breakdown, over_seeds
 from bench.generators.pull_back import pull_back_table
 from bench.job.batches import CEILING
 from bench.job.conditions import unread
 from bench.job.plan import Plan
-from bench.report.columns import USUAL_COLUMNS
+from bench.layouts.layout_set import Entry, balanced
 from bench.report.contrasts import contrasts, contrasts_markdown, differences, differences_markdown
-from bench.report.files import as_csv, as_parquet
-from bench.report.grid import balanced, picture_grid
 from bench.report.html.page import write_page
 from bench.report.joint import Rows, write_joint
 from bench.report.latex import Block, columns_of, latex_table, missing_notes, rows_of
 from bench.report.measured import Measured
+from bench.report.names import USUAL_COLUMNS
 from bench.report.tables import levels_of, pull_back_markdown, seeds_markdown, summary, table1_markdown
+from bench.report.text import as_csv, as_parquet
 from bench.run.images import read_image, stored_file
 from bench.run.read import read_tables
+
+TILE, GAP, HEADER, MARGIN = 192, 6, 18, 190
+_INK = {"white": (150, 150, 150)}
 
 
 def write_report(folder: Path, report: Path, plan: Plan | None = None, columns: Sequence[str] = USUAL_COLUMNS) -> str:
@@ -122,3 +127,40 @@ def write_tables(folder: Path, run: Measured, columns: Sequence[str] = USUAL_COL
     for name in fractions.keys() - {Path(file).stem for file in files}:
         (folder / f"{name}.csv").unlink(missing_ok=True)  # of an earlier run with other methods or seeds
     return page
+
+
+def picture_grid(rows: Mapping[str, Mapping[int, np.ndarray]], entries: Sequence[Entry]) -> Image.Image:
+    """A row of empty layouts, then a row a method; a column a layout.
+
+    Args:
+        rows: method → layout index → picture uint8 RGB (H, W, 3).
+    """
+    names = ["layout", *rows]
+    width, height = MARGIN + len(entries) * (TILE + GAP), len(names) * (TILE + GAP) + HEADER
+    sheet = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(sheet)
+    for column, entry in enumerate(entries):
+        draw.text((MARGIN + column * (TILE + GAP), 3), f"#{entry.key} (L{entry.level})", fill="black")
+    for line, name in enumerate(names):
+        top = HEADER + line * (TILE + GAP)
+        draw.multiline_text((4, top + TILE // 2 - 8), name.replace("+", "\n+", 1).replace("@", "\n@"), fill="black")
+        for column, entry in enumerate(entries):
+            picture = None if line == 0 else rows[name].get(entry.index)
+            if line == 0 or picture is not None:
+                sheet.paste(_tile(picture, entry), (MARGIN + column * (TILE + GAP), top))
+    return sheet
+
+
+def _tile(picture: np.ndarray | None, entry: Entry) -> Image.Image:
+    """One picture with boxes; without a picture the boxes alone, with their labels."""
+    tile = Image.new("RGB", (TILE, TILE), (225, 225, 225))
+    if picture is not None:
+        tile = Image.fromarray(picture).resize((TILE, TILE), Image.Resampling.NEAREST)
+    draw = ImageDraw.Draw(tile)
+    for label, instance in zip(entry.labels, entry.layout.instances, strict=True):
+        x1, y1, x2, y2 = (value * (TILE - 1) for value in instance.box)
+        draw.rectangle((x1, y1, x2, y2), outline="magenta" if picture is not None else label.colour or "gray", width=1)
+        if picture is None:
+            text = f"{label.colour} {label.category}".strip()
+            draw.text((x1 + 2, y1 + 1), printable(text), fill=_INK.get(label.colour, label.colour or "dimgray"))
+    return tile

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,12 +18,12 @@ from bench.cocomig.strata import AUXILIARY, by_auxiliary, gain_by_stratum, insta
 from bench.job.conditions import asked_of
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.statistics import largest_overlaps
-from bench.report.ablation import ALONE, DIFFERENCES, Arm, Findings, write_ablation
-from bench.report.files import Written
+from bench.report.ablation import ALONE, DIFFERENCES, Arm, write_ablation
+from bench.report.joint import SHOWN
+from bench.report.text import Written, as_markdown, as_page, in_per_cent
 from bench.report.trial_tables import Tables
-from bench.studies.hand_over import hand_over
-from bench.studies.settings import as_preset, every_step, plain_aggregation, with_models
-from bench.studies.trials import StudyRun, run_trials, table_info, with_ceiling
+from bench.studies.settings import as_preset, check_models, every_step, plain_aggregation, with_models
+from bench.studies.trials import StudyRun, measure, run_trials, table_info, with_ceiling
 
 PAIR = ("interactdiffusion", "migc")
 THREE = ("interactdiffusion", "migc", "ip-adapter")
@@ -61,14 +61,6 @@ class Options:
     weights: tuple[float, ...] = WEIGHTS
 
 
-class _Wanted(NamedTuple):
-    section: str
-    name: str
-    models: tuple[str, ...]
-    base: str
-    changes: dict[str, Any]
-
-
 def ablation(study: StudyRun, options: Options, folder: Path) -> Written:
     """Measure every arm at every T, distances, hand-over curves and strata; write ``folder``.
 
@@ -80,11 +72,13 @@ def ablation(study: StudyRun, options: Options, folder: Path) -> Written:
     presets = load_profile(study.profile)
     arms = [arm for steps in options.steps for arm in arms_at(presets, study.layout_set, steps, options)]
     tables = run_trials(study, with_ceiling({arm.name: arm.settings for arm in arms}, study.layout_set), "ablation")
-    curves = _curves(presets, study)
+    target, *auxiliaries = models_of(study.layout_set)
+    own_steps = [0, *windows(presets.method(target).steps, 0)]  # of the profile's T
+    curves = hand_over(study, target, auxiliaries, own_steps)
     strata = pd.concat([strata_at(tables, study.layout_set, steps) for steps in options.steps], ignore_index=True)
     info = table_info(study, [arm.name for arm in arms], "Ablation of the aggregation")
     make_folder(folder)
-    return write_ablation(folder, tables, arms, Findings(curves, strata), info)
+    return write_ablation(folder, tables, arms, curves, strata, info)
 
 
 def arms_at(presets: Profile, layout_set: LayoutSet, steps: int, options: Options) -> list[Arm]:
@@ -93,39 +87,32 @@ def arms_at(presets: Profile, layout_set: LayoutSet, steps: int, options: Option
     def at_steps(models: Sequence[str], **aggregation: Any) -> MethodSettings:
         return as_preset(presets, {**with_models(models, layout_set), "settings": every_step(steps), **aggregation})
 
+    def arm(section: str, name: str, models: Sequence[str], base: str, changes: dict[str, Any]) -> Arm:
+        published = plain_aggregation(presets.method("+".join(models) + BASES[base]))
+        window = {"s": min(published["s"], steps - changes.get("first_step", int(base == AUTHORS)))}
+        settings = at_steps(models, aggregation={**published, **window, **changes})
+        return Arm(f"T {steps}: {name}", steps, section, settings)
+
     names = models_of(layout_set)
     arms = [Arm(f"T {steps}: {name}", steps, ALONE, at_steps((name,))) for name in names]
-    for one in _wanted(steps, options, names):
-        published = plain_aggregation(presets.method("+".join(one.models) + BASES[one.base]))
-        first = one.changes.get("first_step", int(one.base == AUTHORS))
-        window = {"s": min(published["s"], steps - first)}
-        settings = at_steps(one.models, aggregation={**published, **window, **one.changes})
-        arms.append(Arm(f"T {steps}: {one.name}", steps, one.section, settings))
+    for base, own in ((LETTER, FROM_LETTER), (AUTHORS, FROM_AUTHORS)):
+        arms += [arm(DIFFERENCES, base + name, PAIR, base, changes) for name, changes in own.items()]
+    for base in BASES:
+        for name, changes in OF_THREE[base].items() if names == THREE else ():
+            arms.append(arm(DIFFERENCES, f"{base}, three models{name}", THREE, base, changes))
+        for eta in options.etas:
+            changes = {"eta": [eta] * len(PAIR), "eta_unit": "sqrt_dim"}
+            arms.append(arm("η/√dim", f"{base}, η {eta:g}", PAIR, base, changes))
+        for s in windows(steps, int(base == AUTHORS)):
+            arms.append(arm("s", f"{base}, s {s}", PAIR, base, {"s": s}))
+        for w in options.weights:
+            arms.append(arm("w", f"{base}, w {w:g}", PAIR, base, {"weights": [w]}))
     return arms
 
 
 def models_of(layout_set: LayoutSet) -> tuple[str, ...]:
     """Those that are measured: without IP-Adapter where no layout has the style picture that it needs."""
     return THREE if "style" in asked_of(layout_set) else PAIR
-
-
-def _wanted(steps: int, options: Options, models: Sequence[str]) -> list[_Wanted]:
-    found = [
-        _Wanted(DIFFERENCES, base + name, PAIR, base, changes)
-        for base, own in ((LETTER, FROM_LETTER), (AUTHORS, FROM_AUTHORS))
-        for name, changes in own.items()
-    ]
-    for base in BASES:
-        for name, changes in OF_THREE[base].items() if len(models) == len(THREE) else ():
-            found.append(_Wanted(DIFFERENCES, f"{base}, three models{name}", THREE, base, changes))
-        for eta in options.etas:
-            changes = {"eta": [eta] * len(PAIR), "eta_unit": "sqrt_dim"}
-            found.append(_Wanted("η/√dim", f"{base}, η {eta:g}", PAIR, base, changes))
-        for s in windows(steps, int(base == AUTHORS)):
-            found.append(_Wanted("s", f"{base}, s {s}", PAIR, base, {"s": s}))
-        for w in options.weights:
-            found.append(_Wanted("w", f"{base}, w {w:g}", PAIR, base, {"weights": [w]}))
-    return found
 
 
 def windows(steps: int, first_step: int) -> list[int]:
@@ -165,8 +152,45 @@ def box_overlaps(layout_set: LayoutSet) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["layout_index", "instance", "overlap"])
 
 
-def _curves(presets: Profile, study: StudyRun) -> pd.DataFrame:
-    """Hand-over curves of the auxiliaries, at the profile's T."""
-    target, *auxiliaries = models_of(study.layout_set)
-    steps = presets.method(target).steps
-    return hand_over(study, target, auxiliaries, [0, *windows(steps, 0)])
+def hand_over(study: StudyRun, target: str, auxiliaries: Sequence[str], steps: Sequence[int]) -> pd.DataFrame:
+    """Measure ``auxiliary for k steps, then target`` for each auxiliary and k.
+
+    Columns auxiliary, target, k, images, and of each metric of :data:`bench.report.joint.SHOWN` that the layouts ask
+    for its value and bounds (fractions).
+
+    Raises:
+        InputError: a model that the profile does not have, or more steps than T.
+    """
+    presets = load_profile(study.profile)
+    check_models(presets, (target, *auxiliaries))
+    tried = {f"{auxiliary} for {k} steps, then {target}": (auxiliary, k) for auxiliary in auxiliaries for k in steps}
+    settings = {name: handing_over(presets, target, *one, study.layout_set) for name, one in tried.items()}
+    metrics = measure(study, settings, "hand over")
+    shown = [f"{name}{end}" for name in SHOWN if name in metrics for end in ("", "_low", "_high")]
+    about = pd.DataFrame(list(tried.values()), columns=["auxiliary", "k"], index=list(tried))
+    about.insert(1, "target", target)
+    return pd.concat([about, metrics[["images", *shown]]], axis=1).reset_index(drop=True)
+
+
+def handing_over(presets: Profile, target: str, auxiliary: str, k: int, layout_set: LayoutSet) -> MethodSettings:
+    """The auxiliary's state alone for the first ``k`` steps, then the target from there."""
+    return as_preset(presets, {**with_models((target, auxiliary), layout_set), "aggregation": handing(k)})
+
+
+def handing(k: int) -> dict[str, Any]:
+    """The aggregation of a target and an auxiliary under which the auxiliary draws the first ``k`` steps, as it would
+    alone."""
+    own = {"initial_noise": "separate", "weights": [0.0], "eta": [], "pull_back": False}
+    return {"semantics": "paper", "s": k, **own}
+
+
+def hand_over_markdown(table: pd.DataFrame) -> str:
+    """The curves as a page, per cent."""
+    parts = [
+        "# Hand-over curves",
+        "The auxiliary alone draws the first k steps, then the target goes on from its state. Per cent.",
+    ]
+    for (auxiliary, target), own in table.groupby(["auxiliary", "target"], sort=False):
+        shown = own[["k"]].assign(**in_per_cent(own, SHOWN))
+        parts += [f"## {auxiliary}, then {target}", as_markdown(shown, ".1f")]
+    return as_page(parts)

@@ -12,14 +12,16 @@ from amdm.io.files import make_folder, write_whole
 from amdm.presets.profile import Profile, load_profile
 from bench.layouts.layout_set import LayoutSet
 from bench.report.compositions import Study, write_compositions
-from bench.report.files import Written
 from bench.report.joint import Compared
-from bench.report.kid_features import kid_of_features
+from bench.report.kid import kid_of_features
+from bench.report.text import Written
 from bench.studies import tuning_combined
 from bench.studies.composition_space import SPACES, bounds, candidates, group_of
-from bench.studies.layouts import check_apart, check_judged
 from bench.studies.settings import (
+    Method,
     as_preset,
+    check_apart,
+    check_judged,
     check_models,
     every_step,
     plain_aggregation,
@@ -28,7 +30,6 @@ from bench.studies.settings import (
     with_models,
 )
 from bench.studies.trials import StudyRun, averages, run_trials, table_info, with_ceiling
-from bench.studies.tuning_combined import Method
 
 TUNING_SET = tuning_combined.TUNING_SET
 LAYOUTS = "mini-combined"
@@ -71,7 +72,7 @@ class Row:
     kind: str
     group: str
     tried: list[Method] = field(default_factory=list)
-    chosen: Method | None = None
+    chosen: Method = field(default_factory=dict)
 
 
 def compare_compositions(tuning: StudyRun, reporting: StudyRun, options: Options, folder: Path) -> Written:
@@ -89,13 +90,13 @@ def compare_compositions(tuning: StudyRun, reporting: StudyRun, options: Options
     rows = tuned_rows(presets, tuning.layout_set, options)
     trials = choose(presets, tuning, rows)
     rows |= controls(presets, reporting.layout_set, rows, options)
-    settings = {name: as_preset(presets, _chosen(row)) for name, row in rows.items()}
+    settings = {name: as_preset(presets, row.chosen) for name, row in rows.items()}
     reporting = replace(reporting, features=True)
     tables = run_trials(reporting, with_ceiling(settings, reporting.layout_set), "report")
     study = Study(
         groups={name: row.group for name, row in rows.items()},
         bounds=bounds(options.steps),
-        chosen={name: setting_text(_chosen(row)) for name, row in rows.items()},
+        chosen={name: setting_text(row.chosen) for name, row in rows.items()},
         settings={name: one.describe() for name, one in settings.items()},
         compared=comparisons(rows),
         trials=trials,
@@ -105,7 +106,7 @@ def compare_compositions(tuning: StudyRun, reporting: StudyRun, options: Options
     info = table_info(reporting, list(settings), "Compositions at equal evaluations")
     make_folder(folder)
     about = f"Chosen on {study.tuned_on}; written by `{info.command}`."
-    write_whole(folder / "chosen.yaml", presets_file({n: _chosen(row) for n, row in rows.items()}, about).encode())
+    write_whole(folder / "chosen.yaml", presets_file({n: row.chosen for n, row in rows.items()}, about).encode())
     return write_compositions(folder, tables, study, info)
 
 
@@ -152,15 +153,16 @@ def controls(presets: Profile, layout_set: LayoutSet, rows: dict[str, Row], opti
     order of models; the published settings."""
     target, steps, found = options.models[0], options.steps, {}
     for group in options.groups:
-        more = _evaluations(group, options)
-        alone = _chosen(rows[target])
+        most = bounds(steps)[group]  # of the last, what all models cost in all steps
+        more = int(most) if most < float("inf") else len(options.models) * steps
+        alone = rows[target].chosen
         own = {**alone, "settings": {**alone.get("settings", {}), **every_step(more)}}
         if group_of(more, steps) == group:  # two models cost 2 T at most, and at T = 8 the first two groups are one
             found[f"{target}, {more} steps"] = Row(CONTROL, group, chosen=own)
         if (row := rows.get(f"{REFERENCE}, {group}")) is None:
             continue
         for name, models in ((ITSELF, (target,) * len(options.models)), (CONVERSE, options.models[::-1])):
-            changed = {**_chosen(row), **with_models(models, layout_set)}
+            changed = {**row.chosen, **with_models(models, layout_set)}
             changed["settings"] = {k: v for k, v in changed["settings"].items() if k in models}
             found[f"{name}, {group}"] = Row(name, group, chosen=changed)
     return found | _published(presets, layout_set, options)
@@ -188,14 +190,3 @@ def comparisons(rows: dict[str, Row]) -> list[Compared]:
     pairs = [(name, row, f"{REFERENCE}, {row.group}") for name, row in rows.items()]
     compared = [(name, other) for name, row, other in pairs if other in rows and row.kind not in (SINGLE, REFERENCE)]
     return [(EQUAL, pair) for pair in compared]
-
-
-def _evaluations(group: str, options: Options) -> int:
-    """What a picture of the group costs at most; of the last, what all models cost in all steps."""
-    most = bounds(options.steps)[group]
-    return int(most) if most < float("inf") else len(options.models) * options.steps
-
-
-def _chosen(row: Row) -> Method:
-    assert row.chosen is not None
-    return row.chosen

@@ -13,11 +13,10 @@ from amdm.errors import InputError
 from amdm.io.files import make_folder
 from amdm.presets.settings import MethodSettings
 from bench.cocomig.metrics import METRICS, paired
-from bench.report.files import Written
 from bench.report.sweep import Confirmed, write_sweep
+from bench.report.text import Written
 from bench.studies.settings import plain_aggregation, setting_text
-from bench.studies.sweep_config import Point, SweepConfig, point_text
-from bench.studies.sweep_search import search
+from bench.studies.sweep_config import Point, SweepConfig, point_text, search
 from bench.studies.trials import StudyRun, averages, run_trials, table_info, with_ceiling
 
 BEST, PRESET = "the best trial", "the preset"
@@ -29,7 +28,7 @@ def sweep(config: SweepConfig, folder: Path, report: Path, workers: int) -> Writ
     folder: what is measured, and Optuna's storage; the same sweep goes on from there.
 
     Raises:
-        InputError: no trial could be measured, or as :func:`bench.studies.sweep_search.search`.
+        InputError: no trial could be measured, or as :func:`bench.studies.sweep_config.search`.
     """
     make_folder(folder)
     study = StudyRun(config.layout_set, workers, config.seeds, folder / "kept")

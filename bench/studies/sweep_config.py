@@ -1,16 +1,17 @@
-"""What a sweep is asked for: a YAML file, read field by field; no text of it is evaluated."""
+"""What a sweep is asked for: a YAML file, read field by field, no text of it evaluated; and Optuna's search over it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field, ValidationError
 
 from amdm.errors import InputError, in_file, instead
@@ -22,7 +23,7 @@ from bench.cocomig.metrics import METRICS
 from bench.job.seeds import check_seeds
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.named import load_layouts
-from bench.studies.layouts import check_apart, check_judged, check_metric
+from bench.studies.settings import check_apart, check_judged, check_metric
 
 LARGEST = 2**16
 MOST_EVENTS = 5000
@@ -33,6 +34,11 @@ COSTS = ("evaluations", "seconds", "kid", "failed")
 """What tables have beside metrics, and nobody wants more of."""
 Point = dict[str, Any]
 """By field, as ``--set`` names it."""
+STORAGE = "optuna.sqlite"
+POINT = "point"
+"""The attribute of a stored trial that holds its point, JSON."""
+Measure = Callable[[Sequence[Point]], Sequence[float | None]]
+"""Points to what they reach; None where the settings are none or the pictures failed."""
 
 
 class Range(Strict):
@@ -190,3 +196,69 @@ def _layouts(name: str, limit: int | None, field: str) -> LayoutSet:
     except InputError as error:
         raise error if error.file else InputError(error.what, field=field) from None
     return found if limit is None else found.subset(limit)
+
+
+def search(config: SweepConfig, folder: Path, measure: Measure) -> list[Point]:
+    """Ask for points and measure them until there are ``config.trials``; returns all, in the order of asking.
+
+    The draws of a trial depend on ``config.seed`` and how many were measured before it, so that a search that was
+    stopped goes on as one that was not. What was asked for and not answered is asked for again.
+
+    Raises:
+        InputError: Optuna is not installed.
+    """
+    optuna = _optuna()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        storage=f"sqlite:///{folder.resolve() / STORAGE}",
+        study_name=study_name(config),
+        direction="maximize",
+        load_if_exists=True,
+    )
+    states = optuna.trial.TrialState
+    for one in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
+        study.tell(one.number, state=states.FAIL)
+    while (done := len(_answered(optuna, study))) < config.trials:
+        seed = int(np.random.SeedSequence([config.seed, done]).generate_state(1)[0])
+        study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+        asked = [study.ask() for _ in range(min(config.together, config.trials - done))]
+        points = [{name: drawn(one, name, values) for name, values in config.space.items()} for one in asked]
+        for one, point in zip(asked, points, strict=True):
+            one.set_user_attr(POINT, json.dumps(point))
+        for one, value in zip(asked, measure(points), strict=True):
+            study.tell(one, value) if value is not None else study.tell(one, state=states.PRUNED)
+    return [json.loads(one.user_attrs[POINT]) for one in _answered(optuna, study)]
+
+
+def study_name(config: SweepConfig) -> str:
+    """Of this sweep on these layouts and no other, so that several may share a folder."""
+    return f"sweep-{config.digest[:16]}-{config.layout_set.hash[:16]}"
+
+
+def drawn(trial: Any, name: str, values: Any) -> Any:
+    """A value of one field: of a list one of its values, of a range a number or a list of numbers."""
+    if not isinstance(values, Mapping):
+        return json.loads(trial.suggest_categorical(name, [json.dumps(value) for value in values]))
+    given = Range.model_validate(dict(values))
+    if given.length is None:
+        return _number(trial, name, given)
+    return [_number(trial, f"{name}[{k}]", given) for k in range(given.length)]
+
+
+def _number(trial: Any, name: str, given: Range) -> float | int:
+    if given.whole:
+        return int(trial.suggest_int(name, int(given.low), int(given.high), log=given.log))
+    return round(float(trial.suggest_float(name, given.low, given.high, log=given.log)), 6)
+
+
+def _answered(optuna: Any, study: Any) -> list[Any]:
+    states = optuna.trial.TrialState
+    return list(study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED)))
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError:
+        raise InputError("optuna is not installed; pip install 'amdm[tune]' has it", field="search") from None
+    return optuna

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from amdm.errors import InputError
+from amdm.io.files import make_folder, read_json, write_whole
 from amdm.loading import load_models
 from amdm.methods import Method
 from amdm.model_set import Loading, ModelSet
@@ -26,23 +28,30 @@ from bench.detectors.registry import detector_facts
 from bench.generators.pull_back import with_pull_back
 from bench.generators.renderer import true_renderings
 from bench.job.batches import CEILING, Group, groups
-from bench.job.conditions import conditions_of, judged_conditions, true_conditions_of
+from bench.job.conditions import conditions_of, judged_conditions, style_digests, true_conditions_of
 from bench.job.seeds import check_seeds
 from bench.judges.conditions import judge_revisions, load_judges
 from bench.judges.picture_features import mini_features
 from bench.layouts.layout_set import LayoutSet
 from bench.provenance import provenance
 from bench.report.joint import calls_of
-from bench.report.kid_features import as_texts
+from bench.report.kid import as_texts
 from bench.report.tables import TableInfo
 from bench.report.trial_tables import FEATURES, TABLES, Tables
 from bench.run.schema import verdict_row
 from bench.stages.verdicts import Picture, condition_rows, judge_images
-from bench.studies.kept import Kept, Rows, identity
-from bench.studies.layouts import JUDGE, check_judged
+from bench.studies.settings import JUDGE, check_judged
 from bench.workers.processes import run_tasks, worker_count
 
 BATCH = 16
+Rows = dict[str, list[tuple[Any, ...]]]
+"""By table (:data:`bench.report.trial_tables.TABLES`)."""
+LARGEST = 2**24
+"""Bytes of a file."""
+FORMAT = 2
+"""To be raised where :mod:`bench.studies.trials` comes to make other rows, or the text of features is another."""
+NO_MATTER = ("bench/report/", "bench/cli/", "bench/studies/")
+"""Sources that may change while a study goes on: they choose settings and write tables."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,7 @@ class StudyRun:
 
     workers: processes. seeds: each is a run of all layouts. keep: a folder in which what is measured is kept, batch by
     batch, so that the same study goes on where it was stopped; None keeps nothing. features: of every picture too, of
-    which its KID is (:mod:`bench.report.kid_features`).
+    which its KID is (:mod:`bench.report.kid`).
 
     Raises:
         InputError: repeated seeds, or not 1 or more processes.
@@ -229,3 +238,69 @@ def table_info(study: StudyRun, methods: list[str], title: str) -> TableInfo:
         seeds=study.seeds,
         command=provenance().command,
     )
+
+
+def identity(settings: MethodSettings | None) -> str:
+    """The same for equal settings; :data:`CEILING` for none."""
+    return CEILING if settings is None else _digest(settings.describe())
+
+
+class Kept:
+    """One file a batch; settings, layouts, style pictures, seed, weights, judges and versions decide its name.
+
+    What was made under others is not found, and measured again.
+
+    Args:
+        folder: None keeps and finds nothing. widths: of the rows of each table; what has other tables is not found.
+    """
+
+    def __init__(self, folder: Path | None, profile: str, layout_set: LayoutSet, widths: dict[str, int]) -> None:
+        self.folder, self.widths = folder, widths
+        self.facts = "" if folder is None else _facts(profile)
+        if more := sorted(widths.keys() - TABLES.keys()):
+            self.facts = f"{self.facts}, {', '.join(more)}"
+        self.styles = style_digests(layout_set) if folder is not None else {}
+
+    def find(self, group: Group) -> Rows | None:
+        """The rows of a batch. Raises InputError for a file that was not written here."""
+        if self.folder is None or not (path := self._path(group)).exists():
+            return None
+        content = read_json(path, LARGEST)
+        if not isinstance(content, dict) or content.keys() != self.widths.keys():
+            raise InputError("is not what a study keeps; delete it", file=path)
+        for name, rows in content.items():
+            whole = isinstance(rows, list) and all(isinstance(row, list) for row in rows)
+            if not whole or any(len(row) != self.widths[name] or row[0] != group.method for row in rows):
+                raise InputError("is not what a study keeps; delete it", file=path, field=name)
+        return {name: [tuple(row) for row in rows] for name, rows in content.items()}
+
+    def add(self, group: Group, rows: Rows) -> None:
+        """Keep the rows of a batch."""
+        if self.folder is not None:
+            path = self._path(group)
+            make_folder(path.parent)
+            write_whole(path, json.dumps(rows, default=lambda number: number.item()).encode())
+
+    def _path(self, group: Group) -> Path:
+        assert self.folder is not None
+        indices = [entry.index for entry in group.entries]
+        styles = [self.styles.get(entry.key) for entry in group.entries]
+        name = _digest([group.set_hash, indices, styles, group.seed, self.facts])
+        return self.folder / group.method / f"{name}.json"
+
+
+def _facts(profile: str) -> str:
+    """Of all that decides results beside settings and layouts."""
+    from amdm.profiles import weight_digests
+    from bench.detectors.detector import DetectorOptions
+    from bench.detectors.registry import detector_facts
+    from bench.judges.conditions import judge_revisions
+    from bench.provenance import environment, sources_digest
+
+    judge = detector_facts(DetectorOptions()).model_dump(mode="json")
+    versions = {**environment().model_dump(mode="json"), "sources": sources_digest(NO_MATTER)}
+    return _digest([FORMAT, versions, weight_digests(profile), judge, judge_revisions()])
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

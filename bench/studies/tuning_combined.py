@@ -1,8 +1,9 @@
-"""Choice of settings for the combined table: as many trials for every row, on layouts that no result is reported on."""
+"""Choice of settings, of single models and for the combined table, on layouts that no result is reported on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,20 @@ import numpy as np
 import pandas as pd
 
 from amdm.presets.profile import Profile, load_profile
+from amdm.presets.settings import MethodSettings
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.named import load_layouts
-from bench.studies.settings import as_preset, plain_aggregation, presets_file, setting_text, with_models
+from bench.studies.settings import (
+    Method,
+    as_preset,
+    check_models,
+    plain_aggregation,
+    presets_file,
+    setting_text,
+    with_models,
+)
 from bench.studies.trials import StudyRun, measure
 
-Method = dict[str, Any]
-"""As it stands in a file of presets."""
 TUNING_SET = "mini-combined-tune"
 ROWS: tuple[tuple[str, ...], ...] = (
     ("interactdiffusion",),
@@ -43,6 +51,7 @@ OF_AGGREGATES: dict[str, tuple[Any, ...]] = {
 WEIGHTS = (0.0, 0.3, 0.5, 0.7, 0.85)
 PREFERRED = ("joint_interaction", "joint_picture", "isr", "action_given_place", "style")
 """The first that differs decides."""
+SINGLES_SET = "mini-tune"
 
 
 def tune_combined(
@@ -104,7 +113,11 @@ def candidates(
     common = with_models(models, layout_set)
     found: list[dict[str, Any]] = [{**common, **one} for one in _published(presets, models)]
     while len(found) < trials:
-        own = _of_model(rng, models[0]) if len(models) == 1 else _of_aggregate(rng, len(models))
+        if len(models) == 1:
+            fields = OF_MODELS[models[0]]
+            own = {"settings": {models[0]: {name: draw(rng, values) for name, values in fields.items()}}}
+        else:
+            own = _of_aggregate(rng, len(models))
         if (one := {**common, **own}) not in found:
             found.append(one)
     return found[:trials]
@@ -117,10 +130,6 @@ def _published(presets: Profile, models: tuple[str, ...]) -> list[dict[str, Any]
     name = "+".join(models)
     names = [f"{name}{end}" for end in ("", "@paper")]
     return [{"aggregation": plain_aggregation(presets.method(one))} for one in names]
-
-
-def _of_model(rng: np.random.Generator, model: str) -> dict[str, Any]:
-    return {"settings": {model: {name: draw(rng, values) for name, values in OF_MODELS[model].items()}}}
 
 
 def _of_aggregate(rng: np.random.Generator, count: int) -> dict[str, Any]:
@@ -143,3 +152,27 @@ def _yaml(methods: dict[str, Any], trials: int, limit: int, seed: int) -> str:
         f"Written by `amdm-bench tune-combined --trials {trials} --limit {limit} --seed {seed}`:\n"
         f"of {trials} settings a row the best on {TUNING_SET} by joint success. Change nothing by hand.",
     )
+
+
+def tune(
+    profile: str, models: Sequence[str], steps: Sequence[int], guidances: Sequence[float], limit: int, workers: int
+) -> pd.DataFrame:
+    """Measure every model with every T and guidance on ``limit`` layouts of the tuning set; best ISR first by model.
+
+    Columns model, T, guidance, isr, place, colour_given_place (fractions) and images.
+    """
+    layout_set = load_layouts(SINGLES_SET).subset(limit)
+    presets = load_profile(profile)
+    check_models(presets, models)
+
+    def alone(model: str, t: int, guidance: float) -> MethodSettings:
+        changes = (f"num_inference_steps={t}", f"guidance_scale={guidance}")
+        return presets.method(model, [f"settings.{model}.{one}" for one in changes])
+
+    tried = {f"{m}, T {t}, guidance {g:g}": (m, t, g) for m, t, g in product(models, steps, guidances)}
+    study = StudyRun(layout_set, workers, profile=profile)
+    table = measure(study, {name: alone(*one) for name, one in tried.items()}, "tune")
+    metrics = table[["isr", "place", "colour_given_place", "images"]]
+    about = pd.DataFrame(list(tried.values()), columns=["model", "T", "guidance"], index=list(tried))
+    found = pd.concat([about, metrics], axis=1)
+    return found.sort_values(["model", "isr"], ascending=[True, False], ignore_index=True)

@@ -1,16 +1,19 @@
-"""Layouts of other forms → a set of ours."""
+"""Layouts of other forms → a set of ours; COCO's annotation files among them."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from math import inf
 from pathlib import Path
+from typing import Any
 
-from amdm.errors import InputError, in_file, unknown
-from bench.layouts.foreign import coco, rows, voc, yolo
-from bench.layouts.foreign.boxes import BoxForm
-from bench.layouts.foreign.records import Record, notes_of
+from amdm.errors import Faults, InputError, in_file, unknown
+from amdm.layout import read_object
+from bench.layouts.annotations import ID, LARGEST_ANNOTATIONS, check_one_kind, indexed, picture_size, segment_of
+from bench.layouts.foreign import rows, voc, yolo
+from bench.layouts.foreign.boxes import BoxForm, Record, keep, notes_of, record
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.readers import parse_records
 
@@ -68,9 +71,44 @@ def _read(
     source: Path, form: str, boxes: BoxForm, captions: Path | None, names: Path | None, counts: Counter[str]
 ) -> dict[str, Record]:
     if form == "coco":
-        return coco.read_coco(source, captions, counts)
+        return read_coco(source, captions, counts)
     if form == "yolo":
         return yolo.read_yolo(source, names, counts)
     if form == "voc":
         return voc.read_voc(source, counts)
     return (rows.read_jsonl if form == "jsonl" else rows.read_csv)(source, boxes, counts)
+
+
+def read_coco(instances: Path, captions: Path | None, counts: Counter[str]) -> dict[str, Record]:
+    """A layout an image, by its id: categories as labels, the first of its captions where a captions file is given.
+
+    Raises:
+        InputError: naming each annotation, its image and its field where it is none of COCO's.
+    """
+    faults, records, segments = Faults(), dict[str, Record](), Counter[str]()
+    texts = None if captions is None else _indexed(captions, {"caption": str})
+    with in_file(instances):
+        objects = indexed(read_object(instances, LARGEST_ANNOTATIONS), {"category_id": ID}, faults)
+    with in_file(captions):
+        if texts is not None:
+            check_one_kind(texts, objects)
+    for image_id, own in objects.imgToAnns.items():
+        size = (inf, inf)  # where it is not known, which is a fault, no box reaches outside
+        with in_file(instances), faults.at():
+            size = picture_size(image_id, objects)
+        with in_file(instances), faults.at():
+            segment = segment_of(own, size, objects.cats, segments)
+            sentences = [] if texts is None else texts.imgToAnns.get(image_id, [])
+            caption = sentences[0]["caption"] if sentences else None
+            keep(records, str(image_id), record(segment, caption, str(image_id)), counts)
+            counts["captions made of the labels"] += caption is None and str(image_id) in records
+    with in_file(instances):
+        faults.check()
+    counts.update({f"annotations {what}": count for what, count in segments.items()})
+    counts["pictures without boxes, left out"] += len(set(objects.imgs) - set(objects.imgToAnns))
+    return records
+
+
+def _indexed(path: Path, fields: dict[str, Any]) -> Any:
+    with in_file(path):
+        return indexed(read_object(path, LARGEST_ANNOTATIONS), fields)

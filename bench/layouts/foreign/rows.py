@@ -14,8 +14,7 @@ from amdm.errors import Faults, InputError, in_file
 from amdm.io.files import lines_of, read_text
 from amdm.io.yaml import without_duplicates
 from amdm.layout import FIELDS, check_fields
-from bench.layouts.foreign.boxes import NAMES, BoxForm, number, pixel_size
-from bench.layouts.foreign.records import Record, made_caption, record
+from bench.layouts.foreign.boxes import NAMES, BoxForm, Record, made_caption, number, pixel_size, record
 from bench.layouts.readers import read_record
 
 LARGEST_ROWS = 16 * 2**20

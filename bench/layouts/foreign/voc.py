@@ -10,13 +10,17 @@ from xml.parsers import expat
 
 from amdm.errors import Faults, InputError
 from amdm.io.files import read_limited
-from bench.layouts.foreign.boxes import BoxForm, number, pixel_size
-from bench.layouts.foreign.records import Record, read_each
+from bench.layouts.foreign.boxes import BoxForm, Record, number, pixel_size, read_each
 
 FORM = BoxForm("xyxy", "pixel")
 LARGEST_XML = 2**20
 DEEPEST = 32
 SIDES = ("xmin", "ymin", "xmax", "ymax")
+_Texts = dict[tuple[str, ...], list[str]]
+"""Path of an element within its object → the pieces of its text."""
+SIZE = frozenset({("width",), ("height",)})
+OBJECT = frozenset({("name",), *(("bndbox", side) for side in SIDES)})
+"""Of ``size`` and ``object``, the elements that are read; each may stand once."""
 
 
 def read_voc(source: Path, counts: Counter[str]) -> dict[str, Record]:
@@ -33,13 +37,6 @@ def read_voc(source: Path, counts: Counter[str]) -> dict[str, Record]:
     if not paths:
         raise InputError("holds no *.xml", file=source)
     return read_each(paths, lambda path: _segment(_parse(read_limited(path, LARGEST_XML)), counts), counts, True)
-
-
-_Texts = dict[tuple[str, ...], list[str]]
-"""Path of an element within its object → the pieces of its text."""
-SIZE = frozenset({("width",), ("height",)})
-OBJECT = frozenset({("name",), *(("bndbox", side) for side in SIDES)})
-"""Of ``size`` and ``object``, the elements that are read; each may stand once."""
 
 
 @dataclass

@@ -8,8 +8,7 @@ from pathlib import Path
 from amdm.errors import Faults, InputError, instead
 from amdm.io.files import lines_of, read_text
 from amdm.io.yaml import read_yaml
-from bench.layouts.foreign.boxes import NAMES, BoxForm, number
-from bench.layouts.foreign.records import Record, read_each
+from bench.layouts.foreign.boxes import NAMES, BoxForm, Record, number, read_each
 
 FORM = BoxForm("cxcywh", "relative")
 LARGEST_LABELS, LARGEST_NAMES = 2**20, 2**20

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+import re
+import sqlite3
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+import cv2
+import numpy as np
 
 from amdm.errors import InputError, printable
-from bench.cocomig.verdict import COLOUR_SHARE, IOU_THRESHOLD, failure
+from amdm.io.files import make_folder
+from bench.cocomig.verdict import COLOUR_SHARE, IOU_THRESHOLD, best_mask, failure, to_canvas
+from bench.detectors.cache import CACHE_FILE, CachedDetector
+from bench.detectors.registry import detector_canvas
 from bench.job.batches import CEILING
 from bench.layouts.layout_set import Entry
-from bench.report.html.outlines import UNIT, outliner
-from bench.report.html.pictures import Pictures, Stored
-from bench.report.html.together import Together
-from bench.report.measured import Measured
+from bench.report.measured import Measured, Together
 from bench.run.images import read_image, stored_file
+from bench.stages.verdicts import categories_of, locate
 
 FATES = {
     "none": ("right", "✓", "right"),
@@ -41,6 +48,18 @@ MOST_PICTURES = 12_000
 Key = tuple[str, int, int]
 Record = Mapping[Any, Any]
 """A row of a table of the run."""
+THUMBNAIL = 160
+"""Pixels of the longer side."""
+LONGEST_SIDE = 16_383
+"""Pixels; WebP has no longer ones, of which the thumbnail is shown alone."""
+QUALITY = {"thumbnail": 88, "whole": 90}
+FOLDER = "pictures"
+Outlines = dict[int, list[list[int]]]
+"""Instance → closed lines of its mask, each x1, y1, x2, y2 … in thousandths of width and height."""
+UNIT = 1000
+FINENESS = 0.004
+"""Of the longer side: how far a simplified line may lie from the mask's edge."""
+MOST_PARTS = 4
 
 
 @dataclass(frozen=True)
@@ -147,12 +166,7 @@ class _Tiles:
         self.outlined |= bool(lines)
         verdicts = [_verdict(row, lines.get(row["instance"])) for row in self._verdicts.get(key, [])]
         conditions = {"conditions": self._conditions[key]} if key in self._conditions else {}
-        return {**_place(self.pictures.add(image, number)), "verdicts": verdicts, **conditions}
-
-
-def _place(stored: Stored) -> dict[str, Any]:
-    whole = {} if stored.whole is None else {"whole": stored.whole}
-    return {"thumbnail": stored.thumbnail, "width": stored.width, "height": stored.height, **whole}
+        return {**self.pictures.add(image, number), "verdicts": verdicts, **conditions}
 
 
 def _verdict(row: Record, lines: list[list[int]] | None) -> dict[str, Any]:
@@ -185,3 +199,105 @@ def _unit(box: tuple[float, float, float, float]) -> list[int]:
 
 def _key(row: Record) -> Key:
     return row["method"], row["layout_index"], row["seed"]
+
+
+class Pictures:
+    """Collects pictures.
+
+    Args:
+        folder: where the page lies. single_file: whole pictures go into the page too.
+    """
+
+    def __init__(self, folder: Path, single_file: bool) -> None:
+        self.folder, self.single_file = folder, single_file
+        self.thumbnails: list[str] = []
+        self.whole: list[str] = []
+        self._written: set[str] = set()
+
+    def add(self, image: np.ndarray, number: tuple[int, int]) -> dict[str, Any]:
+        """What the page's scripts read of a picture: thumbnail (its index), width, height, and, unless the thumbnail is
+        the picture already, whole: the file beside the page, or the index of what the page holds.
+
+        Args:
+            image: uint8 RGB (H, W, 3). number: which picture of the page it is; names its file.
+        """
+        height, width = image.shape[:2]
+        self.thumbnails.append(base64.b64encode(_webp(_shrunk(image), QUALITY["thumbnail"])).decode("ascii"))
+        found: dict[str, Any] = {"thumbnail": len(self.thumbnails) - 1, "width": width, "height": height}
+        if THUMBNAIL < max(height, width) <= LONGEST_SIDE:
+            found["whole"] = self._keep(_webp(image, QUALITY["whole"]), "{}-{}.webp".format(*number))
+        return found
+
+    def _keep(self, content: bytes, name: str) -> str | int:
+        if self.single_file:
+            self.whole.append(base64.b64encode(content).decode("ascii"))
+            return len(self.whole) - 1
+        make_folder(self.folder / FOLDER)
+        (self.folder / FOLDER / name).write_bytes(content)
+        self._written.add(name)
+        return f"{FOLDER}/{name}"
+
+    def remove_others(self) -> None:
+        """Files that an earlier page had and this one has not."""
+        for path in (self.folder / FOLDER).glob("*.webp"):
+            if re.fullmatch(r"\d+-\d+\.webp", path.name) and path.name not in self._written:
+                path.unlink()
+
+
+def _shrunk(image: np.ndarray) -> np.ndarray:
+    height, width = image.shape[:2]
+    factor = THUMBNAIL / max(height, width)
+    if factor >= 1:
+        return image
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+
+
+def _webp(image: np.ndarray, quality: int) -> bytes:
+    bgr = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
+    return bytes(cv2.imencode(".webp", bgr, [cv2.IMWRITE_WEBP_QUALITY, quality])[1])
+
+
+def outliner(run: Measured) -> Callable[[np.ndarray, Entry], Outlines]:
+    """A function from a picture, uint8 RGB (H, W, 3), and its layout to outlines; empty where none are kept.
+
+    No detector is loaded. Answers of another version, of another machine or of other weights are not taken.
+    """
+    cache = run.folder / CACHE_FILE
+    if run.detector is None or not cache.is_file():
+        return lambda image, entry: {}
+    canvas = detector_canvas(run.detector)
+    try:
+        detector = CachedDetector(cache, run.settings.judge, canvas, _refuse)
+    except (InputError, sqlite3.Error, OSError):
+        return lambda image, entry: {}
+
+    def find(image: np.ndarray, entry: Entry) -> Outlines:
+        judged = image if canvas is None else to_canvas(image, canvas)
+        try:
+            (found,) = detector.find([judged], [categories_of(entry)])
+            located = locate(judged.shape[:2], entry, found)
+        except (InputError, sqlite3.Error, OSError):
+            return {}
+        return {k: outline(best_mask(masks)) for k, (_, masks) in enumerate(located) if masks is not None}
+
+    return find
+
+
+def outline(mask: np.ndarray) -> list[list[int]]:
+    """The outer lines of a mask, bool (H, W): those of its largest parts, simplified."""
+    height, width = mask.shape
+    scale = max(1, round(256 / max(height, width)))  # lines run through pixels' centres: finer pixels, truer edges
+    enlarged = np.kron(mask, np.ones((scale, scale), bool)).astype(np.uint8)
+    parts, _ = cv2.findContours(enlarged, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    lines = []
+    for part in sorted(parts, key=cv2.contourArea, reverse=True)[:MOST_PARTS]:
+        simple = cv2.approxPolyDP(part, FINENESS * max(enlarged.shape), True).reshape(-1, 2)
+        if len(simple) > 2:
+            thousandths = np.rint((simple + 0.5) * (UNIT / (scale * width), UNIT / (scale * height)))
+            lines.append([int(value) for value in thousandths.ravel()])
+    return lines
+
+
+def _refuse() -> NoReturn:
+    raise InputError("the run does not hold the detector's answer")

@@ -20,13 +20,11 @@ from amdm.io.files import write_whole
 from bench.cocomig.intervals import CONFIDENCE
 from bench.cocomig.metrics import METRICS, Estimate, averages
 from bench.job.batches import CEILING
+from bench.report.combined import AS_STATED, published
 from bench.report.html import figures
-from bench.report.html.gallery import FATES, gallery
-from bench.report.html.pictures import Pictures
-from bench.report.html.together import Together, together
-from bench.report.measured import Measured
+from bench.report.html.gallery import FATES, Pictures, gallery
+from bench.report.measured import Measured, Together, together
 from bench.report.palette import css_variables, mark_of
-from bench.report.published import AS_STATED, published
 from bench.report.tables import BY_LEVEL, failed_lines, lacking, levels_of
 from bench.report.text import NO_NUMBER, interval_text
 

@@ -1,30 +1,117 @@
-"""Line charts and points with error bars: levels, sizes, hand-over, trade-off."""
+"""Figures for papers: matplotlib, loaded when one is drawn; line charts, points with error bars, squares of colours."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from math import isnan
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from amdm.errors import printable
+import numpy as np
+
+from amdm.errors import InputError, printable, unknown
+from amdm.io.files import write_whole
 from bench.cocomig.metrics import Estimate
-from bench.report.plots.canvas import method_look, paper_style, sheet
+from bench.report import palette
+from bench.report.html.figures import Confusion, confusions
+from bench.report.measured import Together
+from bench.report.names import display_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+
+FORMATS = ("png", "svg", "pdf")
+MARKERS = "os^DvPX"
+"""Of the methods in turn, the shapes that the page draws (``templates/charts.html``)."""
+PANEL = 3.2, 2.5
+"""Inches, width and height of one chart."""
+DPI = 200
+_STYLE: dict[Any, Any] = {
+    "font.size": 8.0,
+    "axes.titlesize": 8.5,
+    "legend.fontsize": 7.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "text.parse_math": False,  # names come from files: a dollar is a dollar
+    "pdf.fonttype": 42,  # publishers refuse Type 3
+    "svg.hashsalt": "amdm",  # the same figure is the same bytes
+}
 SPREAD = 0.5
 """Of the distance between two places of the axis, what the curves' marks of one place take."""
 LEGEND_LINE = 0.16
 """Inches."""
 MARKS = {"markersize": 4.0, "elinewidth": 0.9, "capsize": 2.0, "capthick": 0.9}
+COLUMNS = 3
+DARK = 0.85
+"""Share from which on a cell's text is white, which has more contrast than black has from there on."""
+
+
+def check_target(path: Path) -> Path:
+    """Raise InputError where no figure can be written there; better before it is drawn than after."""
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise unknown("form of a figure", path.suffix, [f".{one}" for one in FORMATS], file=path, field="out")
+    if not path.parent.is_dir():
+        raise InputError("is not a folder", file=path.parent, field="out")
+    return path
+
+
+@contextmanager
+def paper_style() -> Iterator[None]:
+    """Inside, matplotlib draws as for a paper. Raises InputError where it is not installed."""
+    try:
+        import matplotlib
+    except ImportError:
+        raise InputError("figures need matplotlib: pip install 'amdm[plot]'", field="plot") from None
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **_STYLE}):
+        yield
+
+
+def sheet(count: int, most: int, size: tuple[float, float] = PANEL) -> tuple[Figure, list[Axes]]:
+    """A figure of ``count`` axes, at most ``most`` in a row, ``size`` inches each."""
+    from matplotlib.figure import Figure
+
+    columns = min(most, count)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(columns * size[0], rows * size[1]), layout="constrained")
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for ax in axes[count:]:
+        ax.remove()
+    return figure, axes[:count]
+
+
+def save(figure: Figure, path: Path) -> None:
+    """As the name's ending says; the same figure has the same bytes each time."""
+    file, kind = BytesIO(), path.suffix.lower().removeprefix(".")
+    stamps: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+    with paper_style():
+        figure.savefig(file, format=kind, dpi=DPI, metadata=stamps[kind])
+    write_whole(path, file.getvalue())
+
+
+def method_look(style: int | None) -> dict[str, Any]:
+    """Colour and marker of a method by its place (:func:`bench.report.html.figures.styles`); None is the ceiling."""
+    if style is None:
+        return {"color": palette.CEILING, "marker": "_", "linestyle": "--"}
+    colour, shape, hollow = palette.mark_of(style)
+    face = {"markerfacecolor": "white"} if hollow else {}
+    return {"color": palette.METHODS[colour], "marker": MARKERS[shape], "linestyle": "-", **face}
+
+
+def shown(method: str) -> str:
+    """A method's name for readers, without what a drawing would obey."""
+    return printable(display_name(method))
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Values (fractions, with their intervals) by place. style: see :func:`bench.report.plots.canvas.method_look`."""
+    """Values (fractions, with their intervals) by place. style: see :func:`bench.report.plots.charts.method_look`."""
 
     name: str
     style: int | None
@@ -52,15 +139,12 @@ class Spot:
     y: Estimate
 
 
-def draw_panels(panels: Sequence[Panel], columns: int = 2) -> Figure:
+def draw_panels(panels: Sequence[Panel]) -> Figure:
     """Panels side by side, per cent, one legend below. Raises InputError where matplotlib is absent."""
     with paper_style():
-        columns = min(columns, len(panels))
-        figure, axes = sheet(-(-len(panels) // columns), columns)
-        for ax, panel in zip(axes, panels, strict=False):
+        figure, axes = sheet(len(panels), 2)
+        for ax, panel in zip(axes, panels, strict=True):
             _draw_panel(ax, panel)
-        for ax in axes[len(panels) :]:
-            ax.remove()
         _legend(figure, axes[0])
         return figure
 
@@ -139,3 +223,42 @@ def _legend(figure: Figure, ax: Axes) -> None:
     room = max(1, int(width / (0.5 + 0.055 * max(map(len, labels), default=1))))
     figure.set_size_inches(width, height + LEGEND_LINE * max(0, -(-len(labels) // room) - 2))
     figure.legend(handles, labels, loc="outside lower center", ncols=min(room, len(labels)) or 1, frameon=False)
+
+
+def colour_confusions(runs: Together) -> list[Confusion]:
+    """Of each method with findings. Raises InputError where none has any."""
+    found = confusions(runs.table("verdicts"), runs.table("findings"), runs.methods)
+    if not found:
+        what = "records no colours found, or none of its instances is in place; `amdm-bench score --again` records them"
+        raise InputError(what, file=runs.runs[0].folder, field="findings")
+    return found
+
+
+def draw_heatmaps(found: Sequence[Confusion]) -> Figure:
+    """Rows: asked for; columns: found; per cent of a row's instances in place, whose number stands at its end."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    with paper_style():
+        shades = LinearSegmentedColormap.from_list("shares", ["#ffffff", palette.METHODS[0]])
+        size = 0.9 + 0.33 * len(found[0].found), 0.9 + 0.27 * len(found[0].asked)
+        figure, axes = sheet(len(found), COLUMNS, size)
+        for ax, one in zip(axes, found, strict=True):
+            _draw(ax, one, shades)
+        return figure
+
+
+def _draw(ax: Axes, one: Confusion, shades: str | object) -> None:
+    shares = np.array(one.shares)
+    ax.imshow(shares, cmap=shades, vmin=0, vmax=1, aspect="auto")  # type: ignore[arg-type]
+    ax.set_title(shown(one.method))
+    ax.set_xticks(range(len(one.found)), one.found, rotation=45, ha="right", rotation_mode="anchor")
+    ax.set_yticks(
+        range(len(one.asked)), [f"{name} ({sum(row)})" for name, row in zip(one.asked, one.counts, strict=True)]
+    )
+    ax.set_xlabel("found, per cent of the row")
+    ax.set_ylabel("asked for (in place)")
+    ax.tick_params(length=0)
+    for row, column in zip(*np.nonzero(shares), strict=True):
+        share = shares[row, column]
+        text = f"{100 * share:.0f}" if share >= 0.005 else "<1"
+        ax.text(column, row, text, ha="center", va="center", color="white" if share > DARK else "black", fontsize=7)

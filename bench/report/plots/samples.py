@@ -1,26 +1,31 @@
-"""Pictures side by side, as the paper's figures 4 to 6: methods in rows, layouts in columns, with boxes and labels."""
+"""Pictures side by side, as the paper's figures 4 to 6: methods in rows, layouts in columns; of runs, or drawn anew."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
+from amdm.cli.generate import example_layout
 from amdm.errors import InputError, printable, unknown
 from amdm.io.images import load_style
+from amdm.layout import read_layout
+from amdm.models.registry import model_spec
+from amdm.presets.profile import load_profile
 from bench.job.batches import CEILING
-from bench.layouts.layout_set import Entry
+from bench.layouts.layout_set import Entry, balanced
 from bench.report import palette
-from bench.report.grid import balanced
-from bench.report.html.together import Together
-from bench.report.plots.canvas import paper_style, shown
+from bench.report.measured import Together
+from bench.report.plots.charts import paper_style, shown
 from bench.run.images import read_image, stored_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
 
 CELL, TITLE = 1.75, 0.3
 """Inches: the side of a picture, the height of the row of titles."""
@@ -30,6 +35,14 @@ GROUND = 0.82
 LETTER, LINE = 0.027, 0.075
 """Width of a letter and height of a line of a label, as parts of a picture's side, from the font's size."""
 FONT = 5.5
+Load = Callable[[str], Any]
+"""Name of a preset → what draws as :class:`amdm.AMDMPipeline` does."""
+FIGURES = {
+    4: ("interactdiffusion", "migc", "interactdiffusion+migc"),
+    5: ("interactdiffusion", "ip-adapter", "interactdiffusion+ip-adapter"),
+    6: ("interactdiffusion", "migc", "ip-adapter", "interactdiffusion+migc+ip-adapter"),
+}
+"""Number in the paper → the methods of its rows."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +125,8 @@ def draw_samples(samples: Samples) -> Figure:
             for ax, pictures in zip(axes[1 + styled :, column], samples.rows.values(), strict=True):
                 _draw_picture(ax, entry, pictures.get(entry.index, "not drawn"))
         for ax, name in zip(axes[:, 0], names, strict=True):
-            ax.set_ylabel(_broken(name), fontsize=7)
+            broken = name.replace("(+", "\n(+", 1).replace(", ", ",\n")  # before an aggregate's bracket, behind a comma
+            ax.set_ylabel(broken if len(name) > 18 else name, fontsize=7)
         return figure
 
 
@@ -204,6 +218,45 @@ def _colour(instance: int) -> str:
     return palette.METHODS[instance % len(palette.METHODS)]
 
 
-def _broken(name: str) -> str:
-    """On two lines where it is long: an aggregate before its bracket, a variant behind its comma."""
-    return name.replace("(+", "\n(+", 1).replace(", ", ",\n") if len(name) > 18 else name
+def methods_of(number: int, profile: str) -> tuple[str, ...]:
+    """The presets of a figure's rows. Raises InputError for a number that no such figure has."""
+    if number not in FIGURES:
+        raise unknown("qualitative figure of the paper", number, [str(one) for one in FIGURES], field="number")
+    if profile == "paper":
+        return FIGURES[number]
+    known = load_profile(profile).methods
+    return tuple(f"{one}@combined" if f"{one}@combined" in known else one for one in FIGURES[number])
+
+
+def example_entry(profile: str, number: int) -> Entry:
+    """The layout that is shipped for a figure's aggregate."""
+    layout, style = read_layout(example_layout(profile, FIGURES[number][-1]))
+    return Entry(0, "example", "", replace(layout, instances=layout.placed()), style)
+
+
+def draw_figure(number: int, profile: str, entries: Sequence[Entry], seed: int, load: Load) -> Samples:
+    """Every method's pictures of the layouts, all from the same generator's seed.
+
+    load: from a preset's name to its pipeline, of which one is held at a time.
+
+    Raises:
+        InputError: no such figure; a layout that a method cannot draw.
+    """
+    rows: dict[str, dict[int, np.ndarray | str]] = {}
+    for name, method in zip(FIGURES[number], methods_of(number, profile), strict=True):
+        pipe, models = load(method), load_profile(profile).method(method).models
+        rows[shown(name)] = {one.index: _generated(pipe, models, one, seed) for one in entries}
+    return Samples(tuple(entries), rows)
+
+
+def _generated(pipe: Any, models: Sequence[str], entry: Entry, seed: int) -> np.ndarray | str:
+    """uint8 RGB (H, W, 3). A model alone is given what it reads: the figure shows what each can do."""
+    reads = frozenset[str]().union(*(model_spec(one).kind.reads for one in models))
+    layout = entry.layout if "interactions" in reads else replace(entry.layout, interactions=())
+    if not reads & {"instances", "interactions"}:
+        layout = replace(layout, instances=())
+    style = load_style(entry.style) if entry.style is not None and "style" in reads else None
+    made = pipe(layout, ip_adapter_image=style, generator=torch.Generator().manual_seed(seed), output_type="np")
+    if not made.finite[0]:
+        return "not finite"
+    return np.asarray((np.asarray(made.images[0]) * 255).round().astype(np.uint8))

@@ -16,7 +16,7 @@ from amdm.loading import load_models
 from amdm.model_set import Loading
 from bench.judges.clip_style import ClipStyleJudge, csls
 from bench.layouts.named import load_layouts
-from bench.report.style_retrieval import retrieval_table
+from bench.report.full_size import retrieval_table
 from bench.run.read import read_table
 from bench.stages.full_size import retrieve_styles
 from tests.bench.conftest import JobRunner

@@ -12,8 +12,7 @@ from typer.testing import CliRunner
 
 from amdm.errors import InputError
 from bench.cli.main import app
-from bench.judges.hico import average_precision, iou, means
-from bench.judges.hico_files import Annotations, RecordedDetections
+from bench.judges.hico import Annotations, RecordedDetections, average_precision, iou, means
 from bench.judges.registry import JUDGES, judge_spec
 
 CLASSES = [["ride", "bicycle"], ["hold", "bicycle"], ["ride", "horse"], ["wash", "bicycle"]]

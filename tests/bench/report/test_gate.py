@@ -1,3 +1,5 @@
+"""The gate, and its result as JUnit XML."""
+
 from __future__ import annotations
 
 import json
@@ -5,11 +7,12 @@ import sqlite3
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from amdm.errors import InputError
-from bench.report.gate import TOLERANCE, check_regression, make_baseline, read_tolerance
+from bench.report.gate import TOLERANCE, Check, GateResult, check_regression, junit_xml, make_baseline, read_tolerance
 from bench.report.run_diff import run_diff
 from bench.run.info import RunInfo
 from bench.run.read import read_table
@@ -277,3 +280,24 @@ def test_a_broken_baseline_of_actions_is_one_line(run_fake_job: JobRunner, combi
     combined.write_text(json.dumps({**content, "conditions": stored}))
     with pytest.raises(InputError, match="conditions"):
         check_regression(run_fake_job("combined-now", **COMBINED), combined)
+
+
+def test_a_case_for_each_metric_fails_where_it_fell(run_fake_job: JobRunner, tmp_path: Path) -> None:
+    make_baseline(run_fake_job("before"), tmp_path / "baseline.json", "first")
+    run = run_fake_job("now")
+    lose(run, "migc", 4, 3)
+    result = check_regression(run, tmp_path / "baseline.json")
+    suite = ElementTree.fromstring(junit_xml(result, "now"))
+    assert suite.get("tests") == str(len(suite)) == "36" and suite.get("failures") == str(len(result.failures))
+    failed = {f"{case.get('classname')} {case.get('name')}": case.find("failure") for case in suite}
+    assert failed["now.migc L4 isr"].get("message") == "migc L4 isr: fell by 15.00 points (allowed 4)"  # type: ignore
+    assert failed["now.interactdiffusion L4 isr"] is None
+    found = json.loads(json.dumps(result.as_json()))
+    assert found["passed"] is False and len(found["flips"]) == 3
+    assert [one["failure"] for one in found["checks"] if one["failure"]] == result.failures
+
+
+def test_names_that_xml_cannot_hold_are_written_out() -> None:
+    result = GateResult([Check("a\x00\x1b<b>&", "Avg", "isr", 50.0, float("nan"), 1.5)], "", [])
+    (case,) = ElementTree.fromstring(junit_xml(result, "run"))
+    assert case.get("classname") == "run.a\\x00\\x1b<b>&" and case.find("failure") is not None

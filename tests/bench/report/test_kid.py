@@ -19,8 +19,7 @@ from bench.job.batches import CEILING
 from bench.job.conditions import true_conditions_of
 from bench.judges.picture_features import mini_features
 from bench.layouts.named import load_layouts
-from bench.report.kid import encoded, kid, kid_table, renderings
-from bench.report.kid_features import from_texts, kid_of_features
+from bench.report.kid import encoded, from_texts, kid, kid_of_features, kid_table, renderings
 from bench.run.images import read_image
 from bench.studies.trials import StudyRun, run_trials
 from scripts.kid_severity import severities

@@ -10,10 +10,9 @@ import pytest
 
 from amdm.errors import InputError
 from bench.cocomig.metrics import Estimate, metric_table
-from bench.report.combined import write_combined
+from bench.report.combined import paper_table1, write_combined
 from bench.report.latex import Block, Column, Row, columns_of, escaped, latex_table
 from bench.report.measured import Measured
-from bench.report.published import paper_table1
 from bench.report.write import write_report
 from bench.run.read import read_table
 from tests.bench.conftest import JobRunner

@@ -7,8 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.cocomig.metrics import Estimate, as_columns
-from bench.report.files import write_table
-from bench.report.text import as_page, bounds_texts, in_per_cent, with_intervals
+from bench.report.text import as_page, bounds_texts, in_per_cent, with_intervals, write_table
 
 NAN = float("nan")
 

@@ -9,7 +9,7 @@ import pytest
 
 from amdm.presets.profile import load_profile
 from bench.cocomig.metrics import METRICS
-from bench.report.ablation import Arm, Findings, ablation_markdown
+from bench.report.ablation import Arm, ablation_markdown
 from bench.report.advice import Advice, advice_markdown
 from bench.report.compositions import Study, compositions_markdown
 from bench.report.sweep import Confirmed, sweep_markdown
@@ -43,8 +43,8 @@ def test_the_page_of_an_ablation_tells_of_its_arms() -> None:
     strata = {"T": [20], "of": "instance", "method": "a", "stratum": "size", "value": "small", "units": 1, "layouts": 1}
     shares = dict.fromkeys(("target_right", "method_right", "gain", "simultaneous_low", "simultaneous_high"), 0.0)
     curves = pd.DataFrame({"auxiliary": ["b"], "target": "a", "k": 0})
-    findings = Findings(curves, pd.DataFrame({**strata, **shares}))
-    page = ablation_markdown(arms, pd.DataFrame(), pd.DataFrame(), findings, INFO)
+    found = {"arms": arms, "distances": pd.DataFrame(), "hand_over": curves}
+    page = ablation_markdown({**found, "strata": pd.DataFrame({**strata, **shares})}, pd.DataFrame(), INFO)
     assert TOLD in page and Arm("a", 20, "s", load_profile("mini").method("migc")).name == "a"
 
 

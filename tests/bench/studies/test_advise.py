@@ -20,8 +20,8 @@ from bench.cli.main import main
 from bench.layouts.layout_set import content_hash
 from bench.layouts.named import load_layouts
 from bench.studies import advise_rules
-from bench.studies.advise_request import Request
-from bench.studies.advise_stages import Probes, hand_over_curves
+from bench.studies.advise import Probes, hand_over_curves
+from bench.studies.advise_rules import Request
 from bench.studies.settings import as_preset
 from bench.studies.trials import StudyRun
 

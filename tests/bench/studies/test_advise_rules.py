@@ -11,8 +11,8 @@ from amdm.aggregation import mixing_coefficients
 from amdm.compositions.registry import composition_type
 from amdm.presets.profile import load_profile
 from bench.layouts.named import load_layouts
-from bench.studies.advise_request import PUBLISHED
 from bench.studies.advise_rules import (
+    PUBLISHED,
     Window,
     best_of,
     choose_window,

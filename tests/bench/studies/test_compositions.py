@@ -54,7 +54,7 @@ def test_every_composition_has_a_row_in_each_group_that_it_reaches(rows: dict[st
 
 def test_every_row_costs_what_its_group_allows(rows: dict[str, Row]) -> None:
     for name, row in rows.items():
-        assert row.chosen is not None
+        assert row.chosen
         settings = as_preset(PRESETS, row.chosen)
         cost = sum(settings.composition.evaluations(len(settings.models), settings.steps))
         assert group_of(cost, 20) == row.group, name

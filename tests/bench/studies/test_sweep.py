@@ -16,8 +16,7 @@ from typer.testing import CliRunner
 from amdm.errors import InputError
 from bench.cli.main import app, main
 from bench.studies.sweep import sweep, sweep_name
-from bench.studies.sweep_config import Point, SweepConfig
-from bench.studies.sweep_search import search, study_name
+from bench.studies.sweep_config import Point, SweepConfig, search, study_name
 from tests.conftest import needs
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "sweep.yaml"

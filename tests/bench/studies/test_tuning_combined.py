@@ -7,7 +7,7 @@ import yaml
 
 from amdm.presets.profile import Profile, load_profile
 from bench.layouts.named import load_layouts
-from bench.studies.hand_over import handing_over
+from bench.studies.ablation import handing_over
 from bench.studies.settings import as_preset
 from bench.studies.tuning_combined import ROWS, TUNING_SET, _yaml, candidates
 

@@ -246,7 +246,7 @@ def test_the_legend_holds_one_method(opened: Opener) -> None:
 def test_a_large_picture_comes_from_beside_the_page(
     browser: Any, run: Measured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.report.html.pictures.THUMBNAIL", 32)
+    monkeypatch.setattr("bench.report.html.gallery.THUMBNAIL", 32)
     width = "document.querySelector('#viewer img').naturalWidth"
     for single_file in (False, True):
         file = write_page([run], tmp_path / str(single_file), single_file)

@@ -24,10 +24,10 @@ from bench.cocomig.joint import ConditionTables
 from bench.cocomig.metrics import JOINT, METRICS
 from bench.cocomig.verdict import failure
 from bench.layouts.named import load_layouts
+from bench.report.combined import published
 from bench.report.html import gallery
 from bench.report.html.page import write_page
 from bench.report.measured import Measured
-from bench.report.published import published
 from bench.report.write import write_pages, write_report
 from tests.bench.conftest import JobRunner
 from tests.bench.report.html.conftest import HOSTILE, hostile, many
@@ -227,7 +227,7 @@ def test_a_single_file_holds_the_large_pictures(
     run_measured: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = run_measured(limit=5)
-    monkeypatch.setattr("bench.report.html.pictures.THUMBNAIL", 32)
+    monkeypatch.setattr("bench.report.html.gallery.THUMBNAIL", 32)
     page = write_page([run], tmp_path / "beside").read_text(encoding="utf-8")
     assert len(list((tmp_path / "beside" / "pictures").iterdir())) == 15 and data_of(page, "whole") == []
     page = write_page([run], tmp_path / "single", single_file=True).read_text(encoding="utf-8")

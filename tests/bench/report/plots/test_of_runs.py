@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from amdm.errors import InputError, faults_of
-from bench.report.plots.hand_over import hand_over_panels
+from bench.report.plots.of_runs import hand_over_panels
 
 HEADER = "auxiliary,target,k,images,place,place_low,place_high,style,style_low,style_high"
 ROWS = (

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bench.report.advice import HOLDS, OPEN, WORSE, verdict_of
-from bench.report.advice_reasons import (
+from bench.report.advice import (
+    HOLDS,
+    OPEN,
+    WORSE,
     about_choice,
     about_eta,
     about_single,
     about_singles,
     about_window,
     deciding,
+    verdict_of,
 )
 
 ORDER = ["joint_interaction", "isr"]

@@ -4,7 +4,8 @@ from collections import Counter
 
 import numpy as np
 
-from bench.report.grid import GAP, HEADER, MARGIN, TILE, balanced, picture_grid
+from bench.layouts.layout_set import balanced
+from bench.report.write import GAP, HEADER, MARGIN, TILE, picture_grid
 from tests.bench.fakes import GROUND, paint, small_set
 
 
