@@ -22,8 +22,8 @@ from bench.report.text import as_csv, as_markdown, as_page
 NOT_COMPARABLE = "Per cent. Rows of different sections are not comparable: other layouts or another judge."
 LEVELS = ("L2", "L3", "L4", "L5", "L6", "Avg")
 AS_STATED = (
-    "As their sources state them, some truncated, some of other seeds or another definition of mIoU: not measured "
-    "here, and not to be ranked with the rows above. Mini-world rows have nothing to do with them."
+    "As their sources state them, some with digits cut instead of rounded, some of other seeds or another definition "
+    "of mIoU: not measured here, and not to be ranked with the rows above. Mini-world rows have nothing to do with them."
 )
 NOT_MEASURED = "As its authors published it; not measured here."
 PAPER = "AMDM paper"

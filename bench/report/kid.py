@@ -90,7 +90,7 @@ def kid_table(run: Path, features: Features, reference: Path | None = None) -> p
 
 def encoded(images: Iterable[np.ndarray], features: Features, what: str = "reference") -> torch.Tensor:
     """Features of pictures one after another, (N, D). what: for the progress bar."""
-    shown = iter(tqdm(images, f"KID: {what}", unit="picture", leave=False))
+    shown = iter(tqdm(images, f"KID: {what}", unit="picture", leave=False, disable=None))  # None: on a terminal
     rows: list[torch.Tensor] = []
     while chunk := list(islice(shown, BATCH)):
         rows.append(features(chunk))
