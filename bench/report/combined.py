@@ -23,7 +23,8 @@ NOT_COMPARABLE = "Per cent. Rows of different sections are not comparable: other
 LEVELS = ("L2", "L3", "L4", "L5", "L6", "Avg")
 AS_STATED = (
     "As their sources state them, some with digits cut instead of rounded, some of other seeds or another definition "
-    "of mIoU: not measured here, and not to be ranked with the rows above. Mini-world rows have nothing to do with them."
+    "of mIoU: not measured here, and not to be ranked with the rows above. Mini-world rows have nothing to do with "
+    "them."
 )
 NOT_MEASURED = "As its authors published it; not measured here."
 PAPER = "AMDM paper"
