@@ -65,6 +65,8 @@ COMPOSED = {
     "ip-adapter": "IP-Adapter",
     "the target with itself": "`official` with three times InteractDiffusion",
     "converse": "`official` with the models in the opposite order",
+    "interactdiffusion+migc+ip-adapter as published": "`official` as published",
+    "interactdiffusion+migc+ip-adapter@paper as published": "`paper` as published",
     "ceiling": "*ceiling: true renderings under the same judges*",
 }
 """Rows of compositions that are not called by the name of one."""
@@ -163,9 +165,9 @@ def _combined(about: str, methods: list[str]) -> list[str]:
     return _table(heading, rows)
 
 
-def compositions_table() -> list[str]:
+def compositions_table(report: str = "compositions", about: str = "") -> list[str]:
     """Compositions of three models and their controls, in the order of the report: by evaluations a picture."""
-    found, rows = pd.read_csv(ROOT / "reports" / "compositions" / "joint.csv"), []
+    found, rows = pd.read_csv(ROOT / "reports" / report / "joint.csv"), []
     for one in found.to_dict("records"):
         name, _, rest = str(one["method"]).partition(", ")
         label = COMPOSED.get(name, f"`{name}`") + (f", {rest}" if rest.endswith("steps") else "")
@@ -179,7 +181,12 @@ def compositions_table() -> list[str]:
         rows.append([label, cost, *cells, *joint, f"{one['KID']:.2f} ± {one['KID sd']:.2f}"])
     heading = ["evaluations", "place", "colour given place", "action given place", "style"]
     joined = ["joint by interaction", "joint by picture", "KID"]
-    return _table([f"of three models, {int(found.n.iloc[0])} layouts", *heading, *joined], rows)
+    return _table([f"of three models, {about}{int(found.n.iloc[0])} layouts", *heading, *joined], rows)
+
+
+def more_evaluations_table() -> list[str]:
+    """The same with half as many evaluations again."""
+    return compositions_table("compositions-more", "1.5 T, ")
 
 
 def advice_table() -> list[str]:
@@ -273,10 +280,11 @@ def _table(heading: list[str], rows: list[list[str]]) -> list[str]:
     return [lines[0], "|" + "---|" * len(heading), *lines[1:]]
 
 
+COMPOSITIONS = (compositions_table, more_evaluations_table)
 ACTS = (ablation_table, hand_over_table, advice_table)
 PAGES: dict[str, tuple[Callable[[], list[str]], ...]] = {
     "README.md": (results_table, claim_table, advice_table),
-    "docs/results.md": (results_table, controls_table, runs_table, combined_table, compositions_table, *ACTS),
+    "docs/results.md": (results_table, controls_table, runs_table, combined_table, *COMPOSITIONS, *ACTS),
 }
 
 if __name__ == "__main__":
