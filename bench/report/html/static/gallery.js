@@ -97,7 +97,8 @@ function update() {
   }
   rowsPlace.replaceChildren(...shown.map((row) => sections[row.number]));
   document.body.classList.toggle("no-boxes", !wanted.boxes);
-  const one = (count) => `${count} layout${count === 1 ? "" : "s"}`;
+  const what = data.seeds.length > 1 ? "row" : "layout"; // a layout has a row for each seed
+  const one = (count) => `${count} ${what}${count === 1 ? "" : "s"}`;
   document.getElementById("count").textContent = shown.length === rows.length ? one(rows.length) : `${shown.length} of ${one(rows.length)}`;
   remember();
 }

@@ -20,7 +20,7 @@ function drawn(name, attributes = {}, text = null) {
   return made;
 }
 
-const percent = (share) => `${Math.round(100 * share)} %`;
+const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 const closed = (line) => `M${line.slice(0, 2)}L${line.slice(2)}Z`;
 const rectangle = ([x1, y1, x2, y2]) => `M${x1} ${y1}H${x2}V${y2}H${x1}Z`;
 
