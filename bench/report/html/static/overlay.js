@@ -68,22 +68,64 @@ function overlay(row, tile, large) {
     group.append(...lines(row, own));
     scaled.append(group);
   }
-  const plates = verdicts.map((one) => badge(one, row.asked[one.instance].box, ratio, large ? 36 : 62));
-  svg.append(scaled, ...plates);
+  const size = large ? 36 : 62;
+  const plates = verdicts.map((one) => {
+    const { kind, letter } = data.fates[one.fate];
+    const [x, y] = row.asked[one.instance].box;
+    const made = plate([x, y * ratio], ratio, size, kind, `${one.instance + 1}${letter}`);
+    made.dataset.instance = one.instance;
+    return made;
+  });
+  const conditions = (tile.conditions ?? []).filter((one) => isAsked(row, one));
+  svg.append(scaled, ...conditions.flatMap((one) => conditionMarks(row, one, ratio, size)), ...plates);
   return svg;
 }
 
-function badge(verdict, box, ratio, size) {
-  const fate = data.fates[verdict.fate];
-  const x = Math.min(Math.max(box[0], 0), data.unit - 1.6 * size);
-  const y = Math.min(Math.max(box[1] * ratio, 0), data.unit * ratio - 1.2 * size);
-  const group = drawn("g", { transform: `translate(${x} ${y})`, "data-instance": verdict.instance });
-  const text = { class: "badge", x: 0.775 * size, y: 0.9 * size, "font-size": 0.95 * size, "text-anchor": "middle" };
-  group.append(
-    drawn("rect", { class: `plate ${fate.kind}`, width: 1.55 * size, height: 1.15 * size, rx: size / 6 }),
-    drawn("text", text, `${verdict.instance + 1}${fate.letter}`),
-  );
+// A letter on its ground; at: its corner, or the nearest place inside the picture.
+function plate(at, ratio, size, kind, text) {
+  const width = (0.25 + 0.65 * text.length) * size;
+  const x = Math.min(Math.max(at[0], 0), data.unit - width);
+  const y = Math.min(Math.max(at[1], 0), data.unit * ratio - 1.2 * size);
+  const group = drawn("g", { transform: `translate(${x} ${y})` });
+  const words = { class: "badge", x: width / 2, y: 0.9 * size, "font-size": 0.95 * size, "text-anchor": "middle" };
+  group.append(drawn("rect", { class: `plate ${kind}`, width, height: 1.15 * size, rx: size / 6 }), drawn("text", words, text));
   return group;
+}
+
+// An action is an arrow from subject to object, as it was asked for; the style stands in a corner.
+function conditionMarks(row, one, ratio, size) {
+  const { look, whose, letter } = data.conditions[one.condition];
+  if (one.of === undefined) return [plate([data.unit, data.unit * ratio], ratio, size, look, `${whose}${letter}`)];
+  const { subject, object } = row.interactions[one.of];
+  if (row.asked[subject] === undefined || row.asked[object] === undefined) return [];
+  const [from, to] = between(row.asked[subject].box, row.asked[object].box, ratio);
+  const path = arrow(from, to, size);
+  const made = plate(beside(from, to, size), ratio, size, look, `${whose}${one.of + 1}${letter}`);
+  return [drawn("path", { class: "casing", d: path }), drawn("path", { class: `asked action ${look}`, d: path }), made];
+}
+
+// The line of centres from edge to edge, or whole where the boxes meet.
+function between(first, second, ratio) {
+  const [a, b] = [first, second].map(([x1, y1, x2, y2]) => [(x1 + x2) / 2, ((y1 + y2) / 2) * ratio]);
+  const [dx, dy] = [b[0] - a[0], b[1] - a[1]];
+  const share = ([x1, y1, x2, y2]) => Math.min((x2 - x1) / 2 / Math.abs(dx), (((y2 - y1) / 2) * ratio) / Math.abs(dy));
+  const [out, into] = [share(first), 1 - share(second)];
+  if (!(out < into)) return [a, b];
+  return [out, into].map((part) => [a[0] + part * dx, a[1] + part * dy]);
+}
+
+// Where the letters of an arrow stand, so that they do not hide a short one.
+function beside(from, to, size) {
+  const angle = Math.atan2(to[1] - from[1], to[0] - from[0]);
+  const [right, down] = [-Math.sin(angle), Math.cos(angle)];
+  const away = (1.3 * Math.abs(right) + 0.75 * Math.abs(down)) * size;
+  return [(from[0] + to[0]) / 2 + away * right - 1.1 * size, (from[1] + to[1]) / 2 + away * down - 0.6 * size];
+}
+
+function arrow(from, to, size) {
+  const angle = Math.atan2(to[1] - from[1], to[0] - from[0]);
+  const barb = (turn) => `${to[0] - 0.6 * size * Math.cos(angle + turn)} ${to[1] - 0.6 * size * Math.sin(angle + turn)}`;
+  return `M${from[0]} ${from[1]}L${to[0]} ${to[1]}M${barb(0.5)}L${to[0]} ${to[1]}L${barb(-0.5)}`;
 }
 
 // A verdict is on an instance (fate) or on what is asked for beside instances (condition: an action, or the style).

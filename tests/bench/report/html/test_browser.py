@@ -304,6 +304,12 @@ def test_actions_and_styles_are_shown_and_filtered(run_fake_job: JobRunner, brow
     assert set(keys_shown(page)) == wanted(run, styles[styles.success == 0])
     page.locator(".tile").first.wait_for()
     first = next(entry for entry in run.entries if entry.key == keys_shown(page)[0])
+    own = own[(own.layout_index == first.index) & (own.method == "migc@combined")].sort_values("interaction")
+    letters = {"right": "✓", "other": "O", "none": "N", "reversed": "R"}
+    tile = page.locator(".row .tile").first
+    assert tile.locator("path.action").count() == len(own) > 0
+    plates = [text for text in tile.locator("svg text").all_text_contents() if text[0] in "AS"]
+    assert plates == [*(f"A{k + 1}{letters[outcome]}" for k, outcome in enumerate(own.outcome)), "SO"]
     line = page.locator(".row .tile").first.locator(".why > span").last
     assert line.inner_text().split("\n")[:2] == ["SO", f"style {first.style_name}"] and "found " in line.inner_text()
     page.close()
