@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tqdm import tqdm
-
 from amdm.errors import InputError, printable
 from amdm.io.files import make_folder
 from amdm.io.images import FORMATS
+from amdm.progress import Progress
 from bench.benchmark import score_run
 from bench.detectors.registry import check_words
 from bench.generators.fetched import images_of
@@ -106,7 +105,7 @@ def _take_in(
 ) -> None:
     """Copy what is not yet whole into the run folder, each picture as a group of one. named: where a file is from."""
     whole, by_index = store.complete_samples(), {entry.index: entry for entry in layout_set.entries}
-    for (k, seed), path in tqdm(sorted(found.paths.items()), "take in", unit="image"):
+    for (k, seed), path in Progress(sorted(found.paths.items()), "take in", unit="image"):
         if (method, k, seed) not in whole:
             record_group(store, _taken_in(Group(method, seed, layout_set.hash, (by_index[k],)), path, named[path]))
 

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from diffusers import AutoencoderTiny
 from torchvision.models.detection import MaskRCNN
-from tqdm import tqdm
 
 from amdm.mini.renderer import SIZE, Rendering
 from amdm.mini.scene_stream import scene_batches
@@ -16,6 +15,7 @@ from amdm.mini.scenes import Scene
 from amdm.mini.training.softening import roughened, softened
 from amdm.mini.training.tools import AveragedWeights, LossLog, cosine_rate, load_checkpoint, save_checkpoint
 from amdm.mini.vocabulary import CATEGORIES
+from amdm.progress import Progress
 from bench.detectors.mini import build_judge
 from bench.io.recorded_weights import save_recorded
 
@@ -37,7 +37,7 @@ def train_judge(folder: Path, weights: Path, vae: AutoencoderTiny, seed: int = 0
         optimiser.load_state_dict(state["optimiser"])
         averaged.average, first = state["average"], state["step"]
     batches = scene_batches(STREAM, seed, first * BATCH, BATCH)
-    for step in tqdm(range(first + 1, steps + 1), "judge", initial=first, total=steps):
+    for step in Progress(range(first + 1, steps + 1), "judge", initial=first, total=steps):
         torch.manual_seed(1_000_003 * seed + step)
         images, targets = _examples(next(batches), vae, np.random.default_rng([seed, step]))
         losses = model(images, targets)

@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from tqdm import tqdm
-
 from amdm.errors import InputError
+from amdm.progress import Progress
 from bench.generators.folder import FoundImages, find_images
 from bench.io.remote import RemoteFolder
 from bench.layouts.layout_set import LayoutSet
@@ -46,7 +45,7 @@ def images_of(
         found = replace(found, other=[*found.other, *strange])
         wanted = {path.relative_to(folder).as_posix(): path for path in found.paths.values()}
         fetched = {name: path for name, path in wanted.items() if sizes[name] <= LARGEST_PICTURE}
-        with tqdm(total=len(fetched), desc="fetch", unit="image") as progress:
+        with Progress(total=len(fetched), desc="fetch", unit="image") as progress:
             for count in images.fetch(fetched.items()):
                 progress.update(count)
         for name, path in fetched.items():

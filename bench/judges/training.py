@@ -13,7 +13,6 @@ import torch
 from diffusers import AutoencoderTiny
 from torch import nn
 from torch.nn.functional import cross_entropy
-from tqdm import tqdm
 
 from amdm.layout import Box
 from amdm.mini.marks import SIZE, strip
@@ -23,6 +22,7 @@ from amdm.mini.scenes import Scene, scene_generator
 from amdm.mini.training.softening import roughened, softened
 from amdm.mini.training.tools import LossLog, cosine_rate, load_checkpoint, save_checkpoint
 from amdm.mini.vocabulary import ACTIONS, DIRECTED, STYLES
+from amdm.progress import Progress
 from bench.io.recorded_weights import save_recorded
 from bench.judges.action import ACTION_WEIGHTS, CLASSES, ActionJudge, build_action_network, straightened
 from bench.judges.conditions import ActionReading
@@ -63,7 +63,7 @@ def train_judges(folder: Path, weights: Path, vae: AutoencoderTiny, seed: int = 
         optimiser.load_state_dict(state["optimiser"])
         first = state["step"]
     batches = scene_batches(STREAM, seed, first * BATCH, BATCH, combined_scene)
-    for step in tqdm(range(first + 1, steps + 1), "judges", initial=first, total=steps):
+    for step in Progress(range(first + 1, steps + 1), "judges", initial=first, total=steps):
         torch.manual_seed(1_000_003 * seed + step)
         losses = _losses(action, style, next(batches), vae, np.random.default_rng([seed, step]))
         optimiser.zero_grad(set_to_none=True)

@@ -18,8 +18,8 @@ import pandas as pd
 import torch
 from open_clip import get_tokenizer
 from open_clip.zero_shot_metadata import OPENAI_IMAGENET_TEMPLATES
-from tqdm import tqdm
 
+from amdm.progress import Progress
 from bench.cocomig.verdict import to_canvas
 from bench.job.plan import Plan
 from bench.judges.picture_features import MODEL, OpenClip
@@ -90,7 +90,7 @@ def clip_scores(run: Path, scorer: ClipScorer) -> pd.DataFrame:
     samples = read_table(run, "samples")
     rows = samples[samples.status == "ok"].to_dict("records")
     found: list[dict[str, Any]] = []
-    for k in tqdm(range(0, len(rows), BATCH), "CLIP", unit="batch"):
+    for k in Progress(range(0, len(rows), BATCH), "CLIP", unit="batch"):
         chunk = rows[k : k + BATCH]
         images = [to_canvas(read_stored(run, row["image"]), CANVAS) for row in chunk]
         own = [entries[row["layout_index"]] for row in chunk]

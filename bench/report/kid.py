@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from tqdm import tqdm
 
 from amdm.errors import InputError
 from amdm.io.images import FORMATS
 from amdm.mini.scene_stream import combined_scene, training_scene
 from amdm.process_state import undisturbed
+from amdm.progress import Progress
 from bench.generators.folder import PICTURE_SUFFIXES
 from bench.job.plan import Plan
 from bench.judges.picture_features import Features, mini_features
@@ -90,7 +90,7 @@ def kid_table(run: Path, features: Features, reference: Path | None = None) -> p
 
 def encoded(images: Iterable[np.ndarray], features: Features, what: str = "reference") -> torch.Tensor:
     """Features of pictures one after another, (N, D). what: for the progress bar."""
-    shown = iter(tqdm(images, f"KID: {what}", unit="picture", leave=False, disable=None))  # None: on a terminal
+    shown = iter(Progress(images, f"KID: {what}", unit="picture", leave=False, disable=None))  # None: on a terminal
     rows: list[torch.Tensor] = []
     while chunk := list(islice(shown, BATCH)):
         rows.append(features(chunk))

@@ -13,10 +13,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from amdm.errors import InputError, in_file
 from amdm.io.files import make_folder, write_whole
+from amdm.progress import Progress
 from bench.io.remote import RemoteFolder
 from bench.run.images import LARGEST_PICTURE
 from bench.run.info import FILE, LARGEST_INFO, RunInfo
@@ -175,6 +174,6 @@ def _pull_pictures(remote: RemoteFolder, folder: Path, sizes: Mapping[str, int],
     wanted = {name: folder / name for name in sorted(there) if not (folder / name).exists()}
     for parent in {path.parent for path in wanted.values()}:
         make_folder(parent)
-    with tqdm(total=len(wanted), desc="fetch", unit="image", disable=not wanted) as progress:
+    with Progress(total=len(wanted), desc="fetch", unit="image", disable=not wanted) as progress:
         for count in remote.fetch(wanted.items()):
             progress.update(count)

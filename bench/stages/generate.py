@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from amdm.progress import Progress
 from bench.generators.generator import ContractError, Generated, Generator
 from bench.generators.pull_back import PullBack
 from bench.job.batches import CEILING, Group
@@ -63,7 +63,7 @@ def generate(store: RunStore, work: Sequence[Group], source: Callable[[], Genera
         return len(store.failed_samples())
     last = ""
     with (
-        tqdm(total=total, initial=done, desc="generate", unit="image", smoothing=0.05) as progress,
+        Progress(total=total, initial=done, desc="generate", unit="image", smoothing=0.05) as progress,
         closing(run_tasks(GroupWorker, (source,), todo, workers)) as results,
     ):
         for result in results:

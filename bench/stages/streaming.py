@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tqdm import tqdm
-
+from amdm.progress import Progress
 from bench.detectors import load
 from bench.detectors.cache import CACHE_FILE, CachedDetector, CarriedDetector
 from bench.detectors.detector import Detector
@@ -201,4 +200,4 @@ def _named(task: Any) -> str:
 
 
 def _bar(what: str, total: int) -> Any:
-    return tqdm(total=total, desc=what, unit="image", smoothing=0.05)
+    return Progress(total=total, desc=what, unit="image", smoothing=0.05)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from amdm.errors import InputError
+from amdm.progress import Progress
 from bench.cocomig.finding import Finding, find_out
 from bench.cocomig.verdict import Masks, Placement, Verdict, judge_placed, place_instance, to_canvas
 from bench.detectors.detector import Detector, Found, Prompt
@@ -79,7 +79,7 @@ def score(
         return
     done = len(pictures) - sum(map(len, batches))
     with (
-        tqdm(total=len(pictures), initial=done, desc="judge", unit="image") as progress,
+        Progress(total=len(pictures), initial=done, desc="judge", unit="image") as progress,
         closing(run_tasks(ScoringWorker, (source, judges), batches, workers)) as results,
     ):
         for result in results:

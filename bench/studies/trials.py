@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from amdm.errors import InputError
 from amdm.io.files import make_folder, read_json, write_whole
@@ -22,6 +21,7 @@ from amdm.loading import load_models
 from amdm.methods import Method
 from amdm.model_set import Loading, ModelSet
 from amdm.presets.settings import MethodSettings
+from amdm.progress import Progress
 from bench.detectors.detector import Detector
 from bench.detectors.load import make_judge
 from bench.detectors.registry import detector_facts
@@ -170,7 +170,7 @@ def run_trials(study: StudyRun, settings: Mapping[str, MethodSettings | None], a
     total = sum(len(group.entries) for group in work)
     done = total - sum(len(trial.group.entries) for trial in todo)
     with (
-        tqdm(total=total, initial=done, desc=about, unit="image", disable=not todo) as progress,
+        Progress(total=total, initial=done, desc=about, unit="image", disable=not todo) as progress,
         closing(run_tasks(TrialWorker, (study.profile, study.features), todo, study.workers)) as results,
     ):
         for group, rows in results:

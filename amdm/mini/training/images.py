@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from PIL import Image
 from torch.nn.functional import normalize
-from tqdm import tqdm
 
 from amdm.mini.scene_stream import ahead, combined_scene, scene_batches
 from amdm.mini.sizes import build_image_encoder, build_image_processor
 from amdm.mini.training.tools import LossLog, cosine_rate, load_checkpoint, save_checkpoint
 from amdm.mini.training.trainer import Job
+from amdm.progress import Progress
 
 TEMPERATURE = 0.1
 
@@ -30,7 +30,7 @@ def train_images(rank: int, job: Job) -> None:
     optimiser = torch.optim.AdamW(tower.parameters(), lr=job.rate, weight_decay=1e-2)
     log = LossLog(job.folder / "images.csv")
     batches = ahead(scene_batches("generators:images", job.seed, 0, job.batch, combined_scene))
-    for step in tqdm(range(1, job.steps + 1), "images"):
+    for step in Progress(range(1, job.steps + 1), "images"):
         batch = next(batches)
         pixels = processor([Image.fromarray(one.image) for _, one in batch], return_tensors="pt").pixel_values
         loss = contrastive_loss(tower(pixels).image_embeds, [scene.style for scene, _ in batch])

@@ -13,7 +13,6 @@ from __future__ import annotations
 import copy
 
 import torch
-from tqdm import tqdm
 
 from amdm.mini.models import MiniModels
 from amdm.mini.scenes import sample_scene, scene_generator
@@ -23,6 +22,7 @@ from amdm.mini.training.tools import LossLog, cosine_rate, load_checkpoint, save
 from amdm.mini.training.trainer import Job
 from amdm.mini.vocabulary import ACTIONS, CATEGORIES, COLOURS, label
 from amdm.models.text import PhraseEncoder
+from amdm.progress import Progress
 
 CAPTIONS = 64
 """Captions a step, new ones each time."""
@@ -41,7 +41,7 @@ def train_text(rank: int, job: Job) -> None:
     after = PhraseEncoder(copy.deepcopy(before.text_encoder), before.tokenizer)
     optimiser = torch.optim.AdamW(after.text_encoder.parameters(), lr=job.rate, weight_decay=0.0)
     log = LossLog(job.folder / "text.csv")
-    for step in tqdm(range(1, job.steps + 1), "text"):
+    for step in Progress(range(1, job.steps + 1), "text"):
         moved, kept = losses(before, after, captions(job.seed, step))
         apart = (after.encode_fresh(ACTIONS)[1] - action_places(job.seed)).pow(2).mean()
         for group in optimiser.param_groups:

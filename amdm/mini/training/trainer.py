@@ -13,7 +13,6 @@ import torch
 import torch.distributed as dist
 from diffusers import AutoencoderTiny
 from torch import nn
-from tqdm import tqdm
 
 from amdm.mini.marks import SIZE, strip
 from amdm.mini.renderer import Rendering
@@ -29,6 +28,7 @@ from amdm.mini.training.tools import (
     low_precision,
     save_checkpoint,
 )
+from amdm.progress import Progress
 
 CHECKPOINT_EVERY = 100
 MARK_WEIGHT = 5.0
@@ -81,7 +81,7 @@ class Trainer(ABC):
             scene_batches(stream, self.job.seed, self.step * self.job.batch, self.job.batch, type(self).draw)
         )
         steps = range(self.step + 1, self.job.steps + 1)
-        for step in tqdm(steps, self.name, initial=self.step, total=self.job.steps, disable=self.rank > 0):
+        for step in Progress(steps, self.name, initial=self.step, total=self.job.steps, disable=self.rank > 0):
             found = self._optimise(step, next(batches))
             if self.rank == 0:
                 log.add(step, found)

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from diffusers import AutoencoderTiny
 from torch.nn.functional import mse_loss
-from tqdm import tqdm
 
 from amdm.mini.scene_stream import as_tensor_range, combined_scene, scene_batches
 from amdm.mini.sizes import build_vae
@@ -20,6 +19,7 @@ from amdm.mini.training.tools import (
     low_precision,
     save_checkpoint,
 )
+from amdm.progress import Progress
 
 LATENT_NOISE = 0.1
 """Standard deviation added to the latents in training: the decoder learns to read what a diffusion model writes."""
@@ -37,7 +37,7 @@ def train_vae(folder: Path, steps: int, seed: int, device: torch.device, batch: 
         optimiser.load_state_dict(state["optimiser"])
         averaged.average, first = [a.to(device) for a in state["average"]], state["step"]
     batches = scene_batches("generators:vae", seed, first * batch, batch, combined_scene)
-    for step in tqdm(range(first + 1, steps + 1), initial=first, total=steps, desc="autoencoder", unit="step"):
+    for step in Progress(range(first + 1, steps + 1), initial=first, total=steps, desc="autoencoder", unit="step"):
         images = as_tensor_range(np.stack([rendering.image for _, rendering in next(batches)]))
         loss, spread = _losses(vae, torch.from_numpy(images).to(device, memory_format=torch.channels_last))
         optimiser.zero_grad(set_to_none=True)
