@@ -172,7 +172,13 @@ def _fields(page: Page) -> list[Any]:
     first = usual(profile, models[:2], AUTHORS)
     with gr.Row():
         target = gr.Dropdown(
-            list(models), value=models[0], label="Target", info="draws the picture", elem_id="target", filterable=False
+            list(models),
+            value=models[0],
+            label="Target",
+            info="draws the picture",
+            elem_id="target",
+            filterable=False,
+            min_width=200,  # or its arrow lies on the name, on a phone
         )
         others = gr.CheckboxGroup(
             list(models), value=[models[1]], label="Auxiliaries", info="have a say in the first steps", elem_id="others"

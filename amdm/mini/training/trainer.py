@@ -6,7 +6,9 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing import parent_process
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import torch
@@ -156,6 +158,7 @@ def run_processes(target: Callable[[int, Job], None], job: Job) -> None:
 
 
 def _process(rank: int, target: Callable[[int, Job], None], job: Job) -> None:
+    Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     rendezvous = (job.folder / f"rendezvous-{os.getppid()}").resolve()
     dist.init_process_group("gloo", f"file://{rendezvous}", rank=rank, world_size=job.world)
@@ -164,6 +167,14 @@ def _process(rank: int, target: Callable[[int, Job], None], job: Job) -> None:
     dist.destroy_process_group()
     if rank == 0:
         rendezvous.unlink(missing_ok=True)
+
+
+def _end_with_parent() -> None:
+    """A command that was killed must not train on in secret, beside the one that resumes it."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def distinct_parameters(modules: Sequence[nn.Module]) -> list[nn.Parameter]:
