@@ -181,7 +181,12 @@ def _fields(page: Page) -> list[Any]:
             min_width=200,  # or its arrow lies on the name, on a phone
         )
         others = gr.CheckboxGroup(
-            list(models), value=[models[1]], label="Auxiliaries", info="have a say in the first steps", elem_id="others"
+            list(models),
+            value=[models[1]],
+            label="Auxiliaries",
+            info="have a say in the first steps",
+            elem_id="others",
+            min_width=200,
         )
         semantics = gr.Dropdown(
             list(COMPOSITIONS), value=AUTHORS, label="Composition", info="how they draw together", elem_id="semantics"
