@@ -1,4 +1,4 @@
-"""Progress of long work on stderr: tqdm's bar on a terminal, whole lines in a file or a pipe."""
+"""Progress of long work on stderr: tqdm's bar on a terminal and in a notebook, whole lines in a file or a pipe."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ SECONDS = 30.0
 
 
 class Progress(tqdm):  # type: ignore[type-arg]
-    """tqdm with its arguments. Where stderr is no terminal, a line now and then and the last one, each to its end."""
+    """tqdm with its arguments. Where nothing can be drawn over, a line now and then and the last one, each to its end.
+
+    A notebook's stderr is no terminal, and draws over a line all the same.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        if not sys.stderr.isatty():
+        if not sys.stderr.isatty() and "ipykernel" not in sys.modules:
             seconds = float(os.environ.get("TQDM_MININTERVAL") or SECONDS)
             lines = {"file": _Lines(), "ascii": True, "ncols": 100, "mininterval": seconds, "maxinterval": seconds}
             options = {**lines, **options}

@@ -13,10 +13,11 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import active_children, get_context, parent_process
+from multiprocessing import active_children, get_context
 from types import FrameType
 from typing import Any, Protocol
 
+from amdm.child_process import end_with_parent
 from amdm.errors import InputError
 
 
@@ -131,17 +132,9 @@ def _kill_workers() -> None:
 
 
 def _start(factory: Factory, arguments: tuple[Any, ...]) -> None:
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    end_with_parent()
     global _worker
     _worker = factory(*arguments)
-
-
-def _follow_parent() -> None:
-    """End this process when the parent is gone: a killed parent cannot tell its workers."""
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _answer(task: Any) -> Any:

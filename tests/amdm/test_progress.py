@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from types import ModuleType
 
 import pytest
 
@@ -29,10 +31,14 @@ def test_a_log_gets_few_lines(capsys: pytest.CaptureFixture[str], monkeypatch: p
     assert len(capsys.readouterr().err.splitlines()) == 2  # the first and the last
 
 
-def test_a_terminal_gets_one_line_that_changes(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("where", ["terminal", "notebook"])
+def test_what_can_be_drawn_over_gets_one_line_that_changes(
+    where: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    if where == "terminal":
+        monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    else:
+        monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
     for _ in Progress(range(3), "generate", mininterval=0):
         pass
     written = capsys.readouterr().err

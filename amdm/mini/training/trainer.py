@@ -6,9 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing import parent_process
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import torch
@@ -16,6 +14,7 @@ import torch.distributed as dist
 from diffusers import AutoencoderTiny
 from torch import nn
 
+from amdm.child_process import end_with_parent
 from amdm.mini.marks import SIZE, strip
 from amdm.mini.renderer import Rendering
 from amdm.mini.scene_stream import Draw, ahead, as_tensor_range, scene_batches, training_scene
@@ -158,7 +157,7 @@ def run_processes(target: Callable[[int, Job], None], job: Job) -> None:
 
 
 def _process(rank: int, target: Callable[[int, Job], None], job: Job) -> None:
-    Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     torch.set_num_threads(1)
     rendezvous = (job.folder / f"rendezvous-{os.getppid()}").resolve()
     dist.init_process_group("gloo", f"file://{rendezvous}", rank=rank, world_size=job.world)
@@ -167,14 +166,6 @@ def _process(rank: int, target: Callable[[int, Job], None], job: Job) -> None:
     dist.destroy_process_group()
     if rank == 0:
         rendezvous.unlink(missing_ok=True)
-
-
-def _end_with_parent() -> None:
-    """A command that was killed must not train on in secret, beside the one that resumes it."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def distinct_parameters(modules: Sequence[nn.Module]) -> list[nn.Parameter]:
