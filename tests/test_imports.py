@@ -26,7 +26,7 @@ def test_imports_follow_the_layers() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-HEAVY = ("torch", "diffusers", "transformers", "pandas", "fsspec")
+HEAVY = ("torch", "diffusers", "transformers", "pandas", "numpy", "cv2", "fsspec")
 EVERY_HELP = """
 import sys, typer
 from typer.testing import CliRunner

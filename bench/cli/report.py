@@ -12,7 +12,7 @@ from amdm.errors import InputError
 from amdm.io.files import write_whole
 from amdm.output import JsonOption, tell, tell_aside
 from bench.cli import options as opt
-from bench.report.names import USUAL_COLUMNS
+from bench.report.columns import USUAL_COLUMNS
 
 ClipWeightsOption = Annotated[Path | None, Option(help="safetensors in open_clip's form; default: of the judge")]
 MEASURES_NOTHING = "random weights: these numbers measure nothing, and are not written"

@@ -13,9 +13,9 @@ import pandas as pd
 from amdm.errors import InputError
 from amdm.io.files import make_folder, write_whole
 from bench.cocomig.metrics import METRICS, Estimate
+from bench.report.columns import USUAL_COLUMNS
 from bench.report.latex import Block, Column, Row, columns_of, latex_table, missing_notes, rows_of
 from bench.report.measured import Measured
-from bench.report.names import USUAL_COLUMNS
 from bench.report.tables import BY_LEVEL, NAN, TableInfo, levels_of, remarks_markdown
 from bench.report.text import as_csv, as_markdown, as_page
 

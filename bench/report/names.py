@@ -1,4 +1,4 @@
-"""What readers call a method, and which columns a LaTeX table has by default; light enough for command lines."""
+"""What readers call a method: the models' own names, an aggregate as the paper writes it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ MODELS = {
     "ip-adapter": "IP-Adapter",
     CEILING: "Ceiling",
 }
-USUAL_COLUMNS = ("isr", "miou", "seconds")
-"""Those of the paper's Table 1."""
 
 
 def display_name(method: str) -> str:

@@ -19,12 +19,12 @@ from bench.job.batches import CEILING
 from bench.job.conditions import unread
 from bench.job.plan import Plan
 from bench.layouts.layout_set import Entry, balanced
+from bench.report.columns import USUAL_COLUMNS
 from bench.report.contrasts import contrasts, contrasts_markdown, differences, differences_markdown
 from bench.report.html.page import write_page
 from bench.report.joint import Rows, write_joint
 from bench.report.latex import Block, columns_of, latex_table, missing_notes, rows_of
 from bench.report.measured import Measured
-from bench.report.names import USUAL_COLUMNS
 from bench.report.tables import levels_of, pull_back_markdown, seeds_markdown, summary, table1_markdown
 from bench.report.text import as_csv, as_parquet
 from bench.run.images import read_image, stored_file
