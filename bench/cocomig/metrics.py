@@ -197,12 +197,11 @@ def breakdown(verdicts: pd.DataFrame, by: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def over_seeds(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """Mean and sample standard deviation over seeds, by method and level.
+def over_seeds(sums: pd.DataFrame) -> pd.DataFrame:
+    """Mean and sample standard deviation over seeds, by method and level, of :func:`image_sums`.
 
     Columns method, level, seeds, ``<metric>_mean``, ``<metric>_std``. The deviation of a single seed is NaN.
     """
-    sums = image_sums(verdicts)
     levels = pd.concat([sums.assign(level="L" + sums["level"].astype(str)), sums.assign(level=AVERAGE)])
     totals = levels.groupby(["method", "level", "seed"], sort=False)[_summed(sums)].sum()
     values = pd.DataFrame({one.name: totals[one.numerator] / totals[one.denominator] for one in _metrics_of(totals)})

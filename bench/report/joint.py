@@ -18,7 +18,7 @@ from bench.cocomig.metrics import METRICS, averages, paired
 from bench.job.batches import CEILING
 from bench.layouts.named import load_layouts
 from bench.report.measured import Measured
-from bench.report.tables import NAN, TableInfo, remarks_markdown
+from bench.report.tables import NAN, TableInfo, remarks_markdown, seeds_markdown
 from bench.report.text import as_markdown, as_page, bounds_texts, in_per_cent, with_intervals, write_csv, write_parquet
 
 SHOWN = ("place", "colour_given_place", "action_given_place", "style", "joint_interaction", "joint_picture")
@@ -153,12 +153,15 @@ def write_joint(folder: Path, run: Measured, rows: Rows) -> None:
     }
     write_csv(make_folder(folder), found)
     write_parquet(folder, {"interactions": conditions.interactions, "styles": conditions.styles})
-    page = joint_markdown(found["joint"], found["outcomes"], found["joint_contrasts"], info)
+    seeds = seeds_markdown(run.by_seed, SHOWN)
+    page = joint_markdown(found["joint"], found["outcomes"], found["joint_contrasts"], info, seeds)
     write_whole(folder / "joint.md", page.encode())
 
 
-def joint_markdown(table: pd.DataFrame, outcomes: pd.DataFrame, differences: pd.DataFrame, info: TableInfo) -> str:
-    """The tables as a page."""
+def joint_markdown(
+    table: pd.DataFrame, outcomes: pd.DataFrame, differences: pd.DataFrame, info: TableInfo, seeds: str = ""
+) -> str:
+    """The tables as a page. seeds: the section on them (:func:`bench.report.tables.seeds_markdown`)."""
     about = (
         f"{info.measured_on}, judge `{info.judge}`. Per cent. *ignores*: asked for, and read by no model of the "
         "method. *action given place*: of interactions whose ends are in place. *joint by interaction*: "
@@ -173,6 +176,7 @@ def joint_markdown(table: pd.DataFrame, outcomes: pd.DataFrame, differences: pd.
             _claim(differences, info),
             contrasts_shown(differences),
         ]
+    parts.append(seeds)
     if not outcomes.empty:
         parts += ["## What became of the actions", as_markdown(outcomes)]
     return as_page([*parts, f"Made by `{info.command}`."])

@@ -8,12 +8,11 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from PIL import Image, ImageDraw
 
 from amdm.errors import printable
 from amdm.io.files import make_folder, write_whole
-from bench.cocomig.metrics import breakdown, over_seeds
+from bench.cocomig.metrics import breakdown
 from bench.generators.pull_back import pull_back_table
 from bench.job.batches import CEILING
 from bench.job.conditions import unread
@@ -97,10 +96,9 @@ def write_tables(folder: Path, run: Measured, columns: Sequence[str] = USUAL_COL
     verdicts, info, metrics = run.verdicts, run.info, run.metrics
     to_first, all_pairs = differences(run.sums, info.methods), contrasts(run.sums, info.methods)
     pulled = pull_back_table(run.samples)
-    by_seed = over_seeds(verdicts[verdicts.method != CEILING]) if len(info.seeds) > 1 else pd.DataFrame()
     sections = [
         *(differences_markdown(to_first), pull_back_markdown(pulled)),
-        *(contrasts_markdown(all_pairs), seeds_markdown(by_seed)),
+        *(contrasts_markdown(all_pairs), seeds_markdown(run.by_seed)),
     ]
     page = table1_markdown(run.table1, metrics, sections, run.samples, info)
     chosen = columns_of(columns, levels_of(metrics.level))
@@ -111,7 +109,7 @@ def write_tables(folder: Path, run: Measured, columns: Sequence[str] = USUAL_COL
         "differences": to_first,
         "contrasts": all_pairs,
         "pull_back": pulled,
-        "seeds": by_seed,
+        "seeds": run.by_seed,
     }
     files = {
         "table1.csv": as_csv(run.table1, decimals=4),

@@ -104,10 +104,11 @@ def test_breakdown() -> None:
 
 
 def test_seeds() -> None:
-    rows = over_seeds(pd.concat([table({0: "cc"}, seed=1), table({0: "cp"}, seed=2)])).set_index("level")
+    sums = image_sums(pd.concat([table({0: "cc"}, seed=1), table({0: "cp"}, seed=2)]))
+    rows = over_seeds(sums).set_index("level")
     assert rows.loc["Avg", ["seeds", "isr_mean"]].tolist() == [2, 0.75]
     assert rows.loc["Avg", "isr_std"] == pytest.approx(np.std([1, 0.5], ddof=1))
-    assert np.isnan(over_seeds(table({0: "cc"})).iloc[0].isr_std)
+    assert np.isnan(over_seeds(image_sums(table({0: "cc"}))).iloc[0].isr_std)
 
 
 def random_table(rate: float, method: str, seed: int, count: int = 300) -> pd.DataFrame:
