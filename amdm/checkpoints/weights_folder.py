@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from amdm.checkpoints.catalogue import WeightFile, files_of
 from amdm.errors import InputError
-from amdm.io.files import read_limited, sha256
+from amdm.io.files import read_limited, sha256, user_cache
 
 LOCK = "weights.lock.json"
 LARGEST_LOCK = 2**20
@@ -35,9 +35,8 @@ def weights_dir(chosen: Path | None = None) -> Path:
     """The folder: as chosen, else AMDM_WEIGHTS_DIR, else ``amdm/weights`` in the user's cache."""
     if chosen is not None:
         return chosen
-    if folder := os.environ.get("AMDM_WEIGHTS_DIR"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "amdm" / "weights"
+    folder = os.environ.get("AMDM_WEIGHTS_DIR")
+    return Path(folder) if folder else user_cache("weights")
 
 
 def read_lock(folder: Path) -> dict[str, Seen]:

@@ -94,6 +94,15 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def user_cache(name: str) -> Path:
+    """Where a file or folder of this package lies in the user's cache: XDG_CACHE_HOME, else ``~/.cache``.
+
+    Raises:
+        RuntimeError: there is neither, nor a home.
+    """
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "amdm" / name
+
+
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """A folder to fill, which becomes ``path`` at the end: what is stopped leaves no half of a folder there.

@@ -26,6 +26,7 @@ import numpy as np
 from pycocotools import mask as coco
 
 from amdm.errors import InputError
+from amdm.io.files import user_cache
 from bench.cocomig.verdict import Detections, Masks
 from bench.detectors.detector import Detector, DetectorFacts, Found, Prompt
 from bench.io.sqlite_safety import check_untrusted_sqlite
@@ -250,9 +251,9 @@ def _mac(key: bytes, answer: object) -> str:
 @cache
 def _secret() -> bytes:
     """Of this user on this machine, made when it is first asked for; where it cannot be kept, of this process."""
-    path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "amdm" / "detections.key"
     fresh = secrets.token_bytes(32)
     try:
+        path = user_cache("detections.key")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import sqlite3
@@ -14,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amdm.errors import InputError, in_file
-from amdm.io.files import make_folder, write_whole
+from amdm.io.files import make_folder, user_cache, write_whole
 from amdm.progress import Progress
 from bench.io.remote import RemoteFolder
 from bench.run.images import LARGEST_PICTURE
 from bench.run.info import FILE, LARGEST_INFO, RunInfo
 from bench.run.inventory import SampleKey
 from bench.run.parts import LARGEST_PART, add_part
-from bench.run.schema import BESIDE_SAMPLES, DATABASE, SAMPLE_KEY, SCHEMA
+from bench.run.schema import BESIDE_SAMPLES, DATABASE, KEY_COLUMNS, SCHEMA
 from bench.workers.tracebacks import ERRORS, LARGEST_ERRORS
 
 _PART = re.compile(r"records/part-(\d{6})\.parquet")
@@ -58,8 +57,7 @@ def part_name(number: int) -> str:
 
 def home_of(remote: RemoteFolder) -> Path:
     """The user's folder on this machine for the run in a remote folder; made where it is not there."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return make_folder(cache / "amdm" / "remote" / hashlib.sha256(remote.url.encode()).hexdigest()[:16])
+    return make_folder(user_cache("remote") / hashlib.sha256(remote.url.encode()).hexdigest()[:16])
 
 
 def folder_of(remote: RemoteFolder) -> Path:
@@ -159,7 +157,7 @@ def _surplus(folder: Path, rebuilt: Path) -> frozenset[SampleKey] | None:
             for table in ("samples", "details", *BESIDE_SAMPLES):
                 for one, other in (("main", "remote"), ("remote", "main")):
                     less = f"SELECT * FROM {one}.{table} EXCEPT SELECT * FROM {other}.{table}"
-                    found.update(own.execute(f"SELECT DISTINCT {', '.join(SAMPLE_KEY)} FROM ({less})"))
+                    found.update(own.execute(f"SELECT DISTINCT {KEY_COLUMNS} FROM ({less})"))
             return frozenset(found)
     except (InputError, sqlite3.Error):
         return None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from amdm.errors import InputError
-from amdm.io.files import read_json, read_limited, read_text, sha256, write_whole
+from amdm.io.files import read_json, read_limited, read_text, sha256, user_cache, write_whole
 
 
 def test_a_file_is_read_up_to_its_limit_and_no_further(tmp_path: Path) -> None:
@@ -63,3 +63,11 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
     with pytest.raises(OSError, match="No space"):
         write_whole(tmp_path / "file", b"after")
     assert (tmp_path / "file").read_bytes() == b"before"
+
+
+def test_the_users_cache_is_where_the_system_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert user_cache("weights") == tmp_path / "amdm" / "weights"
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert user_cache("weights") == tmp_path / "home" / ".cache" / "amdm" / "weights"
