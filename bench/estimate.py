@@ -144,8 +144,7 @@ def _by_machines(plan: Plan, hours: float, load: float, gpu: bool) -> list[str]:
 def _judge(detector: Detector, images: Sequence[np.ndarray], group: Group) -> None:
     """What scoring does with a batch, but for the records."""
     pictures = [Picture(group.method, group.seed, entry, Path()) for entry in group.entries]
-    canvas = detector.canvas
-    judge_images(detector, [one if canvas is None else to_canvas(one, canvas) for one in images], pictures)
+    judge_images(detector, [to_canvas(one, detector.canvas) for one in images], pictures)
     condition_rows(conditions.load_judges, images, pictures)
 
 

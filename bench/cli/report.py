@@ -63,11 +63,11 @@ def page(
 
     The page asks no other place for anything. Example: amdm-bench report runs/a runs/b --single-file
     """
-    from bench.report.write import write_pages
+    from bench.report.html.page import write_page
+    from bench.report.measured import Measured
 
-    paths = [opt.to_read(run) for run in runs]
-    folder = reports / paths[0].resolve().name if len(paths) == 1 else reports
-    written = write_pages(paths, folder, single_file)
+    measured = [Measured.read(opt.to_read(run)) for run in runs]
+    written = write_page(measured, reports / measured[0].name if len(measured) == 1 else reports, single_file)
     tell(str(written), {"page": written}, as_json)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,12 @@ def make_generator(job: Job) -> Generator:
     else:
         loaded = load_methods(job.profile, job.methods, job.overrides, job.loading())
         by_name = {name: partial(with_pull_back, method) for name, method in loaded.items()}
+
+    return with_ceiling(by_name)
+
+
+def with_ceiling(by_name: Mapping[str, Callable[..., Any]]) -> Generator:
+    """A generator of functions (layouts, keys, **conditions) → pictures by method, and true renderings."""
 
     def run(method: str, layouts: Sequence[Layout], keys: Sequence[str], **conditions: Any) -> Any:
         draw = true_renderings if method == CEILING else by_name[method]

@@ -60,15 +60,6 @@ def write_measured(run: Measured, report: Path, columns: Sequence[str] = USUAL_C
     return page
 
 
-def write_pages(runs: Sequence[Path], folder: Path, single_file: bool = False) -> Path:
-    """``report.html`` in ``folder``: one run, or several on the same layouts side by side.
-
-    Raises:
-        InputError: nothing is judged yet, or the runs have different layouts or judges.
-    """
-    return write_page([Measured.read(run) for run in runs], folder, single_file)
-
-
 def first_failure(folder: Path) -> str:
     """Why the first sample of a run failed; where none did, why the first picture could not be judged."""
     samples, events = read_tables(folder, "samples", "events")

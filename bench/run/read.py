@@ -14,41 +14,27 @@ from amdm.errors import InputError
 from bench.io.sqlite_safety import check_untrusted_sqlite
 from bench.run.frames import frame
 from bench.run.schema import (
+    BESIDE_SAMPLES,
     BUSY_SECONDS,
     DATABASE,
-    FINDING_COLUMNS,
-    INTERACTION_COLUMNS,
     KEY,
     KEY_BEFORE,
+    KEY_COLUMNS,
     LARGEST_DATABASE,
     LATER_TABLES,
     MOST_ROWS,
     SAMPLE_COLUMNS,
     SAMPLE_KEY,
     SCHEMA,
-    STYLE_COLUMNS,
-    VERDICT_COLUMNS,
 )
 
+_ORDER = "method, seed, layout_index"
 _TABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
-    "samples": (
-        SAMPLE_COLUMNS,
-        f"samples LEFT JOIN details USING ({', '.join(SAMPLE_KEY)})",
-        "method, seed, layout_index",
-    ),
-    "verdicts": (VERDICT_COLUMNS, "verdicts", "method, seed, layout_index, instance"),
-    "interactions": (INTERACTION_COLUMNS, "interactions", "method, seed, layout_index, interaction"),
-    "styles": (STYLE_COLUMNS, "styles", "method, seed, layout_index"),
-    "full_size_interactions": (
-        INTERACTION_COLUMNS,
-        "full_size_interactions",
-        "method, seed, layout_index, interaction",
-    ),
-    "full_size_styles": (STYLE_COLUMNS, "full_size_styles", "method, seed, layout_index"),
-    "findings": (FINDING_COLUMNS, "findings", "method, seed, layout_index, instance"),
+    "samples": (SAMPLE_COLUMNS, f"samples LEFT JOIN details USING ({KEY_COLUMNS})", _ORDER),
+    **{name: (columns, name, f"{_ORDER}, {columns[len(SAMPLE_KEY)]}") for name, columns in BESIDE_SAMPLES.items()},
     "events": (("at", "what"), "events", "rowid"),
 }
-"""Name → columns, what they are selected from, and their order."""
+"""Name → columns, what they are selected from, and their order: of a sample, by the column behind its key."""
 
 
 def read_table(folder: Path, table: str) -> pd.DataFrame:

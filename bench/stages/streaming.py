@@ -14,7 +14,7 @@ from amdm.progress import Progress
 from bench.detectors import load
 from bench.detectors.cache import CACHE_FILE, CachedDetector, CarriedDetector
 from bench.detectors.detector import Detector
-from bench.detectors.registry import is_heavy
+from bench.detectors.registry import detector_spec
 from bench.engines.cluster import Cluster
 from bench.engines.pool import ATTEMPTS, Answer, Lost, Pool
 from bench.generators.generator import Generator
@@ -47,7 +47,7 @@ def stream(
     """
     job = plan.job
     drawing = cluster.options(heavy=job.profile == "paper" or (job.profile == EXTERNAL and job.device != "cpu"))
-    judging = cluster.options(heavy=is_heavy(plan.detector.name))
+    judging = cluster.options(heavy=detector_spec(plan.detector.name).heavy)
     source_of_judge = load.CachedSource(plan.detector, plan.facts, store.folder / CACHE_FILE)
     mirror = mirror_of(store.folder)
     away = None if mirror is None else (mirror.remote, mirror.folder.resolve())

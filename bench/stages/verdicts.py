@@ -139,17 +139,14 @@ class ScoringWorker:
     def _judge(self, batch: Sequence[Picture]) -> dict[str, list[tuple[Any, ...]]]:
         """Rows of each table."""
         pictures = [read_image(one.path) for one in batch]
-        images = [self._on_canvas(one) for one in pictures]
+        images = [to_canvas(one, self.detector.canvas) for one in pictures]
         verdicts, findings = [], []
-        for one, judged in zip(batch, _judge_images(self.detector, images, batch), strict=True):
+        for one, judged in zip(batch, judge_images(self.detector, images, batch), strict=True):
             for k, (verdict, finding) in enumerate(judged):
                 about = one.method, one.seed, one.entry, k
                 verdicts.append(verdict_row(*about, verdict))
                 findings.append(finding_row(*about, finding))
         return {"verdicts": verdicts, "findings": findings, **condition_rows(self._judges, pictures, batch)}
-
-    def _on_canvas(self, image: np.ndarray) -> np.ndarray:
-        return image if self.detector.canvas is None else to_canvas(image, self.detector.canvas)
 
 
 def _named(batch: Sequence[Picture]) -> str:
@@ -172,15 +169,6 @@ def condition_rows(
     return rows
 
 
-def judge_images(detector: Detector, images: Sequence[np.ndarray], pictures: Sequence[Picture]) -> list[list[Verdict]]:
-    """Verdicts on the instances of each picture (uint8 RGB, on the detector's canvas).
-
-    One detector query for each distinct category of a picture; then masks, all of a picture at once, of the instances
-    in the right place alone.
-    """
-    return [[one.verdict for one in own] for own in _judge_images(detector, images, pictures)]
-
-
 class Judged(NamedTuple):
     """The verdict on one instance, and what it was given on."""
 
@@ -188,7 +176,12 @@ class Judged(NamedTuple):
     finding: Finding
 
 
-def _judge_images(detector: Detector, images: Sequence[np.ndarray], pictures: Sequence[Picture]) -> list[list[Judged]]:
+def judge_images(detector: Detector, images: Sequence[np.ndarray], pictures: Sequence[Picture]) -> list[list[Judged]]:
+    """Verdicts on the instances of each picture (uint8 RGB, on the detector's canvas).
+
+    One detector query for each distinct category of a picture; then masks, all of a picture at once, of the instances
+    in the right place alone.
+    """
     found = detector.find(images, [categories_of(one.entry) for one in pictures])
     return [judge_picture(*one) for one in zip(images, (p.entry for p in pictures), found, strict=True)]
 

@@ -21,6 +21,7 @@ from amdm.loading import load_models
 from amdm.methods import Method
 from amdm.model_set import Loading, ModelSet
 from amdm.presets.settings import MethodSettings
+from amdm.profiles import weight_digests
 from amdm.progress import Progress
 from bench.detectors.detector import Detector
 from bench.detectors.load import make_judge
@@ -33,7 +34,7 @@ from bench.job.seeds import check_seeds
 from bench.judges.conditions import judge_revisions, load_judges
 from bench.judges.picture_features import mini_features
 from bench.layouts.layout_set import LayoutSet
-from bench.provenance import provenance
+from bench.provenance import environment, provenance, sources_digest
 from bench.report.joint import calls_of
 from bench.report.kid import as_texts
 from bench.report.tables import TableInfo
@@ -109,9 +110,9 @@ class TrialWorker:
         judged = judge_images(self.judge, images, pictures) if images else []
         rows: Rows = {
             "verdicts": [
-                verdict_row(one.method, one.seed, one.entry, k, verdict)
-                for one, verdicts in zip(pictures, judged, strict=True)
-                for k, verdict in enumerate(verdicts)
+                verdict_row(one.method, one.seed, one.entry, k, instance.verdict)
+                for one, own in zip(pictures, judged, strict=True)
+                for k, instance in enumerate(own)
             ],
             **condition_rows(self.judges, images, pictures),
             "samples": [_sample(group, made, k, seconds) for k in range(len(group.entries))],
@@ -291,13 +292,7 @@ class Kept:
 
 def _facts(profile: str) -> str:
     """Of all that decides results beside settings and layouts."""
-    from amdm.profiles import weight_digests
-    from bench.detectors.detector import DetectorOptions
-    from bench.detectors.registry import detector_facts
-    from bench.judges.conditions import judge_revisions
-    from bench.provenance import environment, sources_digest
-
-    judge = detector_facts(DetectorOptions()).model_dump(mode="json")
+    judge = detector_facts(JUDGE).model_dump(mode="json")
     versions = {**environment().model_dump(mode="json"), "sources": sources_digest(NO_MATTER)}
     return _digest([FORMAT, versions, weight_digests(profile), judge, judge_revisions()])
 

@@ -18,7 +18,7 @@ from amdm.errors import InputError, printable
 from amdm.io.files import make_folder
 from bench.cocomig.verdict import COLOUR_SHARE, IOU_THRESHOLD, best_mask, failure, to_canvas
 from bench.detectors.cache import CACHE_FILE, CachedDetector
-from bench.detectors.registry import detector_canvas
+from bench.detectors.registry import detector_spec
 from bench.job.batches import CEILING
 from bench.layouts.layout_set import Entry
 from bench.report.measured import Measured, Together
@@ -266,14 +266,14 @@ def outliner(run: Measured) -> Callable[[np.ndarray, Entry], Outlines]:
     cache = run.folder / CACHE_FILE
     if run.detector is None or not cache.is_file():
         return lambda image, entry: {}
-    canvas = detector_canvas(run.detector)
+    canvas = detector_spec(run.detector).canvas
     try:
         detector = CachedDetector(cache, run.settings.judge, canvas, _refuse)
     except (InputError, sqlite3.Error, OSError):
         return lambda image, entry: {}
 
     def find(image: np.ndarray, entry: Entry) -> Outlines:
-        judged = image if canvas is None else to_canvas(image, canvas)
+        judged = to_canvas(image, canvas)
         try:
             (found,) = detector.find([judged], [categories_of(entry)])
             located = locate(judged.shape[:2], entry, found)

@@ -35,7 +35,7 @@ def images() -> np.ndarray:
 
 def test_true_renderings_pass(judge: MiniJudge, images: np.ndarray) -> None:
     pictures = [Picture("c", 0, entry, Path()) for entry in LAYOUTS.entries]
-    verdicts = [one for own in judge_images(judge, list(images), pictures) for one in own]
+    verdicts = [one.verdict for own in judge_images(judge, list(images), pictures) for one in own]
     assert np.mean([one.success and one.attr for one in verdicts]) >= 0.95
 
 
@@ -54,9 +54,9 @@ def test_the_colour_is_checked(judge: MiniJudge, images: np.ndarray) -> None:
     swapped = images[..., ::-1].copy()  # red becomes blue
     pictures = [Picture("c", 0, entry, Path()) for entry in LAYOUTS.entries]
     rows = [
-        (label.colour, verdict.attr)
+        (label.colour, judged.verdict.attr)
         for one, own in zip(pictures, judge_images(judge, list(swapped), pictures), strict=True)
-        for label, verdict in zip(one.entry.labels, own, strict=True)
+        for label, judged in zip(one.entry.labels, own, strict=True)
     ]
     assert np.mean([attr for colour, attr in rows if colour in ("red", "blue")]) <= 0.1
 

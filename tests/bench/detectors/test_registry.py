@@ -99,5 +99,5 @@ def test_a_new_detector_is_one_file_and_one_line(tmp_path: Path, monkeypatch: py
     facts = RunInfo.read(result.folder).settings.judge
     assert facts.model_dump() == {"name": "toy", "revision": "1", "thresholds": {"score": 0.125}, "dtype": "float32"}
     assert verify_run(result.folder) == []
-    monkeypatch.setattr("tests.toys.detector.SPEC", replace(detector_spec(DetectorOptions("toy")), thresholds={}))
+    monkeypatch.setattr("tests.toys.detector.SPEC", replace(detector_spec("toy"), thresholds={}))
     assert verify_run(result.folder) == ["run.json: thresholds are not those of this version"]
