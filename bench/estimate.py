@@ -72,7 +72,7 @@ def time_batches(plan: Plan) -> Timing:
     own = [group for group in plan.batches if group.method == method]
     chosen = [own[0], own[1] if len(own) > 1 and len(own[1].entries) == len(own[0].entries) else own[0]]
     started = time.perf_counter()
-    generator, judge = presets.make_generator(plan.job), load.make_judge(plan.detector)
+    generator, judge = presets.make_generator(plan.job), load.make_detector(plan.detector)
     loaded = time.perf_counter() - started
     seconds, judged, sizes = [], [], []
     for group in chosen:

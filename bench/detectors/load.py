@@ -13,7 +13,7 @@ from bench.detectors.registry import detector_spec, load_detector
 from bench.workers.processes import _one_thread
 
 
-def make_judge(options: DetectorOptions | None = None) -> Detector:
+def make_detector(options: DetectorOptions | None = None) -> Detector:
     """The detector asked for, by default that of the mini world."""
     options = options or DetectorOptions()
     if not detector_spec(options.name).heavy:
@@ -38,4 +38,4 @@ class CachedSource:
         return CarriedDetector(*self._detector())
 
     def _detector(self) -> tuple[DetectorFacts, int | None, Callable[[], Detector]]:
-        return self.facts, detector_spec(self.options.name).canvas, partial(make_judge, self.options)
+        return self.facts, detector_spec(self.options.name).canvas, partial(make_detector, self.options)

@@ -18,7 +18,7 @@ from typing import Any
 
 from amdm.errors import InputError
 
-TOGETHER = 256
+BATCH_SIZE = 256
 """Objects that are asked for before the next are; fsspec itself decides how many at a time."""
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://([^/]+)(/.*)?", re.IGNORECASE)
 _LOCAL = ("file", "local")
@@ -192,5 +192,5 @@ class RemoteFolder:
 
 def _some(pairs: Iterable[tuple[str, Path]]) -> Iterator[tuple[Sequence[str], Sequence[Path]]]:
     waiting = iter(pairs)
-    while part := list(islice(waiting, TOGETHER)):
+    while part := list(islice(waiting, BATCH_SIZE)):
         yield [name for name, _ in part], [path for _, path in part]

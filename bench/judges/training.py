@@ -27,7 +27,7 @@ STEPS, BATCH, RATE = 120, 64, 3e-3
 SOFTENED = 2 / 3  # share of pictures that go through the generators' autoencoder, with noise on the latents
 IDLE_PAIRS = 3
 """Of each picture, at most: pairs without an action."""
-_MOST_FOREIGN = 0.25
+_MAX_FOREIGN = 0.25
 _EVERY = 20
 
 Ends = tuple[Box, Box]
@@ -77,7 +77,7 @@ def idle_pairs(scene: Scene, rng: np.random.Generator, most: int = IDLE_PAIRS) -
     for k in rng.permutation(len(pairs)):
         ends = boxes[pairs[k][0]], boxes[pairs[k][1]]
         area = strip(*ends)
-        if (area & marked).sum() <= _MOST_FOREIGN * area.sum():
+        if (area & marked).sum() <= _MAX_FOREIGN * area.sum():
             found.append(ends)
         if len(found) == most:
             break

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from amdm.errors import printable
-from amdm.io.files import make_folder, write_whole
+from amdm.io.files import make_folder, write_atomic
 from bench.cocomig.metrics import METRICS
 
 NO_NUMBER = "–"
@@ -111,7 +111,7 @@ def as_csv(table: pd.DataFrame, decimals: int = 6) -> bytes:
 def write_table(path: Path, table: pd.DataFrame, decimals: int = 6) -> None:
     """Write a table as CSV; the folder is made where it is not there."""
     make_folder(path.parent)
-    write_whole(path, as_csv(table, decimals))
+    write_atomic(path, as_csv(table, decimals))
 
 
 def write_csv(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
@@ -123,7 +123,7 @@ def write_csv(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
 def write_study(folder: Path, name: str, page: str, tables: Mapping[str, pd.DataFrame]) -> Written:
     """``<name>.md``, and each table as CSV."""
     write_csv(folder, tables)
-    write_whole(folder / f"{name}.md", page.encode())
+    write_atomic(folder / f"{name}.md", page.encode())
     return Written(page, dict(tables))
 
 
@@ -137,4 +137,4 @@ def as_parquet(table: pd.DataFrame) -> bytes:
 def write_parquet(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     """``<name>.parquet`` of each."""
     for name, table in tables.items():
-        write_whole(folder / f"{name}.parquet", as_parquet(table))
+        write_atomic(folder / f"{name}.parquet", as_parquet(table))

@@ -12,7 +12,7 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from amdm.errors import printable
-from amdm.io.files import make_folder, write_whole
+from amdm.io.files import make_folder, write_atomic
 from bench.cocomig.metrics import breakdown, over_seeds
 from bench.generators.pull_back import pull_back_table
 from bench.job.batches import CEILING
@@ -55,7 +55,7 @@ def write_measured(run: Measured, report: Path, columns: Sequence[str] = USUAL_C
     entries = balanced(run.entries)
     grid, file = picture_grid(_pictures(run, {e.index for e in entries}), entries), BytesIO()
     grid.save(file, format="PNG")
-    write_whole(report / "grid.png", file.getvalue())
+    write_atomic(report / "grid.png", file.getvalue())
     write_page([run], report)
     return page
 
@@ -114,7 +114,7 @@ def write_tables(folder: Path, run: Measured, columns: Sequence[str] = USUAL_COL
     }
     make_folder(folder)
     for name, content in files.items():
-        write_whole(folder / name, content)
+        write_atomic(folder / name, content)
     for name in fractions.keys() - {Path(file).stem for file in files}:
         (folder / f"{name}.csv").unlink(missing_ok=True)  # of an earlier run with other methods or seeds
     return page

@@ -31,10 +31,10 @@ from bench.run.schema import (
     SCHEMA,
 )
 
-MOST_SAMPLES = 2000
+MAX_SAMPLES = 2000
 """Of a part."""
-LARGEST_PART = 64 * 2**20
-MOST_VALUES = 512 * 2**20
+MAX_PART_BYTES = 64 * 2**20
+MAX_VALUES = 512 * 2**20
 """Bytes that a part may become when it is read."""
 _EVENTS = b"amdm.events"
 _OWN = len(SAMPLE_KEY)
@@ -111,7 +111,7 @@ def _table(content: bytes) -> pa.Table:
         file = pq.ParquetFile(BytesIO(content))
         about = file.metadata
         size = sum(about.row_group(k).total_byte_size for k in range(about.num_row_groups))
-        if file.schema_arrow.equals(part_schema()) and about.num_rows <= MOST_SAMPLES and size <= MOST_VALUES:
+        if file.schema_arrow.equals(part_schema()) and about.num_rows <= MAX_SAMPLES and size <= MAX_VALUES:
             return file.read()
     except (pa.ArrowException, OSError, ValueError):
         pass

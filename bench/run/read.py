@@ -20,9 +20,9 @@ from bench.run.schema import (
     KEY,
     KEY_BEFORE,
     KEY_COLUMNS,
-    LARGEST_DATABASE,
     LATER_TABLES,
-    MOST_ROWS,
+    MAX_DATABASE_BYTES,
+    MAX_ROWS,
     SAMPLE_COLUMNS,
     SAMPLE_KEY,
     SCHEMA,
@@ -54,8 +54,8 @@ def read_tables(folder: Path, *tables: str) -> list[pd.DataFrame]:
     if not path.exists():
         raise InputError("is absent", file=path)
     check_untrusted_sqlite(path)
-    if sum(one.stat().st_size for one in path.parent.glob(f"{DATABASE}*")) > LARGEST_DATABASE:
-        raise InputError(f"has more than {LARGEST_DATABASE} bytes, with its journal", file=path)
+    if sum(one.stat().st_size for one in path.parent.glob(f"{DATABASE}*")) > MAX_DATABASE_BYTES:
+        raise InputError(f"has more than {MAX_DATABASE_BYTES} bytes, with its journal", file=path)
     table = tables[0]
     try:
         with closing(sqlite3.connect(":memory:")) as copy:  # SQLite checks values only in what it may write
@@ -65,8 +65,8 @@ def read_tables(folder: Path, *tables: str) -> list[pd.DataFrame]:
             found = []
             for table in tables:
                 columns, source, order = _TABLES[table]
-                if copy.execute(f"SELECT count(*) FROM {table}").fetchone()[0] > MOST_ROWS:
-                    raise InputError(f"has more than {MOST_ROWS:,} rows", file=path, field=table)
+                if copy.execute(f"SELECT count(*) FROM {table}").fetchone()[0] > MAX_ROWS:
+                    raise InputError(f"has more than {MAX_ROWS:,} rows", file=path, field=table)
                 answer = copy.execute(f"SELECT {', '.join(columns)} FROM {source} ORDER BY {order}")
                 found.append(frame(answer, columns))
             return found

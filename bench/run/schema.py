@@ -81,7 +81,7 @@ RECORD_COLUMNS, DETAIL_COLUMNS, FINDING_COLUMNS = map(_columns, ("samples", "det
 VERDICT_COLUMNS, INTERACTION_COLUMNS, STYLE_COLUMNS = map(_columns, ("verdicts", "interactions", "styles"))
 SAMPLE_COLUMNS = (*RECORD_COLUMNS, *DETAIL_COLUMNS[3:])
 """peak_bytes: the most memory while the sample's batch was drawn, and peak_of: whose (:mod:`bench.workers.memory`).
-evaluations, pull_back: JSON by model; see :class:`bench.stages.generate.Outcome`."""
+evaluations, pull_back: JSON by model; see :class:`bench.stages.generate.SampleResult`."""
 VERDICT_TABLES = {"verdicts": VERDICT_COLUMNS, "interactions": INTERACTION_COLUMNS, "styles": STYLE_COLUMNS}
 """What is judged, by table: instances, interactions, pictures. A sample's verdicts are recorded together."""
 JUDGED_TABLES = {**VERDICT_TABLES, "findings": FINDING_COLUMNS}
@@ -94,10 +94,10 @@ SAMPLE_KEY = ("method", "layout_index", "seed")
 KEY_COLUMNS = ", ".join(SAMPLE_KEY)
 OF_SAMPLE = f"WHERE ({KEY_COLUMNS}) = (?, ?, ?)"
 DATABASE = "run.sqlite"
-LARGEST_DATABASE = 2**31
+MAX_DATABASE_BYTES = 2**31
 """Bytes; a million samples of four instances have 0.9 * 10**9."""
 BUSY_SECONDS = 10
-MOST_ROWS = 6_000_000
+MAX_ROWS = 6_000_000
 """Of a table, which pandas holds in memory; a million samples of four instances have 4 million verdicts."""
 
 

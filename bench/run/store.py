@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 
 from amdm.errors import InputError
-from amdm.io.files import make_folder, write_whole
+from amdm.io.files import make_folder, write_atomic
 from bench.io.sqlite_safety import check_untrusted_sqlite
 from bench.job.growth import GROWS, can_grow, grown
 from bench.job.settings import RunSettings
@@ -156,7 +156,7 @@ class RunStore:
         path = picture_name(method, image_id, key, seed)
         (self.folder / path.parent).mkdir(parents=True, exist_ok=True)
         content = encoded(image)
-        write_whole(self.folder / path, content)
+        write_atomic(self.folder / path, content)
         return str(path), hashlib.sha256(content).hexdigest()
 
     def record(
@@ -206,7 +206,7 @@ class RunStore:
             marks = ", ".join("?" * len(rows[0]))
             self._database.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", rows)
 
-    def forget_verdicts(self) -> None:
+    def delete_verdicts(self) -> None:
         """Drop every verdict, so that all pictures are judged again."""
         judged = self.verdict_counts()
         with _transaction(self._database):

@@ -28,7 +28,7 @@ from bench.layouts.layout_set import Entry
 from bench.run.inventory import SampleKey
 from bench.run.mirror import mirror_of
 from bench.run.store import RunStore
-from bench.stages.generate import GroupResult, GroupWorker, Outcome, record_group
+from bench.stages.generate import GroupResult, GroupWorker, SampleResult, record_group
 from bench.stages.unjudged import Unjudged
 from bench.stages.verdicts import BatchVerdicts, Picture, ScoringWorker, record_verdicts
 from bench.workers.retries import show_events
@@ -161,7 +161,7 @@ def lost_group(group: Group) -> GroupResult:
     """What became of samples whose worker died every time."""
     error = f"its worker died {ATTEMPTS} times (killed, or out of memory)"
     size = len(group.entries)
-    return GroupResult(group, [Outcome(one, None, error, ATTEMPTS, size, 0.0, {}) for one in group.entries], [])
+    return GroupResult(group, [SampleResult(one, None, error, ATTEMPTS, size, 0.0, {}) for one in group.entries], [])
 
 
 def lost_batch(batch: Sequence[Picture]) -> JudgedBatch:

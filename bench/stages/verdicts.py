@@ -16,7 +16,7 @@ from amdm.errors import InputError
 from amdm.progress import Progress
 from bench.cocomig.finding import Finding, find_out
 from bench.cocomig.verdict import Masks, Placement, Verdict, judge_placed, place_instance, to_canvas
-from bench.detectors.detector import Detector, Found, Prompt
+from bench.detectors.detector import DetectionResult, Detector, Prompt
 from bench.job.batches import chunked
 from bench.judges.conditions import Judges, judge_conditions, load_judges
 from bench.layouts.layout_set import Entry
@@ -186,7 +186,7 @@ def judge_images(detector: Detector, images: Sequence[np.ndarray], pictures: Seq
     return [judge_picture(*one) for one in zip(images, (p.entry for p in pictures), found, strict=True)]
 
 
-def judge_picture(image: np.ndarray, entry: Entry, found: Found) -> list[Judged]:
+def judge_picture(image: np.ndarray, entry: Entry, found: DetectionResult) -> list[Judged]:
     """Verdicts on the instances of one picture, uint8 RGB (H, W, 3)."""
     judged = []
     for label, (placement, candidates) in zip(entry.labels, locate(image.shape[:2], entry, found), strict=True):
@@ -202,7 +202,7 @@ def categories_of(entry: Entry) -> list[str]:
     return list(dict.fromkeys(label.category for label in entry.labels))
 
 
-def locate(size: tuple[int, int], entry: Entry, found: Found) -> list[tuple[Placement, Masks | None]]:
+def locate(size: tuple[int, int], entry: Entry, found: DetectionResult) -> list[tuple[Placement, Masks | None]]:
     """Where each instance of a picture (height, width) stands, and masks of those that are in their place and have a
     colour to be judged."""
     placed = [

@@ -137,7 +137,7 @@ def test_a_new_picture_loses_its_old_verdicts_and_again_forgets_all(folder: Path
     with RunStore(folder, RunInfo.read(folder).settings) as store:
         store.record(samples=[sample])
         assert store.verdict_counts().get((row["method"], sample["layout_index"], sample["seed"])) is None
-        store.forget_verdicts()
+        store.delete_verdicts()
         assert store.verdict_counts() == {}
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from bench.cocomig.verdict import Masks
 from bench.detectors.cache import CachedDetector, _mac, _secret
-from bench.detectors.detector import DetectorFacts, Found, Prompt
+from bench.detectors.detector import DetectionResult, DetectorFacts, Prompt
 from bench.stages.verdicts import Judged, Picture, judge_images
 from tests.bench.fakes import BlobDetector, paint, small_set
 from tests.bench.io.test_sqlite_safety import trap
@@ -32,9 +32,9 @@ class CountingDetector(BlobDetector):
     looks = 0
     asked: list[int]
 
-    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[Found]:
+    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[DetectionResult]:
         type(self).looks += len(images)
-        return [Found(one.detections, self._counted(one.segment)) for one in super().find(images, categories)]
+        return [DetectionResult(one.detections, self._counted(one.segment)) for one in super().find(images, categories)]
 
     def _counted(self, segment: Callable[[Sequence[Prompt]], list[Masks]]) -> Callable[[Sequence[Prompt]], list[Masks]]:
         def counted(prompts: Sequence[Prompt]) -> list[Masks]:

@@ -218,7 +218,7 @@ def test_too_many_pictures_are_those_of_the_first_seeds(
     run_measured: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = run_measured(limit=5, seeds=(0, 1, 2))
-    monkeypatch.setattr("bench.report.html.gallery.MOST_PICTURES", 2 * 3 * 5)
+    monkeypatch.setattr("bench.report.html.gallery.MAX_PICTURES", 2 * 3 * 5)
     page = write_page([run], tmp_path).read_text(encoding="utf-8")
     assert {row["seed"] for row in data_of(page)["rows"]} == {0, 1} and "Shown: seed 0, 1; 5 layouts" in page
 
