@@ -170,11 +170,6 @@ def callable_digest(name: str) -> str:
     return digests[0] if len(digests) == 1 else hashlib.sha256(" ".join(digests).encode()).hexdigest()
 
 
-def callable_generator(name: str, arguments: Sequence[str] = (), device: str = "cpu") -> Generator:
-    """The function of that name as the benchmark's own generators are called (see :func:`load_callable`)."""
-    return as_generator(load_callable(name, arguments, device), name)
-
-
 def as_generator(function: UserFunction, name: str) -> Generator:
     """A user's function as the benchmark's own generators are called; what it returns is checked."""
 

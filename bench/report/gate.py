@@ -215,15 +215,8 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError("is not a JSON object", file=path)
     content.setdefault("condition_judges", {})  # those of before have none
-    for field, kind in (
-        ("layouts", str),
-        ("layout_hash", str),
-        ("verdicts", list),
-        ("history", list),
-        ("judge", dict),
-        ("condition_judges", dict),
-        ("weights", dict),
-    ):
+    kinds = {"layouts": str, "layout_hash": str, "verdicts": list, "history": list}
+    for field, kind in {**kinds, **dict.fromkeys(("judge", "condition_judges", "weights"), dict)}.items():
         if not isinstance(content.get(field), kind):
             raise InputError("is missing or of another kind", file=path, field=field)
     return content

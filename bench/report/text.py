@@ -114,15 +114,10 @@ def write_table(path: Path, table: pd.DataFrame, decimals: int = 6) -> None:
     write_atomic(path, as_csv(table, decimals))
 
 
-def write_csv(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
-    """``<name>.csv`` of each, numbers with six decimals."""
-    for name, table in tables.items():
-        write_table(folder / f"{name}.csv", table)
-
-
 def write_study(folder: Path, name: str, page: str, tables: Mapping[str, pd.DataFrame]) -> Written:
-    """``<name>.md``, and each table as CSV."""
-    write_csv(folder, tables)
+    """``<name>.md``, and each table as CSV, numbers with six decimals."""
+    for of, table in tables.items():
+        write_table(folder / f"{of}.csv", table)
     write_atomic(folder / f"{name}.md", page.encode())
     return Written(page, dict(tables))
 
