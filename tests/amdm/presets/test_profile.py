@@ -208,6 +208,9 @@ def test_settings_that_were_chosen_by_measurement_stand_in_a_file_of_their_own(
     assert set(found.methods) - declared == {"a+b@tuned"}
     settings = found.method("a+b@tuned")
     assert settings.steps == 20 and settings.aggregation is not None and settings.aggregation.s == 5
+    assert load_profile("mini") is found  # while the files are the same
+    (tmp_path / "mini-tuned.yaml").write_text(f"methods: {{b+a@tuned: {chosen}}}\n")
+    assert set(load_profile("mini").methods) - declared == {"b+a@tuned"}
 
 
 def test_what_a_method_ignores_is_described_where_there_is_any() -> None:
