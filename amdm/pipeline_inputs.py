@@ -149,7 +149,7 @@ def override_texts(overrides: Sequence[str] | Mapping[str, Any]) -> list[str]:
     try:
         return [f"{name}={json.dumps(_listed(value))}" for name, value in overrides.items()]
     except (TypeError, ValueError) as error:
-        raise InputError("holds what is no number, text or list", field="overrides") from error
+        raise InputError("holds something other than numbers, texts and lists", field="overrides") from error
 
 
 def call_settings(

@@ -173,7 +173,9 @@ def _about(path: Path, content: Any) -> dict[str, Any]:
         raise InputError(f"is {own['format']}; this version reads {FORMAT}", file=path, field="format")
     for name, place in own.get("unets", {}).items():
         if not isinstance(place, str) or not UNET_FOLDER.fullmatch(place):
-            raise InputError(f"{str(place)[:80]!r} is no folder of a UNet", file=path, field=f"amdm.unets.{name[:80]}")
+            raise InputError(
+                f"{str(place)[:80]!r} is not a folder of a UNet", file=path, field=f"amdm.unets.{name[:80]}"
+            )
     return own
 
 
@@ -190,7 +192,7 @@ def _own_models(
     networks: dict[str, Any] = {place: read_network(folder, index, place) for place in places}
     for place in about["channels_last"]:
         if place not in networks:
-            raise InputError(f"{str(place)[:80]!r} is no network", file=folder / INDEX, field="amdm.channels_last")
+            raise InputError(f"{str(place)[:80]!r} is not a network", file=folder / INDEX, field="amdm.channels_last")
         networks[place].to(memory_format=torch.channels_last)
     parts = SimpleNamespace(**networks, tokenizer=read_tokenizer(folder, index), scheduler=scheduler)
     with in_file(folder):
@@ -368,7 +370,7 @@ def _read_scheduler(folder: Path, digests: Mapping[str, str]) -> SchedulerMixin:
     found: Any = getattr(diffusers, str(name), None) if str(name).endswith("Scheduler") else None
     made = found
     if not (isinstance(found, type) and issubclass(found, SchedulerMixin)):
-        raise InputError(f"{str(name)[:80]!r} is no scheduler of diffusers", file=path, field="_class_name")
+        raise InputError(f"{str(name)[:80]!r} is not a scheduler of diffusers", file=path, field="_class_name")
     try:
         return made.from_config(config)
     except (TypeError, ValueError, NotImplementedError) as error:

@@ -124,13 +124,13 @@ def load_profile(name: str) -> Profile:
     """
     if name not in PROFILES:
         raise unknown("profile", name, ("auto", *PROFILES), field="profile")
-    path, tuned = files("amdm.presets") / f"{name}.yaml", tuned_path(name)
+    path, tuned = Path(str(files("amdm.presets") / f"{name}.yaml")), tuned_path(name)
     chosen = tuned.read_text(encoding="utf-8") if tuned.is_file() else ""
     return _profile(path, path.read_text(encoding="utf-8"), chosen)
 
 
 @lru_cache(maxsize=4)
-def _profile(path: Any, text: str, tuned: str) -> Profile:
+def _profile(path: Path, text: str, tuned: str) -> Profile:
     content = yaml.safe_load(text)
     if tuned:
         content["methods"] |= yaml.safe_load(tuned)["methods"]

@@ -55,7 +55,7 @@ class MethodSettings(Strict):
             models = models if isinstance(models, list | tuple) else ()
             if strange := [name for name in content["settings"] if name not in models]:
                 there = instead(strange[0], [str(name) for name in models])
-                raise InputError(f"is no model of this method; {there}", field=f"settings.{strange[0]}")
+                raise InputError(f"is not a model of this method; {there}", field=f"settings.{strange[0]}")
             read = {name: _model_settings(name, values) for name, values in content["settings"].items()}
             content = {**content, "settings": read}
         if isinstance(content, dict) and isinstance(content.get("aggregation"), Mapping):
@@ -144,7 +144,7 @@ def _first_fault(error: ValidationError, file: Any, prefix: str, kind: type[Base
     if isinstance(inner := first.get("ctx", {}).get("error"), InputError):
         return inner.within(file=file, field=".".join(filter(None, (prefix, *map(str, place)))))
     if first["type"] == "extra_forbidden":
-        what = f"is no field here; {instead(place[-1], _fields(kind, place[:-1]))} (`amdm presets` prints them)"
+        what = f"is not a field here; {instead(place[-1], _fields(kind, place[:-1]))} (`amdm presets` prints them)"
     elif first["type"] == "literal_error":
         known = re.findall(r"'([^']*)'", first["ctx"]["expected"])
         what = f"is {str(first['input'])[:80]!r}; {instead(first['input'], known)}"

@@ -127,7 +127,7 @@ def _drawn(entry: LayoutEntry) -> list[Instance]:
 
 def _parsed(text: Any, most: int, what: str) -> dict[str, Any]:
     if not isinstance(text, str) or len(text) > most:
-        raise InputError(f"{what} is no text, or has more than {most:,} characters")
+        raise InputError(f"{what} is not a text, or has more than {most:,} characters")
     try:
         content = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=without_duplicates)
     except InputError:
@@ -170,7 +170,7 @@ def _interaction(item: Any, instances: Sequence[Instance]) -> Interaction:
     for name in ("subject", "object"):
         number = content.get(name)
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(instances):
-            raise InputError(f"names a {name} that is no box")
+            raise InputError(f"names a {name} that is not a box")
         ends.append(instances[number])
     if content["subject"] == content["object"]:
         raise InputError("joins a box to itself: choose two")

@@ -61,7 +61,7 @@ def uploaded_style(data: Any, name: Any) -> StylePicture:
         InputError: as :func:`style_of_page`.
     """
     if not isinstance(data, str) or len(data) > MAX_UPLOAD_BYTES * 4 // 3 + 4:
-        raise InputError(f"the style picture is no file of at most {MAX_UPLOAD_BYTES // 2**20} MiB")
+        raise InputError(f"the style picture is not a file of at most {MAX_UPLOAD_BYTES // 2**20} MiB")
     try:
         content = base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError):

@@ -196,7 +196,7 @@ def _stored(baseline: dict[str, Any], path: Path) -> pd.DataFrame:
     except (TypeError, ValueError) as error:
         raise InputError(f"is not a table of {', '.join(_COLUMNS)}", file=path, field="verdicts") from error
     if table.empty or not table[["iou", "miou"]].map(math.isfinite).all(axis=None):
-        raise InputError("is empty, or holds what is no number", file=path, field="verdicts")
+        raise InputError("is empty, or holds something that is not a number", file=path, field="verdicts")
     return table
 
 

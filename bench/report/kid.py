@@ -108,7 +108,7 @@ def renderings(layout_set: LayoutSet) -> Iterator[np.ndarray]:
 
 def _folder(path: Path) -> Iterable[np.ndarray]:
     if not path.is_dir():
-        raise InputError("is no folder", file=path, field="reference")
+        raise InputError("is not a folder", file=path, field="reference")
     found = sorted(one for one in path.rglob("*") if one.suffix.lower() in PICTURE_SUFFIXES)
     return (read_image(one, FORMATS) for one in found)
 

@@ -147,7 +147,7 @@ class SweepConfig(Strict):
 
     def _check_layouts(self) -> None:
         if not self.layouts.endswith(TUNING) and not self.any_layouts:
-            what = f"{self.layouts[:80]!r} is no set for tuning (…{TUNING}); any_layouts: true allows it all the same"
+            what = f"{self.layouts[:80]!r} is not a set for tuning (…{TUNING}); any_layouts: true allows it"
             raise InputError(what, field="layouts")
         check_apart(self.layout_set, self.confirm_set, "the layouts of the sweep", "confirm.layouts")
         for field, one in (("layouts", self.layout_set), ("confirm.layouts", self.confirm_set)):

@@ -36,7 +36,7 @@ def test_overrides_by_name_are_those_in_texts(preset: MethodSettings) -> None:
     for wrong, what in (("aggregation.s=5", r"is one text; it must be a list"), ({"a": object()}, "holds what is no")):
         with pytest.raises(InputError, match=f"overrides: {what}"):
             override_texts(wrong)
-    with pytest.raises(InputError, match=r"aggregation\.q: is no field here"):
+    with pytest.raises(InputError, match=r"aggregation\.q: is not a field here"):
         call_settings(preset, {"aggregation.q": 2}, None, None)
 
 

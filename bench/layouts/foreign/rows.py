@@ -102,7 +102,7 @@ def read_csv(path: Path, form: BoxForm, counts: Counter[str]) -> dict[str, Recor
             with in_file(path), faults.at(f"line {rows.line_num}"):
                 found.add(row)
     except csv.Error as error:
-        raise InputError(f"is no CSV: {error}", file=path, field=f"line {rows.line_num}") from None
+        raise InputError(f"is not CSV: {error}", file=path, field=f"line {rows.line_num}") from None
     for one in found.records.values():
         if one["caption"] is None:
             one["caption"] = made_caption([item["label"] for item in one["segment"]])

@@ -22,7 +22,7 @@ def read_yolo(folder: Path, names: Path | None, counts: Counter[str]) -> dict[st
     ``classes.txt`` in the folder.
 
     Raises:
-        InputError: no folder, no names; each line that is no box, by file and line.
+        InputError: no folder, no names; each line that is not a box, by file and line.
     """
     if not folder.is_dir():
         raise InputError("is not a folder of label files", file=folder)

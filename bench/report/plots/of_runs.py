@@ -136,11 +136,11 @@ def _read(path: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(StringIO(read_text(path, MAX_TABLE_BYTES)), dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f"is no CSV: {str(error).strip()}", file=path) from None
+        raise InputError(f"is not CSV: {str(error).strip()}", file=path) from None
     shares = [f"{name}{end}" for name in SHOWN if name in table for end in ("", "_low", "_high")]
     for name in ("auxiliary", "target", "k", *shares):
         if name not in table:
-            raise InputError("is missing: this is no table of `amdm-bench hand-over`", file=path, field=name)
+            raise InputError("is missing: this is not a table of `amdm-bench hand-over`", file=path, field=name)
     if not shares or table.empty:
         raise InputError("holds no measured property", file=path)
     faults, seen = Faults(), set[tuple[str, str, int]]()

@@ -82,12 +82,12 @@ def test_of_a_file_the_page_says_what_it_does_not_show() -> None:
         ({"boxes": [CIRCLE] * (MAX_BOXES + 1)}, "there are 13 boxes"),
         ({"boxes": {}}, "boxes: must be a list"),
         ({"joins": [JOIN | {"object": 1}]}, "join 1 joins a box to itself"),
-        ({"joins": [JOIN | {"object": 2}]}, "join 1 names a object that is no box"),
-        ({"joins": [JOIN | {"object": True}]}, "join 1 names a object that is no box"),
+        ({"joins": [JOIN | {"object": 2}]}, "join 1 names a object that is not a box"),
+        ({"joins": [JOIN | {"object": True}]}, "join 1 names a object that is not a box"),
         ({"joins": [JOIN | {"action": ""}]}, "join 1 has no action"),
         ({"caption": 3}, "caption: must be a text"),
         ({"style": {"name": "a.png", "data": "!"}}, "the style picture cannot be read"),
-        ({"style": "a.png"}, "the style picture is no file"),
+        ({"style": "a.png"}, "the style picture is not a file"),
     ],
 )
 def test_wrong_input_is_told_in_words(changes: dict[str, Any], words: str) -> None:
