@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 
-from amdm.io.files import make_folder, write_whole
 from bench.cocomig.action_style import OUTCOMES
 from bench.cocomig.intervals import CONFIDENCE, simultaneous
 from bench.cocomig.metrics import METRICS, averages, paired
@@ -19,7 +18,15 @@ from bench.job.batches import CEILING
 from bench.layouts.named import load_layouts
 from bench.report.measured import Measured
 from bench.report.tables import NAN, TableInfo, remarks_markdown, seeds_markdown
-from bench.report.text import as_markdown, as_page, bounds_texts, in_per_cent, with_intervals, write_csv, write_parquet
+from bench.report.text import (
+    as_markdown,
+    as_page,
+    bounds_texts,
+    in_per_cent,
+    with_intervals,
+    write_parquet,
+    write_study,
+)
 
 SHOWN = ("place", "colour_given_place", "action_given_place", "style", "joint_interaction", "joint_picture")
 JUDGED = ("joint_interaction", "joint_picture")
@@ -151,11 +158,10 @@ def write_joint(folder: Path, run: Measured, rows: Rows) -> None:
         "joint_contrasts": joint_contrasts(run.sums, rows),
         "outcomes": outcome_table(conditions.interactions, info.methods),
     }
-    write_csv(make_folder(folder), found)
-    write_parquet(folder, {"interactions": conditions.interactions, "styles": conditions.styles})
     seeds = seeds_markdown(run.by_seed, SHOWN)
     page = joint_markdown(found["joint"], found["outcomes"], found["joint_contrasts"], info, seeds)
-    write_whole(folder / "joint.md", page.encode())
+    write_study(folder, "joint", page, found)
+    write_parquet(folder, {"interactions": conditions.interactions, "styles": conditions.styles})
 
 
 def joint_markdown(

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from amdm.errors import printable
-from amdm.io.files import make_folder, write_whole
+from amdm.io.files import make_folder, write_atomic
 from bench.cocomig.metrics import breakdown
 from bench.generators.pull_back import pull_back_table
 from bench.job.batches import CEILING
@@ -54,18 +54,9 @@ def write_measured(run: Measured, report: Path, columns: Sequence[str] = USUAL_C
     entries = balanced(run.entries)
     grid, file = picture_grid(_pictures(run, {e.index for e in entries}), entries), BytesIO()
     grid.save(file, format="PNG")
-    write_whole(report / "grid.png", file.getvalue())
+    write_atomic(report / "grid.png", file.getvalue())
     write_page([run], report)
     return page
-
-
-def write_pages(runs: Sequence[Path], folder: Path, single_file: bool = False) -> Path:
-    """``report.html`` in ``folder``: one run, or several on the same layouts side by side.
-
-    Raises:
-        InputError: nothing is judged yet, or the runs have different layouts or judges.
-    """
-    return write_page([Measured.read(run) for run in runs], folder, single_file)
 
 
 def first_failure(folder: Path) -> str:
@@ -121,7 +112,7 @@ def write_tables(folder: Path, run: Measured, columns: Sequence[str] = USUAL_COL
     }
     make_folder(folder)
     for name, content in files.items():
-        write_whole(folder / name, content)
+        write_atomic(folder / name, content)
     for name in fractions.keys() - {Path(file).stem for file in files}:
         (folder / f"{name}.csv").unlink(missing_ok=True)  # of an earlier run with other methods or seeds
     return page
