@@ -12,7 +12,7 @@ from amdm.errors import InputError
 from amdm.io.files import read_text
 from bench.generators.folder_names import KeyNames, normal_path
 
-LARGEST_MAPPING = 16 * 2**20
+MAX_MAPPING_BYTES = 16 * 2**20
 DELIMITERS = ",;\t"
 _SEPARATOR = re.compile(r'"?sep=([,;|\t])"?[,;|\t]*', re.IGNORECASE)
 """The first line that spreadsheet programs write to name the delimiter."""
@@ -76,7 +76,7 @@ def _key(text: str, names: KeyNames, layouts: str) -> str:
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     """(number of the line, its cells by column) of every line that is not blank."""
-    text = read_text(path, LARGEST_MAPPING)
+    text = read_text(path, MAX_MAPPING_BYTES)
     first = next((line for line in text.splitlines() if line.strip()), "")
     separator = _SEPARATOR.fullmatch(first.strip())
     delimiter = separator[1] if separator else max(DELIMITERS, key=first.count)

@@ -33,10 +33,13 @@ def test_overrides_by_name_are_those_in_texts(preset: MethodSettings) -> None:
     assert (found.aggregation.s, found.aggregation.weights, found.aggregation.eta) == (2, (0.4,), (0.5, 0.25))
     assert found.aggregation.semantics == "paper" and preset.aggregation.s == 3
     assert override_texts(("aggregation.s=5",)) == ["aggregation.s=5"]
-    for wrong, what in (("aggregation.s=5", r"is one text; it must be a list"), ({"a": object()}, "holds what is no")):
+    for wrong, what in (
+        ("aggregation.s=5", r"is one text; it must be a list"),
+        ({"a": object()}, "holds something other than numbers"),
+    ):
         with pytest.raises(InputError, match=f"overrides: {what}"):
             override_texts(wrong)
-    with pytest.raises(InputError, match=r"aggregation\.q: is no field here"):
+    with pytest.raises(InputError, match=r"aggregation\.q: is not a field here"):
         call_settings(preset, {"aggregation.q": 2}, None, None)
 
 

@@ -228,7 +228,7 @@ def test_what_a_callback_sets_is_refused(pipe: AMDMPipeline, name: str) -> None:
 
 
 def test_what_a_callback_returns_under_another_name_is_refused(pipe: AMDMPipeline) -> None:
-    with pytest.raises(InputError, match="prompt_embeds: is no tensor that a callback can change"):
+    with pytest.raises(InputError, match="prompt_embeds: is not a tensor that a callback can change"):
         drawn(pipe, callback_on_step_end=lambda *_: {"prompt_embeds": torch.zeros(1)})
 
 
