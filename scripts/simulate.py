@@ -30,7 +30,11 @@ from typing import Annotated, Any
 
 import pandas as pd
 import typer
+from pydantic import Field, TypeAdapter, ValidationError
 
+from amdm.console import run_app
+from amdm.errors import InputError
+from amdm.io.files import read_bytes
 from bench.benchmark import judge_in
 from bench.cli.main import DEFAULT_METHODS
 from bench.defaults import preset_job
@@ -49,6 +53,8 @@ from bench.stages.verdicts import SCORING_BATCH, Picture, ScoringWorker
 GPUS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
 ALLOWED = 0.15
 """By which share a simulated time may miss the measured one."""
+MAX_TIMES_BYTES = 2**20
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Batch = tuple[float, float]
 """Seconds of a worker, and seconds of the parent that writes what it made."""
 
@@ -59,13 +65,28 @@ class Times:
     draw: a picture, by method. judge: a picture. write: a picture and its record, record: a picture's verdicts, both by
     the parent."""
 
-    start: float
-    load: float
-    load_judge: float
-    draw: dict[str, float]
-    judge: float
-    write: float
-    record: float
+    start: Seconds
+    load: Seconds
+    load_judge: Seconds
+    draw: dict[str, Seconds]
+    judge: Seconds
+    write: Seconds
+    record: Seconds
+
+    @classmethod
+    def read(cls, path: Path, methods: Iterable[str]) -> Times:
+        """Of a file that ``--save`` wrote. Raises InputError for another file, or one that lacks a method."""
+        try:
+            found = TypeAdapter(cls).validate_json(read_bytes(path, MAX_TIMES_BYTES), strict=True)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise InputError(first["msg"], file=path, field=".".join(map(str, first["loc"]))) from None
+        for method in methods:
+            if method not in found.draw:
+                raise InputError(
+                    "has no seconds of a picture: measure with this method", file=path, field=f"draw.{method}"
+                )
+        return found
 
     def without(self, stage: str) -> Times:
         """As if a stage took no time."""
@@ -225,7 +246,7 @@ def main(
         if times is None:
             known = measure(plan, Path(scratch) / "stages")
         else:
-            known = Times(**json.loads(times.read_text(encoding="utf-8")))
+            known = Times.read(times, (group.method for group in plan.batches))
         typer.echo(f"seconds of the stages: {json.dumps(asdict(known))}")
         if save is not None:
             save.write_text(json.dumps(asdict(known), indent=2) + "\n", encoding="utf-8")
@@ -240,4 +261,6 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    run_app(app, "simulate.py")

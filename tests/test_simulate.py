@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
+from amdm.errors import InputError
 from bench.defaults import preset_job
 from bench.job.plan import Plan
 from scripts import simulate
@@ -86,3 +90,30 @@ def test_check_fails_where_a_time_misses(
     done = CliRunner().invoke(app, [*asked, "--check"])
     assert done.exit_code == status and "load " in done.output
     assert "| shards   |   1000 |" in CliRunner().invoke(app, asked).output
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "why"),
+    [
+        ({"judge": -1.0}, "judge", "greater than or equal to 0"),
+        ({"draw": {"migc": "1"}}, "draw.migc", "valid number"),
+        ({"draw": {"slerp": 1.0}}, "draw.migc", "no seconds of a picture"),
+        ({"write": None}, "write", "valid number"),
+    ],
+)
+def test_times_of_another_job_or_shape_are_refused(
+    tmp_path: Path, change: dict[str, Any], field: str, why: str
+) -> None:
+    path = tmp_path / "times.json"
+    path.write_text(json.dumps(vars(TIMES) | change))
+    with pytest.raises(InputError, match=why) as refused:
+        Times.read(path, ["migc"])
+    assert refused.value.file == path and refused.value.field == field
+
+
+def test_a_file_of_times_that_is_none_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "times.json"
+    path.write_text("[not JSON")
+    asked = [sys.executable, "-m", "scripts.simulate", "--limit", "5", "--methods", "migc", "--times", str(path)]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 2 and done.stderr.startswith(f"error: {path}") and done.stderr.count("\n") == 1
