@@ -136,7 +136,8 @@ class RunInfo(Recorded):
         path = folder / FILE
         if not path.exists():
             runs = [one.parent.name for one in folder.absolute().parent.glob(f"*/{FILE}")]
-            raise InputError(f"is absent; of runs beside it {instead(folder.name, sorted(runs))}", file=path)
+            others = f"; {instead(folder.name, sorted(runs))}" if runs else ""
+            raise InputError(f"is absent: there is no run{others}", file=path)
         content = read_json(path, LARGEST_INFO)
         if not isinstance(content, dict):
             raise InputError("is not a JSON object", file=path)
