@@ -25,7 +25,7 @@ from amdm.process_state import as_in_a_fresh_process
 
 INDEX = "model_index.json"
 UNET_FOLDER = re.compile(r"unet(_[1-9][0-9]{0,3})?")
-LARGEST_CONFIG = 2**20
+MAX_CONFIG_BYTES = 2**20
 KINDS: dict[str, tuple[Any, type]] = {
     "unet": (diffusers, UNet2DConditionModel),
     "vae": (diffusers, AutoencoderMixin),
@@ -85,7 +85,7 @@ def read_network(folder: Path, index: Mapping[str, Any], place: str) -> nn.Modul
     """
     kind, path = _class_in(folder, index, place), folder / place / "config.json"
     with in_file(path):
-        return network_of(kind, read_json(path, LARGEST_CONFIG))
+        return network_of(kind, read_json(path, MAX_CONFIG_BYTES))
 
 
 def read_tokenizer(folder: Path, index: Mapping[str, Any]) -> PreTrainedTokenizerBase:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 
-MOST_FAULTS = 20
+MAX_FAULTS = 20
 """Of one input that are named before reading it stops."""
 
 LONGEST_LIST = 20
@@ -63,7 +63,7 @@ class InputErrors(InputError):
 
 
 class Faults:
-    """Gathers what is wrong with an input, so that one reading names all of it, up to :data:`MOST_FAULTS`."""
+    """Gathers what is wrong with an input, so that one reading names all of it, up to :data:`MAX_FAULTS`."""
 
     def __init__(self) -> None:
         self._found: list[InputError] = []
@@ -75,13 +75,13 @@ class Faults:
             yield
         except InputError as error:
             self._found += faults_of(error.within(field=field))
-        if len(self._found) >= MOST_FAULTS:
+        if len(self._found) >= MAX_FAULTS:
             self.check()
 
     def check(self) -> None:
         """Raise what was kept, if anything: InputError, or InputErrors of several."""
         if self._found:
-            raise self._found[0] if len(self._found) == 1 else InputErrors(self._found[:MOST_FAULTS])
+            raise self._found[0] if len(self._found) == 1 else InputErrors(self._found[:MAX_FAULTS])
 
 
 @contextmanager

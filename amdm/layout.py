@@ -15,9 +15,9 @@ from amdm.io.files import read_text
 from amdm.io.yaml import without_duplicates
 from amdm.plain_number import plain
 
-LARGEST_FILE = 2**20
+MAX_FILE_BYTES = 2**20
 """Bytes; a layout of a thousand instances has a tenth of it."""
-LARGEST_SET = 16 * 2**20
+MAX_SET_BYTES = 16 * 2**20
 """Bytes; 800 layouts have 400,000."""
 FIELDS = ("caption", "segment", "interactions", "style", "image_id")
 INSTANCE_FIELDS = ("label", "bbox")
@@ -48,7 +48,7 @@ class Instance:
     def __post_init__(self) -> None:
         if not isinstance(self.phrase, str) or not self.phrase.strip():
             raise InputError("must be a non-empty text", field="phrase")
-        whole_text(self.phrase, "phrase")
+        reject_lone_surrogates(self.phrase, "phrase")
         object.__setattr__(self, "box", checked_box(self.box))
 
 
@@ -63,7 +63,7 @@ class Interaction:
     def __post_init__(self) -> None:
         if not isinstance(self.action, str) or not self.action.strip():
             raise InputError("must be a non-empty text", field="action")
-        whole_text(self.action, "action")
+        reject_lone_surrogates(self.action, "action")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Layout:
     def __post_init__(self) -> None:
         if not isinstance(self.caption, str):
             raise InputError("must be a text", field="caption")
-        whole_text(self.caption, "caption")
+        reject_lone_surrogates(self.caption, "caption")
         for name, kind in (("instances", Instance), ("interactions", Interaction)):
             items = tuple(getattr(self, name))
             for k, one in enumerate(items):
@@ -106,7 +106,7 @@ class Layout:
         return (*self.interactions, *(Interaction(one, "and", one) for one in alone))
 
 
-def whole_text(text: str, field: str | None = None) -> str:
+def reject_lone_surrogates(text: str, field: str | None = None) -> str:
     """The text itself. JSON may hold lone surrogates, which cannot be encoded as UTF-8.
 
     Raises:
@@ -176,7 +176,7 @@ def read_layout(path: str | Path, key: str | None = None) -> tuple[Layout, Path 
     """
     path = Path(path)
     content = read_object(
-        path, LARGEST_FILE if key is None else LARGEST_SET, "must be a JSON object with caption and segment"
+        path, MAX_FILE_BYTES if key is None else MAX_SET_BYTES, "must be a JSON object with caption and segment"
     )
     with in_file(path):
         entry = parse_entry(_one_of(content, key))
@@ -335,7 +335,7 @@ def _member(content: dict[str, Any], name: str, kind: type) -> Any:
         raise InputError("is missing", field=name)
     if not isinstance(content[name], kind):
         raise InputError(f"must be {_KINDS[kind]}", field=name)
-    return whole_text(content[name], name) if kind is str else content[name]
+    return reject_lone_surrogates(content[name], name) if kind is str else content[name]
 
 
 def _text(content: dict[str, Any], name: str) -> str:
@@ -369,4 +369,4 @@ def _image_id(content: dict[str, Any]) -> str:
     found = content.get("image_id", "")
     if isinstance(found, bool) or not isinstance(found, str | int):
         raise InputError("must be a text or an integer", field="image_id")
-    return whole_text(str(found), "image_id")
+    return reject_lone_surrogates(str(found), "image_id")

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from amdm.errors import InputError, unknown
-from amdm.model_set import Loading, ModelSet
+from amdm.model_set import LoadOptions, ModelSet
 from amdm.models.control import ControlModel
 from amdm.models.registry import MODELS, model_spec
 from amdm.process_state import as_in_a_fresh_process
@@ -24,7 +24,7 @@ def move(module: nn.Module, *args: Any, **kwargs: Any) -> None:
 
 
 @as_in_a_fresh_process()
-def load_models(profile: str, names: Sequence[str], loading: Loading) -> ModelSet:
+def load_models(profile: str, names: Sequence[str], loading: LoadOptions) -> ModelSet:
     """The named models of a profile. Raises InputError for what is unknown, absent or not as recorded."""
     if profile == "mini":
         return _mini(names, loading)
@@ -45,7 +45,7 @@ def fresh_models(profile: str, names: Sequence[str]) -> ModelSet:
     raise InputError(f"there is no profile {profile!r} to build", field="profile")
 
 
-def _mini(names: Sequence[str], loading: Loading) -> ModelSet:
+def _mini(names: Sequence[str], loading: LoadOptions) -> ModelSet:
     from amdm.mini.models import MiniModels
 
     if loading.random_weights:
@@ -55,7 +55,7 @@ def _mini(names: Sequence[str], loading: Loading) -> ModelSet:
     return _mini_set(MiniModels.load().to(torch.device(loading.device)), names)
 
 
-def _checkpoints(names: Sequence[str], loading: Loading) -> ModelSet:
+def _checkpoints(names: Sequence[str], loading: LoadOptions) -> ModelSet:
     from amdm.checkpoints.assemble import Assembly
     from amdm.checkpoints.weights_folder import weights_dir
     from amdm.models.full_size import public_weights
@@ -76,7 +76,7 @@ def _checkpoints(names: Sequence[str], loading: Loading) -> ModelSet:
     return models
 
 
-def _random(names: Sequence[str], loading: Loading) -> ModelSet:
+def _random(names: Sequence[str], loading: LoadOptions) -> ModelSet:
     from amdm.models.full_size import fill_randomly
 
     models = _full_size(names)

@@ -17,7 +17,7 @@ from amdm.errors import InputError
 from amdm.layout import Instance, Interaction, Layout
 from amdm.loading import load_models
 from amdm.mini.vocabulary import COLOURS
-from amdm.model_set import Loading, ModelSet
+from amdm.model_set import LoadOptions, ModelSet
 from amdm.models.control import ControlModel, SampleRequest, check_conditioning
 from amdm.models.geometry import box_mask
 from amdm.models.settings import ModelSettings
@@ -141,12 +141,12 @@ class Method:
 
 
 def load_methods(
-    profile_name: str, names: Sequence[str], overrides: Sequence[str] = (), loading: Loading | None = None
+    profile_name: str, names: Sequence[str], overrides: Sequence[str] = (), loading: LoadOptions | None = None
 ) -> dict[str, Method]:
     """The named methods of a profile; weights are loaded once. Raises InputError for what is unknown or absent."""
     settings = load_profile(profile_name).several(names, overrides)
     wanted = dict.fromkeys(model for one in settings.values() for model in one.models)
-    models = load_models(profile_name, tuple(wanted), loading or Loading())
+    models = load_models(profile_name, tuple(wanted), loading or LoadOptions())
     return {name: Method(name, one, models) for name, one in settings.items()}
 
 

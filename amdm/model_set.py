@@ -14,12 +14,12 @@ from amdm.models.control import ControlModel
 from amdm.process_state import undisturbed
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-DECODED_TOGETHER = 16
+DECODE_BATCH_SIZE = 16
 """Mini pictures; full-size autoencoders are told to slice a batch (:func:`amdm.models.full_size.build_vae`)."""
 
 
 @dataclass(frozen=True)
-class Loading:
+class LoadOptions:
     """Where and how models are held.
 
     weights_dir: of the public checkpoints; None takes the usual place. device, dtype: of the networks (latents are
@@ -39,7 +39,7 @@ class Loading:
         device: str = "auto",
         dtype: str = "auto",
         random_weights: bool = False,
-    ) -> Loading:
+    ) -> LoadOptions:
         """From options: ``auto`` takes CUDA where there is a device; float16 for full size there, else float32."""
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -114,4 +114,4 @@ class ModelSet:
         """Latents (B, C, h, w) of a model → pictures (B, 3, H, W) in [−1, 1], one at a time: memory for one."""
         vae = self.vaes.get(model, self.vaes[""])
         scaled = (latents * self.vae_factor).to(vae.dtype)
-        return torch.cat([vae.decode(one).sample.float() for one in scaled.split(DECODED_TOGETHER)])
+        return torch.cat([vae.decode(one).sample.float() for one in scaled.split(DECODE_BATCH_SIZE)])

@@ -90,7 +90,7 @@ def own_settings(
 def _check_unet(name: str, unet: Any, parts: Any) -> None:
     field = f"unets.{name}"
     if not isinstance(name, str) or not name or set(name) & set(":#."):
-        raise InputError(f"{str(name)[:80]!r} is no name: a text without : # and .", field="unets")
+        raise InputError(f"{str(name)[:80]!r} is not a name: a text without : # and .", field="unets")
     config = getattr(unet, "config", None)
     if not isinstance(unet, UNet2DConditionModel) or config is None:
         raise InputError(f"is a {type(unet).__name__}, and no UNet2DConditionModel", field=field)

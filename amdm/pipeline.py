@@ -25,7 +25,7 @@ from amdm.hub import is_repository, model_card, snapshot, upload
 from amdm.layout import Interaction, Layout
 from amdm.loading import load_models, move
 from amdm.methods import Method
-from amdm.model_set import Loading, ModelSet, require_device
+from amdm.model_set import LoadOptions, ModelSet, require_device
 from amdm.own_unets import PROFILE as OWN_PROFILE
 from amdm.own_unets import own_models, own_settings
 from amdm.pipeline_call import Call, call_of, running, tell
@@ -116,7 +116,7 @@ class AMDMPipeline(PipelineParts):
             torch_dtype: the same, as diffusers calls it.
             overrides: fields and values, ``{"aggregation.s": 5}``, or texts ``"aggregation.s=5"`` (see
                 :meth:`amdm.presets.profile.Profile.method`).
-            weights_dir, random_weights: see :class:`amdm.model_set.Loading`.
+            weights_dir, random_weights: see :class:`amdm.model_set.LoadOptions`.
             revision: branch, tag or commit of a repository. cache_dir, local_files_only, token: as of huggingface_hub.
 
         Raises:
@@ -127,7 +127,7 @@ class AMDMPipeline(PipelineParts):
             raise InputError(f"is of a repository; {name} is none", field="revision")
         if name in PROFILES:
             folder = None if weights_dir is None else Path(weights_dir)
-            loading = Loading(folder, device, dtype or torch.float32, random_weights)
+            loading = LoadOptions(folder, device, dtype or torch.float32, random_weights)
             preset = preset or "interactdiffusion+migc"
             settings = load_profile(name).method(preset, texts)
             return cls(load_models(name, tuple(dict.fromkeys(settings.models)), loading), settings, name, preset)

@@ -64,7 +64,7 @@ def tell(owner: Any, callback: Callable[..., Any] | None, inputs: Sequence[str],
     if not isinstance(returned, dict):
         raise InputError(f"returned a {type(returned).__name__}, and no dictionary", field="callback_on_step_end")
     if unknown := [name for name in returned if name != "latents"]:
-        raise InputError("is no tensor that a callback can change", field=unknown[0])
+        raise InputError("is not a tensor that a callback can change", field=unknown[0])
     changed = returned.get("latents", before)
     if not isinstance(changed, torch.Tensor) or changed.shape != before.shape:
         raise InputError(f"returned no tensor of the shape {tuple(before.shape)}", field="callback_on_step_end")

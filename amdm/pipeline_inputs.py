@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from amdm.errors import InputError, unknown
-from amdm.layout import Interaction, Layout, whole_text
+from amdm.layout import Interaction, Layout, reject_lone_surrogates
 from amdm.plain_number import plain
 from amdm.presets.settings import MethodSettings
 
@@ -100,7 +100,7 @@ def sample_negatives(given: Any, count: int, copies: int = 1) -> list[str] | Non
     if len(texts) not in (1, count):
         raise InputError(f"there are {len(texts)} for {count} layouts", field="negative_prompt")
     each = texts * count if len(texts) == 1 else texts
-    return [whole_text(text, "negative_prompt") for text in each for _ in range(copies)]
+    return [reject_lone_surrogates(text, "negative_prompt") for text in each for _ in range(copies)]
 
 
 def style_images(given: Any, count: int) -> list[Any] | None:
@@ -120,7 +120,7 @@ def check_latents(latents: Any, expected: tuple[int, ...]) -> None:
     if latents is not None and not isinstance(latents, torch.Tensor):
         raise InputError(f"is a {type(latents).__name__}, and no tensor", field="latents")
     if latents is not None and not latents.is_floating_point():
-        raise InputError(f"is of {latents.dtype}, and no noise; it must be of floats", field="latents")
+        raise InputError(f"is of {latents.dtype}; it must be floating point", field="latents")
     if latents is not None and tuple(latents.shape) != expected:
         raise InputError(f"has the shape {tuple(latents.shape)}; it must be {expected}", field="latents")
 
@@ -158,7 +158,7 @@ def override_texts(overrides: Sequence[str] | Mapping[str, Any]) -> list[str]:
     try:
         return [f"{name}={json.dumps(value, default=_number)}" for name, value in overrides.items()]
     except (TypeError, ValueError) as error:
-        raise InputError("holds what is no number, text or list", field="overrides") from error
+        raise InputError("holds something other than numbers, texts and lists", field="overrides") from error
 
 
 def call_settings(

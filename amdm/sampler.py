@@ -26,7 +26,7 @@ from amdm.plain_number import plain
 from amdm.process_state import undisturbed
 
 _States = dict[int, torch.Tensor]
-Geometry = dict[str, dict[str, list[float]]]
+StepGeometry = dict[str, dict[str, list[float]]]
 """By model name, then "state_norm" or "distance_to_mean": one number a sample."""
 
 
@@ -70,13 +70,13 @@ class Step:
     mixed: torch.Tensor | None = None
     mean: dict[str, torch.Tensor] = field(default_factory=dict)
 
-    def geometry(self) -> Geometry:
+    def geometry(self) -> StepGeometry:
         """For each model ‖x_i‖/√dim and, where aggregated, ‖x′ − μ_i‖/√dim, one number a sample.
 
         A setting makes sense while state_norm stays near what the schedule expects (1 at high noise) and
         η/√dim stays below distance_to_mean: beyond it the pull-back overshoots.
         """
-        shown: Geometry = {}
+        shown: StepGeometry = {}
         for name, x in self.leaving.items():
             root = x[0].numel() ** 0.5
             shown[name] = {"state_norm": (sample_norm(x).flatten() / root).tolist()}
@@ -96,7 +96,7 @@ class SamplingResult:
     finite: torch.Tensor
     evaluations: dict[str, int]
     stopped: bool = False
-    geometry: tuple[Geometry, ...] = ()
+    geometry: tuple[StepGeometry, ...] = ()
 
 
 Callback = Callable[[Step], bool | None]
@@ -207,7 +207,7 @@ class _Told:
     def __init__(self, models: Sequence[BoundModel], callback: Callback | None, record: bool) -> None:
         self.names, self.callback, self.record = [model.name for model in models], callback, record
         self.evaluations, self.stopped = dict.fromkeys(self.names, 0), False
-        self.geometry: list[Geometry] = []
+        self.geometry: list[StepGeometry] = []
 
     def of_step(
         self,

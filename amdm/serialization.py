@@ -36,7 +36,7 @@ from amdm.components import (
     read_tokenizer,
 )
 from amdm.errors import InputError, in_file
-from amdm.io.files import make_folder, read_json, sha256, write_whole
+from amdm.io.files import make_folder, read_json, sha256, write_atomic
 from amdm.loading import fresh_models
 from amdm.model_set import ModelSet
 from amdm.models.full_size import on_meta
@@ -46,7 +46,7 @@ from amdm.presets.settings import MethodSettings
 
 DIGESTS = "digests.json"
 FORMAT = 2
-LARGEST_INDEX = 16 * 2**20
+MAX_INDEX_BYTES = 16 * 2**20
 WEIGHTS = {"diffusers": "diffusion_pytorch_model.safetensors", "transformers": "model.safetensors"}
 """Name of a network's weight file, by the library that the network is of."""
 
@@ -96,10 +96,10 @@ def save_pipeline(models: ModelSet, scheduler: SchedulerMixin, folder: Path, abo
     else:
         components |= _save_controls(models, networks["unet"], folder, about["settings"]["settings"])
     written = [path for place in components for path in sorted((folder / place).iterdir())]
-    write_whole(folder / DIGESTS, _as_json({path.relative_to(folder).as_posix(): sha256(path) for path in written}))
+    write_atomic(folder / DIGESTS, _as_json({path.relative_to(folder).as_posix(): sha256(path) for path in written}))
     head = {"_class_name": "AMDMPipeline", "_diffusers_version": diffusers.__version__}
     own_part = {"format": FORMAT, "version": version("amdm"), **about}
-    write_whole(folder / INDEX, _as_json({**head, **components, "amdm": own_part}))
+    write_atomic(folder / INDEX, _as_json({**head, **components, "amdm": own_part}))
 
 
 def _save_network(module: Any, place: Path) -> None:
@@ -117,7 +117,7 @@ def _save_controls(
         own = {key: one for key, one in _tensors(model.unet).items() if shared.get(key) is not one}
         _save_tensors(own, make_folder(folder / name) / WEIGHTS["diffusers"])
         config = {"_class_name": type(model).__name__, **settings.get(name, {})}
-        write_whole(folder / name / "config.json", _as_json(config))
+        write_atomic(folder / name / "config.json", _as_json(config))
         components[name] = ["amdm", type(model).__name__]
     return components
 
@@ -133,14 +133,14 @@ def load_pipeline(folder: Path, overrides: Sequence[str] = (), dtype: torch.dtyp
         InputError: the folder is no saved pipeline; a file is absent, altered, or of a kind that is not read; a tensor
             is missing, left over, or of another shape; an override names no field.
     """
-    index = read_json(folder / INDEX, LARGEST_INDEX)
+    index = read_json(folder / INDEX, MAX_INDEX_BYTES)
     about = _about(folder / INDEX, index)
     try:
         settings = MethodSettings.read(about["settings"])
     except InputError as error:
         raise error.within(file=folder / INDEX, field="amdm") from error
     settings = MethodSettings.read(settings.describe(), overrides)
-    digests = _texts(read_json(folder / DIGESTS, LARGEST_INDEX), folder / DIGESTS, "digests")
+    digests = _texts(read_json(folder / DIGESTS, MAX_INDEX_BYTES), folder / DIGESTS, "digests")
     _check_digests(folder, digests)
     own = about["profile"] == OWN_PROFILE
     scheduler = _read_scheduler(folder, digests) if own or about["scheduler_set"] else None
@@ -173,7 +173,9 @@ def _about(path: Path, content: Any) -> dict[str, Any]:
         raise InputError(f"is {own['format']}; this version reads {FORMAT}", file=path, field="format")
     for name, place in own.get("unets", {}).items():
         if not isinstance(place, str) or not UNET_FOLDER.fullmatch(place):
-            raise InputError(f"{str(place)[:80]!r} is no folder of a UNet", file=path, field=f"amdm.unets.{name[:80]}")
+            raise InputError(
+                f"{str(place)[:80]!r} is not a folder of a UNet", file=path, field=f"amdm.unets.{name[:80]}"
+            )
     return own
 
 
@@ -190,7 +192,7 @@ def _own_models(
     networks: dict[str, Any] = {place: read_network(folder, index, place) for place in places}
     for place in about["channels_last"]:
         if place not in networks:
-            raise InputError(f"{str(place)[:80]!r} is no network", file=folder / INDEX, field="amdm.channels_last")
+            raise InputError(f"{str(place)[:80]!r} is not a network", file=folder / INDEX, field="amdm.channels_last")
         networks[place].to(memory_format=torch.channels_last)
     parts = SimpleNamespace(**networks, tokenizer=read_tokenizer(folder, index), scheduler=scheduler)
     with in_file(folder):
@@ -363,12 +365,12 @@ def _texts(value: Any, file: Path, field: str) -> dict[str, str]:
 def _read_scheduler(folder: Path, digests: Mapping[str, str]) -> SchedulerMixin:
     path = folder / "scheduler" / "scheduler_config.json"
     _require_digest(folder, digests, "scheduler/scheduler_config.json")
-    config = read_json(path, LARGEST_INDEX)
+    config = read_json(path, MAX_INDEX_BYTES)
     name = config.get("_class_name") if isinstance(config, dict) else None
     found: Any = getattr(diffusers, str(name), None) if str(name).endswith("Scheduler") else None
     made = found
     if not (isinstance(found, type) and issubclass(found, SchedulerMixin)):
-        raise InputError(f"{str(name)[:80]!r} is no scheduler of diffusers", file=path, field="_class_name")
+        raise InputError(f"{str(name)[:80]!r} is not a scheduler of diffusers", file=path, field="_class_name")
     try:
         return made.from_config(config)
     except (TypeError, ValueError, NotImplementedError) as error:

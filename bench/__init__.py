@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from bench.api import Result, evaluate, read_result, score
     from bench.benchmark import run_benchmark
     from bench.cocomig.metrics import metric_table
+    from bench.job.plan import Plan
     from bench.job.spec import Job
     from bench.layouts.named import load_layouts
     from bench.report.advice import Advice
@@ -23,6 +24,7 @@ _HOME = {
     "Result": "bench.api",
     "run_benchmark": "bench.benchmark",
     "Job": "bench.job.spec",
+    "Plan": "bench.job.plan",
     "advise": "bench.studies.advise",
     "Advice": "bench.report.advice",
     "load_layouts": "bench.layouts.named",
@@ -31,6 +33,7 @@ _HOME = {
 __all__ = [
     "Advice",
     "Job",
+    "Plan",
     "Result",
     "advise",
     "evaluate",

@@ -6,6 +6,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,9 @@ from bench.benchmark import run_benchmark, score_run
 from bench.defaults import EXTERNAL_BATCH, function_job, images_job, preset_job
 from bench.detectors.detector import DetectorOptions
 from bench.generators.function import UserFunction, as_generator
-from bench.generators.generator import Generator
-from bench.generators.renderer import true_renderings
+from bench.generators.presets import with_ceiling
 from bench.import_images import score_images
 from bench.io.remote import is_url
-from bench.job.batches import CEILING
 from bench.job.plan import Plan
 from bench.job.seeds import seeds_of
 from bench.job.spec import EXTERNAL, Job
@@ -115,8 +114,10 @@ def evaluate(
             raise InputError("a preset has its own", field="name")
         job = preset_job(chosen_profile("auto")[0], (generator,), device=device, **asked)
     elif callable(generator):
-        source = _in_memory(generator, name)
-        job, workers = source.job(**asked), 1
+        function = pipeline_function(generator) if isinstance(generator, DiffusionPipeline) else generator
+        name = _name(generator) if name is None else name
+        job, workers = _in_memory_job(name, **asked), 1
+        source = partial(with_ceiling, {name: partial(as_generator(function, name), name)})
         folder = folder or Path(tempfile.mkdtemp(prefix="amdm-bench-")) / "run"
     else:
         raise InputError(f"{generator!r} is not a function, pipeline, preset or folder", field="generator")
@@ -196,34 +197,11 @@ def _reports(folder: Path | None) -> Path:
     return Path("reports") if folder is None else folder.parent / "reports"
 
 
-@dataclass(frozen=True)
-class InMemory:
-    """Makes the generator of a user's function, for this process alone."""
-
-    function: UserFunction
-    name: str
-
-    def job(self, layouts: str, batch: int | None, **fields: Any) -> Job:
-        """A job that no other process can go on with: nothing says that an object is the same one."""
-        batch = EXTERNAL_BATCH if batch is None else batch
-        digest = uuid.uuid4().hex
-        return Job(EXTERNAL, layouts, (self.name,), batch=batch, generator="object in memory", digest=digest, **fields)
-
-    def __call__(self) -> Generator:
-        """The generator."""
-        own = as_generator(self.function, self.name)
-
-        def run(method: str, layouts: Sequence[Layout], keys: Sequence[str], **conditions: Any) -> Any:
-            if method == CEILING:
-                return true_renderings(layouts, keys, **conditions)
-            return own(method, layouts, keys, **conditions)
-
-        return run
-
-
-def _in_memory(generator: UserFunction | DiffusionPipeline, name: str | None) -> InMemory:
-    function = pipeline_function(generator) if isinstance(generator, DiffusionPipeline) else generator
-    return InMemory(function, _name(generator) if name is None else name)
+def _in_memory_job(name: str, layouts: str, batch: int | None, **fields: Any) -> Job:
+    """A job that no other process can go on with: nothing says that an object is the same one."""
+    batch = EXTERNAL_BATCH if batch is None else batch
+    digest = uuid.uuid4().hex
+    return Job(EXTERNAL, layouts, (name,), batch=batch, generator="object in memory", digest=digest, **fields)
 
 
 def _evaluate_folder(

@@ -133,7 +133,7 @@ def score_run(
     check_words(plan.detector.name, plan.layout_set)
     with RunStore(folder, plan.settings.model_copy(update=known.judged_by), force) as store:
         if again and (changed or not store.info.progress.judging_again):  # else it was stopped: what it judged stays
-            store.forget_verdicts()
+            store.delete_verdicts()
             store.update(judging_again=True)
         if changed:
             if store.verdict_counts():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amdm.model_set import Loading
+from amdm.model_set import LoadOptions
 from bench.generators.function import callable_digest, check_arguments
 from bench.job.spec import DEFAULT_BATCH, DEFAULT_LAYOUTS, EXTERNAL, IMAGES, Job
 
@@ -31,7 +31,7 @@ def preset_job(
     >>> job.layouts, job.batch, job.limit, job.dtype
     ('mini', 16, 10, 'float32')
     """
-    loading = Loading.parse(profile, None, device, dtype)
+    loading = LoadOptions.parse(profile, None, device, dtype)
     return Job(
         profile=profile,
         layouts=DEFAULT_LAYOUTS[profile] if layouts is None else layouts,
@@ -77,7 +77,7 @@ def function_job(
         limit=limit,
         generator=generator,
         arguments=tuple(arguments),
-        device=Loading.parse("paper", None, device).device,
+        device=LoadOptions.parse("paper", None, device).device,
         digest=callable_digest(generator),
         detector=detector,
         shard=shard,

@@ -72,7 +72,7 @@ def time_batches(plan: Plan) -> Timing:
     own = [group for group in plan.batches if group.method == method]
     chosen = [own[0], own[1] if len(own) > 1 and len(own[1].entries) == len(own[0].entries) else own[0]]
     started = time.perf_counter()
-    generator, judge = presets.make_generator(plan.job), load.make_judge(plan.detector)
+    generator, judge = presets.make_generator(plan.job), load.make_detector(plan.detector)
     loaded = time.perf_counter() - started
     seconds, judged, sizes = [], [], []
     for group in chosen:
@@ -144,8 +144,7 @@ def _by_machines(plan: Plan, hours: float, load: float, gpu: bool) -> list[str]:
 def _judge(detector: Detector, images: Sequence[np.ndarray], group: Group) -> None:
     """What scoring does with a batch, but for the records."""
     pictures = [Picture(group.method, group.seed, entry, Path()) for entry in group.entries]
-    canvas = detector.canvas
-    judge_images(detector, [one if canvas is None else to_canvas(one, canvas) for one in images], pictures)
+    judge_images(detector, [to_canvas(one, detector.canvas) for one in images], pictures)
     condition_rows(conditions.load_judges, images, pictures)
 
 

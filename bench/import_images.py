@@ -22,7 +22,7 @@ from bench.layouts.layout_set import LayoutSet
 from bench.report.write import write_report
 from bench.run.images import read_image
 from bench.run.store import RunStore
-from bench.stages.generate import GroupResult, Outcome, record_group
+from bench.stages.generate import GroupResult, SampleResult, record_group
 
 
 def score_images(
@@ -119,4 +119,4 @@ def _taken_in(group: Group, path: Path, name: str) -> GroupResult:
         image = read_image(path, FORMATS)
     except InputError as unreadable:
         error = str(InputError(unreadable.what, file=name))
-    return GroupResult(group, [Outcome(group.entries[0], image, error, 1, 1, None, {})], [])
+    return GroupResult(group, [SampleResult(group.entries[0], image, error, 1, 1, None, {})], [])

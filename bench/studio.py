@@ -16,6 +16,7 @@ from amdm.mini.marks import SIZE
 from amdm.mini.vocabulary import label
 from amdm.studio.judged import BoxVerdict, Judged, Kind, OtherVerdict
 from bench.cocomig.action_style import action_outcome
+from bench.cocomig.colour import HSV_RANGES
 from bench.cocomig.finding import UNNAMED, Finding
 from bench.cocomig.verdict import Failure, Verdict
 from bench.detectors.detector import Detector
@@ -101,7 +102,7 @@ class MiniJudge:
 
 def _label(phrase: str) -> Label | None:
     """Of the mini vocabulary, or None; the words are those that :func:`amdm.studio.work.notes` knows."""
-    known = phrase in {label(colour, category) for colour in MINI.colours for category in MINI.categories}
+    known = phrase in {label(colour, category) for colour in HSV_RANGES for category in MINI.categories}
     return Label.parse(phrase) if known else None
 
 

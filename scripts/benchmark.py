@@ -22,7 +22,7 @@ from diffusers import StableDiffusionPipeline
 
 from amdm.layout import Layout
 from amdm.methods import Method, load_methods
-from amdm.model_set import Loading
+from amdm.model_set import LoadOptions
 from amdm.noise import initial_noise
 from bench.layouts.named import load_layouts
 
@@ -54,7 +54,7 @@ def main(
 ) -> None:
     """Measure, print and write."""
     torch.set_num_threads(1)
-    loading = Loading.parse(profile, None, device, random_weights=random_weights)
+    loading = LoadOptions.parse(profile, None, device, random_weights=random_weights)
     methods = load_methods(profile, (TARGET, BOTH, PLAIN), [f"settings.all.num_inference_steps={steps}"], loading)
     ways = ways_to_draw(methods, [entry.layout for entry in load_layouts("mini").entries[:pictures]])
     for turn in range(rounds + 1):

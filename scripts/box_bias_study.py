@@ -19,7 +19,7 @@ from amdm.mini.training.grounding import GroundingTrainer
 from amdm.mini.training.trainer import Job, run_processes
 from amdm.model_set import ModelSet
 from amdm.presets.profile import load_profile
-from bench.detectors.load import make_judge
+from bench.detectors.load import make_detector
 from bench.layouts.named import load_layouts
 from bench.stages.verdicts import Picture, judge_images
 
@@ -53,7 +53,7 @@ def place(training: Path, bias: float, limit: int) -> dict[str, float]:
     loaded = ModelSet(
         {"interactdiffusion": models.interactdiffusion}, {"": models.vae}, 1.0, LATENT_CHANNELS, LATENT_SCALE
     )
-    judge, entries = make_judge(), load_layouts("mini-tune").subset(limit).entries
+    judge, entries = make_detector(), load_layouts("mini-tune").subset(limit).entries
     found = {}
     for name in ("interactdiffusion", "interactdiffusion-category"):
         method = Method(name, load_profile("mini").method(name), loaded)

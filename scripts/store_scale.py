@@ -127,8 +127,8 @@ def report(scale: Scale, command: str) -> str:
 
 def lift_limits() -> None:
     """Of this process alone: how many pictures, rows and bytes a run may have."""
-    bench.job.spec.MOST_SAMPLES = bench.run.read.MOST_ROWS = sys.maxsize
-    bench.run.read.LARGEST_DATABASE = sys.maxsize
+    bench.job.spec.MAX_SAMPLES = bench.run.read.MAX_ROWS = sys.maxsize
+    bench.run.read.MAX_DATABASE_BYTES = sys.maxsize
 
 
 def _sample(group: Group, entry: Entry) -> dict[str, Any]:

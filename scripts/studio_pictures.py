@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageColor
 from playwright.sync_api import Page, sync_playwright
 
-from amdm.model_set import Loading
+from amdm.model_set import LoadOptions
 from amdm.studio.serve import Served
 from amdm.studio.work import Studio
 from bench.report.palette import VERDICTS
@@ -26,7 +26,7 @@ LARGEST = 200_000
 
 def main() -> None:
     """Light: the whole page after a run; dark: the editor; on a phone: the pictures."""
-    served = Served(Studio("mini", Loading.parse("mini"), judge("mini"))).start()
+    served = Served(Studio("mini", LoadOptions.parse("mini"), judge("mini"))).start()
     with sync_playwright() as started:
         browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=list(ARGUMENTS))
 

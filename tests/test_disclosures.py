@@ -26,11 +26,13 @@ STEPS = {"mini": 20, "paper": 50}
 BOTH = "interactdiffusion+migc"
 
 
-def log_snr(schedule: dict[str, Any], steps: int) -> np.ndarray:
-    """log(ᾱ/(1 − ᾱ)) at the first four steps."""
+def log_snr(schedule: dict[str, Any], steps: int | None = None) -> np.ndarray:
+    """log(ᾱ/(1 − ᾱ)) at each step; without ``steps`` at each timestep of training."""
     scheduler = DDIMScheduler(**schedule)
-    scheduler.set_timesteps(steps)
-    alpha_bar = scheduler.alphas_cumprod.numpy().astype(np.float64)[scheduler.timesteps[:4].numpy()]
+    alpha_bar = scheduler.alphas_cumprod.numpy().astype(np.float64)
+    if steps is not None:
+        scheduler.set_timesteps(steps)
+        alpha_bar = alpha_bar[scheduler.timesteps.numpy()]
     return np.log(alpha_bar / (1 - alpha_bar))
 
 
@@ -49,10 +51,18 @@ def test_the_schedules_are_as_the_documents_say() -> None:
         assert numbers(cell) == [pytest.approx(value, rel=0.01)] and cell in RESULTS
     assert [numbers(cell)[0] for cell in row("T")] == list(STEPS.values())
     for schedule, steps, cell in zip((MINI, FULL), STEPS.values(), row("log("), strict=True):
-        found = log_snr(schedule, steps)
+        found = log_snr(schedule, steps)[:4]
         np.testing.assert_allclose(numbers(cell), found, atol=0.0051)
         ends = f"{found[0]:.1f} … {found[-1]:.1f}".replace("-", "−")
         assert ends in RESULTS.replace("\n", " "), ends
+
+
+def test_the_mini_models_never_saw_the_noise_of_stable_diffusion_s_first_steps() -> None:
+    least = log_snr(MINI).min()
+    noisier = [int((log_snr({**MINI, "beta_end": FULL["beta_end"]}, steps) < least).sum()) for steps in (10, 20, 50)]
+    page = " ".join(PAGE.split())
+    assert f"log(ᾱ/(1 − ᾱ)) = {least:.2f}".replace("= -", "= −") in page
+    assert "the first {}, {} and {} are noisier".format(*noisier) in page
 
 
 def test_the_windows_are_the_presets() -> None:

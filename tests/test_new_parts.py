@@ -94,7 +94,7 @@ def test_toys_have_settings_that_are_checked(toys: None) -> None:
         mini.method("push", ["settings.push.push=2"])
     with pytest.raises(InputError, match=r"^methods\.push\+migc@mean\.aggregation\.weights: 1 weights for 2 models"):
         mini.method("push+migc@mean", ["aggregation.weights=[1]"])
-    with pytest.raises(InputError, match=r"aggregation\.s: is no field here; there are: semantics, weights "):
+    with pytest.raises(InputError, match=r"aggregation\.s: is not a field here; there are: semantics, weights "):
         mini.method("push+migc@mean", ["aggregation.s=3"])
 
 

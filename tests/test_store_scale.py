@@ -36,9 +36,9 @@ def test_the_run_and_its_tables_are_whole(tmp_path: Path) -> None:
 def test_what_is_beyond_the_limits_is_said_and_they_can_be_lifted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.run.read.MOST_ROWS", 100)
-    monkeypatch.setattr("bench.run.read.LARGEST_DATABASE", 2**30)
-    monkeypatch.setattr("bench.job.spec.MOST_SAMPLES", 200_000)
+    monkeypatch.setattr("bench.run.read.MAX_ROWS", 100)
+    monkeypatch.setattr("bench.run.read.MAX_DATABASE_BYTES", 2**30)
+    monkeypatch.setattr("bench.job.spec.MAX_SAMPLES", 200_000)
     app = Typer()
     app.command()(store_scale.main)
     done = CliRunner().invoke(app, ["--samples", "1600", "--to", str(tmp_path)])

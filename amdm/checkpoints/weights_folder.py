@@ -14,14 +14,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from amdm.checkpoints.catalogue import WeightFile, files_of
 from amdm.errors import InputError
-from amdm.io.files import read_limited, sha256
+from amdm.io.files import read_bytes, sha256, user_cache
 
 LOCK = "weights.lock.json"
-LARGEST_LOCK = 2**20
+MAX_LOCK_BYTES = 2**20
 
 
 @dataclass(frozen=True)
-class Seen:
+class LockEntry:
     """What was recorded of a file: SHA-256, bytes and time of last change then, the Hub's commit, when."""
 
     sha256: str
@@ -35,23 +35,22 @@ def weights_dir(chosen: Path | None = None) -> Path:
     """The folder: as chosen, else AMDM_WEIGHTS_DIR, else ``amdm/weights`` in the user's cache."""
     if chosen is not None:
         return chosen
-    if folder := os.environ.get("AMDM_WEIGHTS_DIR"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "amdm" / "weights"
+    folder = os.environ.get("AMDM_WEIGHTS_DIR")
+    return Path(folder) if folder else user_cache("weights")
 
 
-def read_lock(folder: Path) -> dict[str, Seen]:
+def read_lock(folder: Path) -> dict[str, LockEntry]:
     """What was recorded, by the file's place. Raises InputError for a lock file that cannot be read."""
     path = folder / LOCK
     if not path.exists():
         return {}
     try:
-        return TypeAdapter(dict[str, Seen]).validate_json(read_limited(path, LARGEST_LOCK), strict=True)
+        return TypeAdapter(dict[str, LockEntry]).validate_json(read_bytes(path, MAX_LOCK_BYTES), strict=True)
     except ValidationError as error:
         raise InputError("cannot be read; delete it to record all files anew", file=path) from error
 
 
-def record(folder: Path, place: str, commit: str, published: Sequence[str] = (), replaces: bool = False) -> Seen:
+def record(folder: Path, place: str, commit: str, published: Sequence[str] = (), replaces: bool = False) -> LockEntry:
     """Hash a file that has come, and write it into the lock file, whole or not at all.
 
     Args:
@@ -66,7 +65,7 @@ def record(folder: Path, place: str, commit: str, published: Sequence[str] = (),
     _compare(path, digest, published, None if replaces else lock.get(place))
     state = path.stat()
     first = lock[place].first_seen if place in lock else datetime.now(UTC).date().isoformat()
-    lock[place] = Seen(digest, state.st_size, state.st_mtime_ns, commit, first)
+    lock[place] = LockEntry(digest, state.st_size, state.st_mtime_ns, commit, first)
     content = json.dumps({name: asdict(one) for name, one in sorted(lock.items())}, indent=1) + "\n"
     with tempfile.NamedTemporaryFile("w", dir=folder, prefix=LOCK, delete=False, encoding="utf-8") as file:
         file.write(content)
@@ -132,7 +131,7 @@ def absent_files(profile: str, folder: Path | None = None) -> list[str]:
     return [one.name for one in files_of(profile) if not is_there(one, weights_dir(folder))]
 
 
-def _compare(path: Path, digest: str, published: Sequence[str], seen: Seen | None) -> None:
+def _compare(path: Path, digest: str, published: Sequence[str], seen: LockEntry | None) -> None:
     found = f"its SHA-256 is {digest[:12]}…"
     for known in published:
         if not digest.startswith(known):

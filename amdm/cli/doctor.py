@@ -15,7 +15,7 @@ from amdm.checkpoints.convert import CONVERSIONS, converted_place
 from amdm.checkpoints.weights_folder import absent_files, is_there, weights_dir
 from amdm.errors import InputError
 from amdm.loading import load_models
-from amdm.model_set import Loading
+from amdm.model_set import LoadOptions
 from amdm.presets.profile import load_profile
 from amdm.profiles import paper_profile_available
 
@@ -39,7 +39,7 @@ def report(folder: Path | None, load: bool) -> list[tuple[str, str]]:
         ("packages", ", ".join(f"{name} {_version(name)}" for name in PACKAGES)),
         ("device", torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"),
         ("weights folder", str(place)),
-        ("mini models", _loaded("mini", Loading())),
+        ("mini models", _loaded("mini", LoadOptions())),
     ]
     for name in PROFILES:
         files = files_of(name)
@@ -49,7 +49,7 @@ def report(folder: Path | None, load: bool) -> list[tuple[str, str]]:
     available, why = paper_profile_available()
     lines.append(("profile auto", "paper" if available else f"mini: {why}"))
     if load:
-        loading = Loading.parse("paper", folder)
+        loading = LoadOptions.parse("paper", folder)
         lines.append(("paper's models", _loaded("paper", loading)))
     return [*lines, ("profile paper", paper_verdict(folder))]
 
@@ -96,7 +96,7 @@ def _weight_obstacles(folder: Path | None) -> list[str]:
     return found
 
 
-def _loaded(profile: str, loading: Loading) -> str:
+def _loaded(profile: str, loading: LoadOptions) -> str:
     """Load every model of a profile that its presets name, and say what holding one base saved."""
     fetched = {one.name for one in files_of("paper")}  # models of which files are missing there are of no experiment
     names = [name for name in load_profile(profile).models if profile == "mini" or files_of_models([name]) <= fetched]

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from amdm.errors import InputError
 from amdm.io.images import load_style
 from amdm.layout import Layout, read_layout
-from amdm.model_set import Loading
+from amdm.model_set import LoadOptions
 from amdm.pipeline import AMDMPipeline, AMDMPipelineOutput
 from amdm.presets.profile import load_profile
 
@@ -50,7 +50,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class GenerateRequest:
     """What ``amdm generate`` is asked for.
 
     layout: None takes the example of the preset. style: None takes the layout's, if it names one.
@@ -66,7 +66,7 @@ class Wanted:
     key: str | None = None
 
 
-def generate_picture(wanted: Wanted, loading: Loading, trace: TextIO | None = None) -> Picture:
+def generate_picture(wanted: GenerateRequest, loading: LoadOptions, trace: TextIO | None = None) -> Picture:
     """The picture that :class:`amdm.AMDMPipeline` draws with a generator of that seed; each step goes to ``trace``.
 
     Raises:

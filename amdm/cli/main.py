@@ -51,16 +51,16 @@ def generate(
 
     amdm generate --profile paper --preset interactdiffusion+migc --seed 3 --set aggregation.s=5 --draw-boxes
     """
-    from amdm.cli.generate import Wanted, check_writable, generate_picture
-    from amdm.model_set import Loading
+    from amdm.cli.generate import GenerateRequest, check_writable, generate_picture
+    from amdm.model_set import LoadOptions
     from amdm.presets.profile import load_profile
     from amdm.profiles import chosen_profile
 
     check_writable(out)
     chosen = "paper" if random_weights and profile == "auto" else chosen_profile(profile)[0]
     changes = [*(change or ()), *([f"settings.all.num_inference_steps={steps}"] if steps is not None else [])]
-    wanted = Wanted(chosen, preset, layout, style, seed, changes, key)
-    loading = Loading.parse(chosen, weights_dir, device, dtype, random_weights)
+    wanted = GenerateRequest(chosen, preset, layout, style, seed, changes, key)
+    loading = LoadOptions.parse(chosen, weights_dir, device, dtype, random_weights)
     if trace and len(load_profile(chosen).method(preset, changes).models) == 1:
         raise InputError(f"{preset} has one model: nothing is aggregated", field="trace")
     steps_to = (sys.stderr if as_json else sys.stdout) if trace else None
@@ -118,14 +118,14 @@ def studio(
 
     if find_spec("gradio") is None:
         raise InputError("needs gradio, which is not installed: pip install 'amdm[ui]'", field="studio")
-    from amdm.model_set import Loading
+    from amdm.model_set import LoadOptions
     from amdm.profiles import chosen_profile
     from amdm.studio.judged import installed_judge
     from amdm.studio.serve import Served
     from amdm.studio.work import Studio
 
     chosen = chosen_profile(profile)[0]
-    loading = Loading.parse(chosen, weights_dir, device)
+    loading = LoadOptions.parse(chosen, weights_dir, device)
     served = Served(Studio(chosen, loading, installed_judge()(chosen)), port)
     typer.echo(f"amdm studio: {served.address} (Ctrl-C ends it)")
     served.run()

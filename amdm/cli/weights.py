@@ -14,7 +14,7 @@ from amdm.output import JsonOption, tell, tell_aside
 
 if TYPE_CHECKING:
     from amdm.checkpoints.catalogue import WeightFile
-    from amdm.checkpoints.weights_folder import Seen
+    from amdm.checkpoints.weights_folder import LockEntry
 
 WRONG = "WRONG"
 
@@ -65,7 +65,7 @@ def list_files(
         raise InputError(f"wrong: {', '.join(wrong)}", file=folder)
 
 
-def _size(one: WeightFile, seen: Seen | None) -> str:
+def _size(one: WeightFile, seen: LockEntry | None) -> str:
     if seen or one.size is not None:
         return f"{seen.size if seen else one.size:,} bytes"
     if one.about is None:
@@ -73,7 +73,7 @@ def _size(one: WeightFile, seen: Seen | None) -> str:
     return f"about {one.about / 1e6:,.0f} MB"
 
 
-def _total(profiles: Sequence[str], lock: Mapping[str, Seen]) -> str:
+def _total(profiles: Sequence[str], lock: Mapping[str, LockEntry]) -> str:
     """What the profiles' files take, those of several counted once; a file of unknown size is named."""
     from amdm.checkpoints.catalogue import files_of
 
@@ -90,7 +90,7 @@ def _total(profiles: Sequence[str], lock: Mapping[str, Seen]) -> str:
     )
 
 
-def _state(one: WeightFile, folder: Path, seen: Seen | None, verify: bool) -> str:
+def _state(one: WeightFile, folder: Path, seen: LockEntry | None, verify: bool) -> str:
     from amdm.checkpoints import weights_folder
 
     if not weights_folder.is_there(one, folder):
@@ -103,7 +103,7 @@ def _state(one: WeightFile, folder: Path, seen: Seen | None, verify: bool) -> st
         return f"{WRONG}: {error.what}"
 
 
-def _revision(one: WeightFile, seen: Seen | None) -> str:
+def _revision(one: WeightFile, seen: LockEntry | None) -> str:
     if one.drive_id:
         older = f"; earlier upload, a fallback: {one.older_drive_id}" if one.older_drive_id else ""
         return f"what is there (Drive names no revisions{older})"

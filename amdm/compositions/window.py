@@ -6,7 +6,16 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from amdm.aggregation import SEMANTICS, AggregationConfig, paper
+from amdm.aggregation import (
+    SEMANTICS,
+    AggregationConfig,
+    Coefficients,
+    EtaUnit,
+    InitialNoise,
+    Mean,
+    MixNorm,
+    paper,
+)
 from amdm.compositions.composition import Composition
 from amdm.io.strict import Count, Numbers
 
@@ -62,12 +71,12 @@ class AMDM(Window):
     s: Count
     weights: Numbers
     eta: Numbers
-    eta_unit: Literal["latent", "sqrt_dim"] = "latent"
-    initial_noise: Literal["shared", "separate"] | None = None
+    eta_unit: EtaUnit = "latent"
+    initial_noise: InitialNoise | None = None
     first_step: Count | None = None
-    mean: Literal["ddim", "ddpm_previous"] | None = None
-    coefficients: Literal["nested", "official"] | None = None
-    mix_norm: Literal["as_is", "preserving"] = "as_is"
+    mean: Mean | None = None
+    coefficients: Coefficients | None = None
+    mix_norm: MixNorm = "as_is"
     pull_back: bool = True
 
     def config(self) -> AggregationConfig:

@@ -17,7 +17,7 @@ from typing import Any
 from amdm.errors import InputError
 
 
-def read_limited(path: Path, most: int) -> bytes:
+def read_bytes(path: Path, most: int) -> bytes:
     """The content of a file of at most ``most`` bytes.
 
     Raises:
@@ -41,9 +41,9 @@ def read_text(path: Path, most: int) -> str:
     """A text of at most ``most`` bytes: UTF-8 with or without a byte-order mark, or UTF-16 with one, as Windows writes.
 
     Raises:
-        InputError: as :func:`read_limited`, and for what is no such text.
+        InputError: as :func:`read_bytes`, and for what is no such text.
     """
-    content = read_limited(path, most)
+    content = read_bytes(path, most)
     try:
         return decoded(content)
     except ValueError:
@@ -67,8 +67,8 @@ def lines_of(text: str) -> list[str]:
 
 
 def read_json(path: Path, most: int) -> Any:
-    """A JSON value of at most ``most`` bytes. Raises InputError as :func:`read_limited`, and for what is not JSON."""
-    content = read_limited(path, most)
+    """A JSON value of at most ``most`` bytes. Raises InputError as :func:`read_bytes`, and for what is not JSON."""
+    content = read_bytes(path, most)
     try:
         return json.loads(decoded(content))
     except (ValueError, RecursionError) as error:
@@ -94,6 +94,15 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def user_cache(name: str) -> Path:
+    """Where a file or folder of this package lies in the user's cache: XDG_CACHE_HOME, else ``~/.cache``.
+
+    Raises:
+        RuntimeError: there is neither, nor a home.
+    """
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "amdm" / name
+
+
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """A folder to fill, which becomes ``path`` at the end: what is stopped leaves no half of a folder there.
@@ -111,7 +120,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     partial.replace(path)
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_atomic(path: Path, content: bytes) -> None:
     """Write so that ``path`` holds all of the content or what it held before."""
     temporary = path.with_name(path.name + ".partial")
     temporary.unlink(missing_ok=True)

@@ -10,16 +10,16 @@ from PIL import Image
 from amdm.errors import InputError
 from amdm.io.picture import to_rgb
 
-LARGEST_SIDE = 8192
-LARGEST_FILE = 64 * 2**20
-MOST_SCANS = 32
+MAX_SIDE = 8192
+MAX_FILE_BYTES = 64 * 2**20
+MAX_SCANS = 32
 """Of a progressive JPEG, each of which goes over all of its pixels; encoders write about 10."""
 _SCAN = b"\xff\xda"
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", *(("AVIF",) if find_spec("PIL._avif") else ()))
 """Pillow knows others, among them some that start a program (EPS)."""
 
 
-def load_style(path: Path, formats: tuple[str, ...] = FORMATS, most_pixels: int = LARGEST_SIDE**2) -> Image.Image:
+def load_style(path: Path, formats: tuple[str, ...] = FORMATS, most_pixels: int = MAX_SIDE**2) -> Image.Image:
     """The picture as 8-bit RGB (see :func:`amdm.io.picture.to_rgb`); of an animation or of several pages the first.
 
     Raises:
@@ -29,20 +29,20 @@ def load_style(path: Path, formats: tuple[str, ...] = FORMATS, most_pixels: int 
     try:
         if not path.is_file():
             raise InputError("is not a file", file=path)
-        if path.stat().st_size > LARGEST_FILE:
-            raise InputError(f"has more than {LARGEST_FILE} bytes", file=path)
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise InputError(f"has more than {MAX_FILE_BYTES} bytes", file=path)
         with Image.open(path, formats=formats) as picture:
-            if max(picture.size) > LARGEST_SIDE:
-                raise InputError(f"has a side of more than {LARGEST_SIDE} pixels", file=path)
+            if max(picture.size) > MAX_SIDE:
+                raise InputError(f"has a side of more than {MAX_SIDE} pixels", file=path)
             if picture.width * picture.height > most_pixels:
                 raise InputError(f"has more than {most_pixels:,} pixels", file=path)
-            if picture.format in ("JPEG", "MPO") and path.read_bytes().count(_SCAN) > MOST_SCANS:
-                raise InputError(f"has more than {MOST_SCANS} scans", file=path)
+            if picture.format in ("JPEG", "MPO") and path.read_bytes().count(_SCAN) > MAX_SCANS:
+                raise InputError(f"has more than {MAX_SCANS} scans", file=path)
             picture.load()
             return to_rgb(picture)
     except InputError as error:
         raise error.within(file=path) from None
     except Image.DecompressionBombError:
-        raise InputError(f"has a side of more than {LARGEST_SIDE} pixels", file=path) from None
+        raise InputError(f"has a side of more than {MAX_SIDE} pixels", file=path) from None
     except Exception as error:  # Pillow's readers raise whatever a broken file makes them stumble over
         raise InputError(f"cannot be read as a picture ({', '.join(formats)})", file=path) from error

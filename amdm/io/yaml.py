@@ -13,11 +13,11 @@ from amdm.errors import InputError, in_file
 from amdm.io.files import read_text
 
 MAX_DEPTH = 8
-MOST_EVENTS = 400_000
+MAX_EVENTS = 400_000
 """Of the parser, about 10 s on a slow machine; MIGC's 800 layouts make 30,000."""
 
 
-def load_plain(text: str, most_events: int = MOST_EVENTS) -> Any:
+def load_plain(text: str, most_events: int = MAX_EVENTS) -> Any:
     """Mappings, lists, decimal numbers, true, false, null and texts.
 
     No tags and no aliases (a short text could make a large value), none of YAML 1.1's other numbers ("1:30" is 90
@@ -42,7 +42,7 @@ def load_plain(text: str, most_events: int = MOST_EVENTS) -> Any:
     return yaml.load(text, _PlainLoader)
 
 
-def read_yaml(path: Path, largest: int, most_events: int = MOST_EVENTS) -> Any:
+def read_yaml(path: Path, largest: int, most_events: int = MAX_EVENTS) -> Any:
     """:func:`load_plain` of a file of at most ``largest`` bytes. Raises InputError naming the file."""
     text = read_text(path, largest)
     with in_file(path):

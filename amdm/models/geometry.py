@@ -21,7 +21,7 @@ def layer_grid(tokens: int, latent: Sequence[int]) -> tuple[int, int]:
     while rows * columns > tokens:
         rows, columns = (rows + 1) // 2, (columns + 1) // 2
     if rows * columns != tokens:
-        raise ValueError(f"{tokens} positions are no level of a UNet on latents of {tuple(latent)}")
+        raise ValueError(f"{tokens} positions are not a level of a UNet on latents of {tuple(latent)}")
     return rows, columns
 
 

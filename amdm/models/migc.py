@@ -18,7 +18,7 @@ from amdm.errors import InputError
 from amdm.layout import Layout
 from amdm.models.control import ControlModel, GuidedDenoiser, SampleRequest
 from amdm.models.migc_attention import MIGCAttention
-from amdm.models.migc_processor import CALL, Branch, MIGCConditions, MIGCProcessor, MIGCState
+from amdm.models.migc_processor import CALL, AttentionMode, MIGCConditions, MIGCProcessor, MIGCState
 from amdm.models.spec import ModelSpec, PublicWeights
 from amdm.models.text import PhraseEncoder
 from amdm.noise import permutation
@@ -33,7 +33,7 @@ PUBLIC_LAYERS: tuple[str, ...] = (
 )
 """Where the public checkpoint has MIGC."""
 
-MOST_REPEATS = 7
+MAX_REPEATS = 7
 
 
 class MIGC(ControlModel):
@@ -114,7 +114,9 @@ class MIGC(ControlModel):
         self, x: torch.Tensor, t: torch.Tensor, conditions: MIGCConditions, permutations: dict[str, torch.Tensor]
     ) -> torch.Tensor:
         """What the UNet says with MIGC on, in float32, for B conditional rows: x (B, C, h, w), t () or (B,)."""
-        return self._call(x, t, conditions.contexts[:, 0], MIGCState(conditions, Branch.MIGC, None, permutations))
+        return self._call(
+            x, t, conditions.contexts[:, 0], MIGCState(conditions, AttentionMode.MIGC, None, permutations)
+        )
 
     def bind(self, request: SampleRequest) -> GuidedDenoiser:
         """Texts are encoded here, masks drawn when the first latents tell their size; raises InputError at once."""
@@ -147,12 +149,12 @@ class MIGC(ControlModel):
         """The order of the controller's slots for one sample, step and layer, (slots,)."""
         return permutation(key, self.slots, "migc", i, layer)
 
-    def branch(self, i: int) -> Branch:
+    def branch(self, i: int) -> AttentionMode:
         """What the layers do in step i: MIGC, then the naive fuser, then the caption alone."""
         naive = i <= self.naive_fuser_steps
         if i <= self.migc_steps:
-            return Branch.MIGC_AND_NAIVE if naive else Branch.MIGC
-        return Branch.NAIVE if naive else Branch.VANILLA
+            return AttentionMode.MIGC_AND_NAIVE if naive else AttentionMode.MIGC
+        return AttentionMode.NAIVE if naive else AttentionMode.VANILLA
 
     def adds(self, parameter: str) -> bool:
         """MIGC's attentions in the processors."""
@@ -195,7 +197,7 @@ class MIGC(ControlModel):
     def _phrases(self, layout: Layout) -> list[str]:
         phrases = [one.phrase for one in layout.placed()]
         if self.and_augmentation:
-            repeats = min(len(phrases), MOST_REPEATS)
+            repeats = min(len(phrases), MAX_REPEATS)
             return [", and ".join([phrase] * repeats) for phrase in phrases]
         return phrases
 

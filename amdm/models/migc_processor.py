@@ -16,7 +16,7 @@ from amdm.models.geometry import layer_grid
 from amdm.models.migc_attention import InstanceScales, LayerMasks, MIGCAttention, multi_head, naive_fusion
 
 
-class Branch(Enum):
+class AttentionMode(Enum):
     """What a cross-attention layer does in a step."""
 
     MIGC = "migc"  # layers that have MIGC use it; others attend to the caption
@@ -64,7 +64,7 @@ class MIGCState:
     """
 
     conditions: MIGCConditions | None = None
-    branch: Branch = Branch.VANILLA
+    branch: AttentionMode = AttentionMode.VANILLA
     unconditional: torch.Tensor | None = None
     permutations: dict[str, torch.Tensor] = field(default_factory=dict)
 
@@ -94,8 +94,8 @@ class MIGCProcessor(nn.Module):
         """hidden_states (U+B, HW, C) → the same shape. The caption's context (U+B, L, D) is used in vanilla steps."""
         state = CALL.get() or self._state
         conditions = state.conditions
-        has_migc = hasattr(self, "migc") and state.branch in (Branch.MIGC, Branch.MIGC_AND_NAIVE)
-        naive = state.branch in (Branch.NAIVE, Branch.MIGC_AND_NAIVE)
+        has_migc = hasattr(self, "migc") and state.branch in (AttentionMode.MIGC, AttentionMode.MIGC_AND_NAIVE)
+        naive = state.branch in (AttentionMode.NAIVE, AttentionMode.MIGC_AND_NAIVE)
         if conditions is None or not (has_migc or naive):
             return _attend(attn, hidden_states.unsqueeze(1), encoder_hidden_states.unsqueeze(1)).squeeze(1)
         start = len(hidden_states) - len(conditions.contexts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -115,15 +116,23 @@ class Profile:
 def load_profile(name: str) -> Profile:
     """The presets of a profile, with those methods whose settings were chosen by measurement (``<name>-tuned.yaml``).
 
+    The same object while the files are the same: a run asks for it several times.
+
     Raises:
         InputError: an unknown profile, or naming the field that is wrong.
     """
     if name not in PROFILES:
         raise unknown("profile", name, ("auto", *PROFILES), field="profile")
-    path, tuned = files("amdm.presets") / f"{name}.yaml", tuned_path(name)
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if tuned.is_file():
-        content["methods"] |= yaml.safe_load(tuned.read_text(encoding="utf-8"))["methods"]
+    path, tuned = Path(str(files("amdm.presets") / f"{name}.yaml")), tuned_path(name)
+    chosen = tuned.read_text(encoding="utf-8") if tuned.is_file() else ""
+    return _profile(path, path.read_text(encoding="utf-8"), chosen)
+
+
+@lru_cache(maxsize=4)
+def _profile(path: Path, text: str, tuned: str) -> Profile:
+    content = yaml.safe_load(text)
+    if tuned:
+        content["methods"] |= yaml.safe_load(tuned)["methods"]
     return Profile(content, path)
 
 

@@ -15,12 +15,12 @@ from amdm.compositions.single import Single
 from amdm.errors import InputError, instead
 from amdm.io.strict import Count, Strict
 from amdm.io.yaml import load_plain
-from amdm.layout import whole_text
+from amdm.layout import reject_lone_surrogates
 from amdm.models.registry import MODELS, settings_type
 from amdm.models.settings import ModelSettings
 
 LONGEST_VALUE = 10_000
-MOST_EVENTS = 200
+MAX_EVENTS = 200
 """Of an override: characters, and events of the YAML parser."""
 Conditioning = Literal["instances", "interactions", "style"]
 Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
@@ -40,7 +40,7 @@ class MethodSettings(Strict):
     settings: dict[str, ModelSettings]
     height: int = Field(gt=0, le=4096, multiple_of=8)
     width: int = Field(gt=0, le=4096, multiple_of=8)
-    negative_prompt: Annotated[str, AfterValidator(whole_text)]
+    negative_prompt: Annotated[str, AfterValidator(reject_lone_surrogates)]
     phrases: Literal["label", "category"] = "label"
     noise_seed: Count | None = None
     ignores: Annotated[tuple[Conditioning, ...], Field(strict=False)] = ()
@@ -55,7 +55,7 @@ class MethodSettings(Strict):
             models = models if isinstance(models, list | tuple) else ()
             if strange := [name for name in content["settings"] if name not in models]:
                 there = instead(strange[0], [str(name) for name in models])
-                raise InputError(f"is no model of this method; {there}", field=f"settings.{strange[0]}")
+                raise InputError(f"is not a model of this method; {there}", field=f"settings.{strange[0]}")
             read = {name: _model_settings(name, values) for name, values in content["settings"].items()}
             content = {**content, "settings": read}
         if isinstance(content, dict) and isinstance(content.get("aggregation"), Mapping):
@@ -144,7 +144,7 @@ def _first_fault(error: ValidationError, file: Any, prefix: str, kind: type[Base
     if isinstance(inner := first.get("ctx", {}).get("error"), InputError):
         return inner.within(file=file, field=".".join(filter(None, (prefix, *map(str, place)))))
     if first["type"] == "extra_forbidden":
-        what = f"is no field here; {instead(place[-1], _fields(kind, place[:-1]))} (`amdm presets` prints them)"
+        what = f"is not a field here; {instead(place[-1], _fields(kind, place[:-1]))} (`amdm presets` prints them)"
     elif first["type"] == "literal_error":
         known = re.findall(r"'([^']*)'", first["ctx"]["expected"])
         what = f"is {str(first['input'])[:80]!r}; {instead(first['input'], known)}"
@@ -163,7 +163,7 @@ def _override(text: str) -> tuple[list[str], Any]:
     if len(value) > LONGEST_VALUE:
         raise InputError(f"has more than {LONGEST_VALUE} characters", field=name)
     try:
-        return path, load_plain(value, MOST_EVENTS)
+        return path, load_plain(value, MAX_EVENTS)
     except InputError as error:
         raise error.within(field=name) from None
     except (yaml.YAMLError, ValueError) as error:

@@ -13,12 +13,12 @@ import gradio as gr
 from amdm.compositions.registry import COMPOSITIONS
 from amdm.errors import InputError
 from amdm.mini.vocabulary import ACTIONS, CATEGORIES, COLOURS, STYLES
-from amdm.studio.choices import AUTHORS, LARGEST_SEED, LONGEST_LIST, MOST_STEPS, Choices, models_of, usual
-from amdm.studio.drawing import MOST_BOXES, layout_file, page_of_file, read_page
+from amdm.studio.choices import AUTHORS, LONGEST_LIST, MAX_SEED, MAX_STEPS, Choices, models_of, usual
+from amdm.studio.drawing import MAX_BOXES, layout_file, page_of_file, read_page
 from amdm.studio.repeat import LAYOUT_FILE
 from amdm.studio.show import Shown, message_view
 from amdm.studio.style import mini_style, uploaded_style
-from amdm.studio.work import MOST_WAITING, Job, Studio, conditions, notes
+from amdm.studio.work import MAX_WAITING, Job, Studio, conditions, notes
 
 SET_FILE = "layout-set.json"
 EXAMPLE = {
@@ -144,7 +144,7 @@ def build(studio: Studio) -> gr.Blocks:
         )
         stop.click(page.cancel, queue=False, show_progress="hidden", api_visibility="private")
         blocks.unload(page.cancel)
-    blocks.queue(max_size=MOST_WAITING, api_open=False)
+    blocks.queue(max_size=MAX_WAITING, api_open=False)
     return blocks
 
 
@@ -192,7 +192,7 @@ def _fields(page: Page) -> list[Any]:
             list(COMPOSITIONS), value=AUTHORS, label="Composition", info="how they draw together", elem_id="semantics"
         )
     with gr.Row():
-        s = _number("s", "steps that are aggregated", first["s"], 0, MOST_STEPS)
+        s = _number("s", "steps that are aggregated", first["s"], 0, MAX_STEPS)
         w = gr.Textbox(first["weights"], label="w", info="weights", max_length=LONGEST_LIST, elem_id="w", min_width=100)
         eta = gr.Textbox(
             first["eta"],
@@ -202,8 +202,8 @@ def _fields(page: Page) -> list[Any]:
             elem_id="eta",
             min_width=200,
         )
-        steps = _number("T", "steps in all", first["steps"], 1, MOST_STEPS)
-        seed = _number("Seed", "same seed, same picture", 0, 0, LARGEST_SEED)
+        steps = _number("T", "steps in all", first["steps"], 1, MAX_STEPS)
+        seed = _number("Seed", "same seed, same picture", 0, 0, MAX_SEED)
     for one in (target, others, semantics):
         one.input(
             page.usual, [target, others, semantics], [s, w, eta], show_progress="hidden", api_visibility="private"
@@ -235,7 +235,7 @@ def _words(profile: str) -> dict[str, Any]:
         "categories": CATEGORIES if mini else (),
         "actions": ACTIONS if mini else (),
         "styles": STYLES if mini else (),
-        "most": MOST_BOXES,
+        "most": MAX_BOXES,
     }
 
 

@@ -17,8 +17,8 @@ from amdm.plain_number import plain
 from amdm.presets.profile import Profile, load_profile
 from amdm.presets.settings import MethodSettings
 
-MOST_STEPS = 200
-LARGEST_SEED = 2**32 - 1
+MAX_STEPS = 200
+MAX_SEED = 2**32 - 1
 LONGEST_LIST = 200
 """Characters of a list of numbers."""
 AUTHORS = "official"
@@ -74,10 +74,10 @@ class Choices:
             raise InputError(f"{self.target} is the target, and an auxiliary too: untick it, or take another target")
         if self.semantics not in COMPOSITIONS:
             raise unknown("composition", self.semantics, COMPOSITIONS)
-        _check_range("T", self.steps, 1, MOST_STEPS)
-        _check_range("seed", self.seed, 0, LARGEST_SEED)
+        _check_range("T", self.steps, 1, MAX_STEPS)
+        _check_range("seed", self.seed, 0, MAX_SEED)
         if self.s is not None:
-            _check_range("s", self.s, 0, MOST_STEPS)
+            _check_range("s", self.s, 0, MAX_STEPS)
 
     @classmethod
     def read(cls, profile: str, target: Any, auxiliaries: Any, semantics: Any, **texts: Any) -> Choices:

@@ -9,12 +9,21 @@ from typing import Any, TypeVar
 
 from amdm.errors import InputError
 from amdm.io.yaml import without_duplicates
-from amdm.layout import Instance, Interaction, Layout, LayoutEntry, checked_box, notes, parse_entry, whole_text
+from amdm.layout import (
+    Instance,
+    Interaction,
+    Layout,
+    LayoutEntry,
+    checked_box,
+    notes,
+    parse_entry,
+    reject_lone_surrogates,
+)
 from amdm.mini.vocabulary import caption as caption_of
 from amdm.studio.style import StylePicture, style_of_page
 
-MOST_BOXES = 12
-MOST_JOINS = 12
+MAX_BOXES = 12
+MAX_JOINS = 12
 LONGEST_PHRASE = 200
 LONGEST_CAPTION = 1000
 LONGEST_PAGE = 2 * 2**20
@@ -41,11 +50,11 @@ def read_page(text: Any) -> Drawing:
         InputError: in words for whoever drew it, naming the box or the join.
     """
     content = _parsed(text, LONGEST_PAGE, "the drawing")
-    boxes = _items(content, "boxes", MOST_BOXES)
+    boxes = _items(content, "boxes", MAX_BOXES)
     if not boxes:
         raise InputError("draw at least one box")
     instances = tuple(_numbered("box", k, _instance, one) for k, one in enumerate(boxes))
-    joins = _items(content, "joins", MOST_JOINS)
+    joins = _items(content, "joins", MAX_JOINS)
     triples = tuple(_numbered("join", k, _interaction, one, instances) for k, one in enumerate(joins))
     caption = content.get("caption", "")
     if not isinstance(caption, str) or len(caption) > LONGEST_CAPTION:
@@ -93,8 +102,8 @@ def page_of_file(text: Any) -> dict[str, Any]:
         content = next(iter(content.values()))
     entry = parse_entry(content)
     boxes = _drawn(entry)
-    if len(boxes) > MOST_BOXES or len(entry.layout.interactions) > MOST_JOINS:
-        raise InputError(f"the page holds at most {MOST_BOXES} boxes and {MOST_JOINS} joins")
+    if len(boxes) > MAX_BOXES or len(entry.layout.interactions) > MAX_JOINS:
+        raise InputError(f"the page holds at most {MAX_BOXES} boxes and {MAX_JOINS} joins")
     joins = [
         {"subject": boxes.index(one.subject), "action": one.action, "object": boxes.index(one.object)}
         for one in entry.layout.interactions
@@ -118,7 +127,7 @@ def _drawn(entry: LayoutEntry) -> list[Instance]:
 
 def _parsed(text: Any, most: int, what: str) -> dict[str, Any]:
     if not isinstance(text, str) or len(text) > most:
-        raise InputError(f"{what} is no text, or has more than {most:,} characters")
+        raise InputError(f"{what} is not a text, or has more than {most:,} characters")
     try:
         content = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=without_duplicates)
     except InputError:
@@ -161,7 +170,7 @@ def _interaction(item: Any, instances: Sequence[Instance]) -> Interaction:
     for name in ("subject", "object"):
         number = content.get(name)
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(instances):
-            raise InputError(f"names a {name} that is no box")
+            raise InputError(f"names a {name} that is not a box")
         ends.append(instances[number])
     if content["subject"] == content["object"]:
         raise InputError("joins a box to itself: choose two")
@@ -173,4 +182,4 @@ def _words(text: Any, otherwise: str) -> str:
         raise InputError(otherwise)
     if len(text) > LONGEST_PHRASE:
         raise InputError(f"has a name of more than {LONGEST_PHRASE} characters")
-    return whole_text(text)
+    return reject_lone_surrogates(text)

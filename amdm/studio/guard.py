@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-LARGEST_REQUEST = 24 * 2**20
+MAX_REQUEST_BYTES = 24 * 2**20
 """Bytes; a style picture of 8 MiB in base64 is the most that the page sends."""
 HOSTS = ("127.0.0.1", "localhost", "[::1]")
 UNUSED = (
@@ -34,7 +34,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class TooLarge(Exception):
-    """A request that goes on beyond :data:`LARGEST_REQUEST`."""
+    """A request that goes on beyond :data:`MAX_REQUEST_BYTES`."""
 
 
 class Guard:
@@ -70,7 +70,7 @@ def refused(path: str, headers: MutableMapping[bytes, bytes]) -> int:
     if name not in HOSTS or (origin is not None and origin.partition(b"://")[2] != headers[b"host"]):
         return 403
     length = headers.get(b"content-length", b"0")
-    if not length.isdigit() or int(length[:20]) > LARGEST_REQUEST:
+    if not length.isdigit() or int(length[:20]) > MAX_REQUEST_BYTES:
         return 413
     part = path.removeprefix("/gradio_api").removeprefix("/")
     return 404 if part.startswith(UNUSED) else 0
@@ -84,7 +84,7 @@ def _limited(receive: Receive) -> Receive:
         nonlocal seen
         message = await receive()
         seen += len(message.get("body", b""))
-        if seen > LARGEST_REQUEST:
+        if seen > MAX_REQUEST_BYTES:
             raise TooLarge
         return message
 

@@ -6,14 +6,14 @@ import shlex
 from collections.abc import Sequence
 
 from amdm.layout import Instance, Layout
-from amdm.model_set import Loading
+from amdm.model_set import LoadOptions
 from amdm.studio.choices import Run
 from amdm.studio.drawing import Drawing
 
 LAYOUT_FILE = "layout.json"
 
 
-def shell_lines(run: Run, profile: str, seed: int, loading: Loading) -> str:
+def shell_lines(run: Run, profile: str, seed: int, loading: LoadOptions) -> str:
     """``amdm generate`` on the saved layout, which names the style picture where there is one."""
     parts = ["amdm generate", f"--profile {profile}", f"--preset {shlex.quote(run.preset)}"]
     parts += [f"--layout {LAYOUT_FILE}", f"--seed {seed}", *(f"--set {shlex.quote(one)}" for one in run.overrides)]
@@ -22,7 +22,7 @@ def shell_lines(run: Run, profile: str, seed: int, loading: Loading) -> str:
     return " \\\n    ".join([*parts, f"--out {shlex.quote(run.file)}"])
 
 
-def python_lines(run: Run, profile: str, seed: int, drawing: Drawing, loading: Loading) -> str:
+def python_lines(run: Run, profile: str, seed: int, drawing: Drawing, loading: LoadOptions) -> str:
     """A script that needs no other file than the style picture, where there is one."""
     style = drawing.style
     names = ["AMDMPipeline", "Instance", *(["Interaction"] if drawing.layout.interactions else []), "Layout"]
@@ -44,7 +44,7 @@ def python_lines(run: Run, profile: str, seed: int, drawing: Drawing, loading: L
     )
 
 
-def _held(run: Run, loading: Loading) -> str:
+def _held(run: Run, loading: LoadOptions) -> str:
     """Arguments beside profile and preset: overrides, and how the models are held where that is not as usual."""
     found = []
     if run.overrides:
@@ -58,7 +58,7 @@ def _held(run: Run, loading: Loading) -> str:
     return "".join(f", {one}" for one in found)
 
 
-def _dtype(loading: Loading) -> str:
+def _dtype(loading: LoadOptions) -> str:
     return str(loading.dtype).removeprefix("torch.")
 
 

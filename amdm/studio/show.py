@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from amdm.model_set import Loading
+from amdm.model_set import LoadOptions
 from amdm.studio.choices import Choices, Run
 from amdm.studio.drawing import Drawing
 from amdm.studio.judged import SIGNS, Judged
@@ -31,7 +31,7 @@ class Shown:
     drawing: Drawing
     choices: Choices
     runs: Sequence[Run]
-    loading: Loading
+    loading: LoadOptions
     notes: Sequence[str] = ()
     _panels: list[dict[str, Any]] = field(init=False)
     _state: str = field(init=False, default="running")

@@ -17,9 +17,9 @@ from amdm.errors import InputError, unknown
 from amdm.io.images import load_style
 from amdm.mini.vocabulary import STYLES
 
-LARGEST_UPLOAD = 8 * 2**20
-MOST_PIXELS = 2**24
-LARGEST_SIDE = 512
+MAX_UPLOAD_BYTES = 8 * 2**20
+MAX_PIXELS = 2**24
+MAX_SIDE = 512
 """Pixels. Image encoders read 64 (mini) or 224; a larger picture is scaled down before it is used, and saved so."""
 _NAMED = re.compile(rf"(?:{'|'.join(STYLES)})-\d\d\.png")
 
@@ -60,8 +60,8 @@ def uploaded_style(data: Any, name: Any) -> StylePicture:
     Raises:
         InputError: as :func:`style_of_page`.
     """
-    if not isinstance(data, str) or len(data) > LARGEST_UPLOAD * 4 // 3 + 4:
-        raise InputError(f"the style picture is no file of at most {LARGEST_UPLOAD // 2**20} MiB")
+    if not isinstance(data, str) or len(data) > MAX_UPLOAD_BYTES * 4 // 3 + 4:
+        raise InputError(f"the style picture is not a file of at most {MAX_UPLOAD_BYTES // 2**20} MiB")
     try:
         content = base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError):
@@ -70,10 +70,10 @@ def uploaded_style(data: Any, name: Any) -> StylePicture:
         file.write(content)
         file.flush()
         try:
-            image = load_style(Path(file.name), most_pixels=MOST_PIXELS)
+            image = load_style(Path(file.name), most_pixels=MAX_PIXELS)
         except InputError as error:
             raise InputError(f"the style picture {error.what}") from None
-    image.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
+    image.thumbnail((MAX_SIDE, MAX_SIDE))
     return StylePicture(_file_name(name), image)
 
 

@@ -18,7 +18,7 @@ from amdm.errors import InputError
 from amdm.layout import Layout
 from amdm.loading import load_models
 from amdm.mini.vocabulary import ACTIONS, CATEGORIES, COLOURS, label
-from amdm.model_set import Loading, ModelSet
+from amdm.model_set import LoadOptions, ModelSet
 from amdm.pipeline import AMDMPipeline, AMDMPipelineOutput
 from amdm.presets.profile import load_profile
 from amdm.studio.choices import Choices, Run
@@ -27,7 +27,7 @@ from amdm.studio.judged import Judge, Judged, not_judged
 from amdm.studio.turns import Turns
 
 FAILED = "the run failed; the terminal that started the studio says where"
-MOST_WAITING = 8
+MAX_WAITING = 8
 """Jobs; one is drawn beside these."""
 
 
@@ -74,16 +74,16 @@ Tell = Callable[[Told], None]
 
 
 class Studio:
-    """Models of one profile, held between runs. One job at a time: others wait in turn, :data:`MOST_WAITING` at most.
+    """Models of one profile, held between runs. One job at a time: others wait in turn, :data:`MAX_WAITING` at most.
 
     Args:
         judge: of the profile's pictures; None leaves them without verdicts.
     """
 
-    def __init__(self, profile: str, loading: Loading, judge: Judge | None = None) -> None:
+    def __init__(self, profile: str, loading: LoadOptions, judge: Judge | None = None) -> None:
         self.profile, self.loading, self.judge = profile, loading, judge
         self._models: ModelSet | None = None
-        self._turns = Turns(MOST_WAITING)
+        self._turns = Turns(MAX_WAITING)
 
     def draw(self, job: Job) -> Iterator[Told]:
         """Draw the pictures, one after the other, in a thread; the last update is :class:`Ended`.

@@ -48,9 +48,9 @@ def _state(check: Callable[[], str]) -> str:
 
 def _mini_models() -> str:
     from amdm.loading import load_models
-    from amdm.model_set import Loading
+    from amdm.model_set import LoadOptions
 
-    return f"{', '.join(load_models('mini', (), Loading()).models)}: load, and are as recorded"
+    return f"{', '.join(load_models('mini', (), LoadOptions()).models)}: load, and are as recorded"
 
 
 def _layouts(name: str) -> str:

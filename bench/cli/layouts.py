@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option, Typer
 
-from amdm.errors import MOST_FAULTS, InputError, faults_of, printable
-from amdm.io.files import write_whole
+from amdm.errors import MAX_FAULTS, InputError, faults_of, printable
+from amdm.io.files import write_atomic
 from amdm.output import JsonOption, tell, tell_aside
 from bench.cli.options import say_notes
 
@@ -41,7 +41,7 @@ def show(
     if draw is not None:
         file = BytesIO()
         contact_sheet(layout_set, 20).save(file, format="PNG")
-        write_whole(draw, file.getvalue())
+        write_atomic(draw, file.getvalue())
 
 
 @app.command()
@@ -106,7 +106,7 @@ def naming_every_fault(as_json: bool) -> Iterator[None]:
         yield
     except InputError as error:
         faults = faults_of(error)
-        lines = [*map(str, faults)] + ([f"{MOST_FAULTS} faults, where reading stopped"] * (len(faults) == MOST_FAULTS))
+        lines = [*map(str, faults)] + ([f"{MAX_FAULTS} faults, where reading stopped"] * (len(faults) == MAX_FAULTS))
         if as_json or len(faults) > 1:
             places = [{"file": one.file, "field": one.field, "what": one.what} for one in faults]
             tell("\n".join(lines), {"faults": places}, as_json)
@@ -127,12 +127,12 @@ def sample(
 ) -> None:
     """Build a layout set from COCO annotations by the benchmark's rules."""
     from amdm.layout import read_object
-    from bench.layouts.annotations import LARGEST_ANNOTATIONS
+    from bench.layouts.annotations import MAX_ANNOTATIONS_BYTES
     from bench.layouts.readers import parse_records, write_json
     from bench.layouts.sampling import prepare_images, sample_records
 
     notes: list[str] = []
-    texts, objects = (read_object(path, LARGEST_ANNOTATIONS) for path in (captions, instances))
+    texts, objects = (read_object(path, MAX_ANNOTATIONS_BYTES) for path in (captions, instances))
     images = prepare_images(texts, objects, notes)
     for note in notes:
         typer.echo(f"{instances}: {note}", err=True)

@@ -260,9 +260,9 @@ def train_judge(
     torch.set_num_threads(1)
     target, vae = folder / "weights", load_trained_vae(folder)
     if only in (None, TrainedPart.detector):
-        from bench.detectors.mini_training import train_judge
+        from bench.detectors.mini_training import train_detector
 
-        train_judge(folder, target / "mini_judge.safetensors", vae, seed)
+        train_detector(folder, target / "mini_judge.safetensors", vae, seed)
     if only in (None, TrainedPart.judges):
         from bench.judges.training import train_judges
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option, Typer
 
 from amdm.errors import InputError
-from amdm.io.files import write_whole
+from amdm.io.files import write_atomic
 from amdm.output import JsonOption, tell
 from bench.cli import options as opt
 from bench.cli.options import names
@@ -177,7 +177,7 @@ def table1(
 
     table = paper_table1(opt.names(columns))
     if out is not None:
-        write_whole(out, table.encode())
+        write_atomic(out, table.encode())
     tell(table if out is None else f"wrote {out}", {"table": out, "latex": table}, as_json)
 
 
@@ -204,7 +204,7 @@ def figure(
     Example: amdm-bench paper figure 4 --out figure4.pdf
     """
     from amdm import AMDMPipeline
-    from amdm.model_set import Loading
+    from amdm.model_set import LoadOptions
     from amdm.profiles import chosen_profile
     from bench.layouts.layout_set import Entry
     from bench.layouts.named import load_layouts
@@ -213,7 +213,7 @@ def figure(
 
     check_target(out)
     chosen = "paper" if random_weights and profile == "auto" else chosen_profile(profile)[0]
-    loading = Loading.parse(chosen, weights_dir, device, dtype, random_weights)
+    loading = LoadOptions.parse(chosen, weights_dir, device, dtype, random_weights)
     methods_of(number, chosen)
     if keys is not None and layouts is None and chosen != "mini":
         raise InputError("goes with --layouts: the figure's own layout has none", field="keys")

@@ -9,7 +9,7 @@ from typing import Annotated
 from typer import Argument, Exit, Option
 
 from amdm.errors import InputError
-from amdm.io.files import write_whole
+from amdm.io.files import write_atomic
 from amdm.output import JsonOption, tell, tell_aside
 from bench.cli import options as opt
 from bench.report.columns import USUAL_COLUMNS
@@ -63,11 +63,11 @@ def page(
 
     The page asks no other place for anything. Example: amdm-bench report runs/a runs/b --single-file
     """
-    from bench.report.write import write_pages
+    from bench.report.html.page import write_page
+    from bench.report.measured import Measured
 
-    paths = [opt.to_read(run) for run in runs]
-    folder = reports / paths[0].resolve().name if len(paths) == 1 else reports
-    written = write_pages(paths, folder, single_file)
+    measured = [Measured.read(opt.to_read(run)) for run in runs]
+    written = write_page(measured, reports / measured[0].name if len(measured) == 1 else reports, single_file)
     tell(str(written), {"page": written}, as_json)
 
 
@@ -84,12 +84,12 @@ def clip(
 
     Example: amdm-bench clip runs/NAME --bgr
     """
-    from amdm.model_set import Loading
+    from amdm.model_set import LoadOptions
     from bench.report.clip import ClipScorer, clip_scores, clip_table
     from bench.report.text import as_markdown, write_table
 
     path = _clip_weights(weights, random_weights)
-    scorer = ClipScorer(path, Loading.parse("mini", device=device).device, bgr)
+    scorer = ClipScorer(path, LoadOptions.parse("mini", device=device).device, bgr)
     own = opt.to_read(run)
     scores = clip_scores(own, scorer)
     shown = clip_table(scores)
@@ -124,10 +124,10 @@ def kid(
     if weights is not None and not clip:
         raise InputError("is read with --clip only", field="weights")
     if clip:
-        from amdm.model_set import Loading
+        from amdm.model_set import LoadOptions
         from bench.report.clip import ClipScorer
 
-        device = Loading.parse("mini", device=device).device
+        device = LoadOptions.parse("mini", device=device).device
         features: Features = ClipScorer(_clip_weights(weights, False), device).image_features
     else:
         features = mini_features()
@@ -153,14 +153,14 @@ def style(
     Example: amdm-bench style runs/NAME
     """
     from amdm.io.files import sha256
-    from amdm.model_set import Loading
+    from amdm.model_set import LoadOptions
     from bench.judges.registry import load_judge
     from bench.report.full_size import retrieval_table
     from bench.report.text import as_markdown, write_table
     from bench.stages.full_size import record_styles, retrieve_styles
 
     path = _clip_weights(weights, random_weights)
-    judge = load_judge("clip-style", path, Loading.parse("mini", device=device).device)
+    judge = load_judge("clip-style", path, LoadOptions.parse("mini", device=device).device)
     with opt.to_write(run) as own:
         found = retrieve_styles(own, judge) if path is None else record_styles(own, judge, sha256(path))
     if path is None:
@@ -230,7 +230,7 @@ def regress(
     if junit is not None:
         from bench.report.gate import junit_xml
 
-        write_whole(junit, junit_xml(result, str(run)))
+        write_atomic(junit, junit_xml(result, str(run)))
     if result.failures:
         raise Exit(1)
 

@@ -99,13 +99,14 @@ def _score_run(
     as_json: bool,
 ) -> None:
     from bench.benchmark import score_run
-    from bench.detectors.registry import is_heavy
+    from bench.detectors.registry import detector_spec
     from bench.run.info import RunInfo
     from bench.stages.full_size import record_actions
 
     with opt.resumable(), opt.to_write(run) as folder:
         options = held(RunInfo.read(folder).detector_name)
-        judged, failed = score_run(folder, worker_count(workers, is_heavy(options.name)), again, force, options)
+        count = worker_count(workers, detector_spec(options.name).heavy)
+        judged, failed = score_run(folder, count, again, force, options)
         counts, text = {"judged": judged, "failed": failed}, f"{judged} pictures have verdicts"
         if interactions is not None:
             counts["interactions"] = record_actions(folder, interactions)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from amdm.io.files import make_folder, write_whole
+from amdm.io.files import make_folder, write_atomic
 from amdm.output import JsonOption, tell
 from bench.cli import options as opt
 from bench.job.seeds import seeds_of
@@ -15,6 +15,7 @@ from bench.workers.processes import worker_count
 
 if TYPE_CHECKING:  # pandas comes with it
     from bench.report.text import Written
+    from bench.studies.trials import StudyRun
 
 
 def tune(
@@ -63,7 +64,7 @@ def tune_combined(
     with opt.resumable():
         table, chosen = measure("mini", trials, limit, seed, worker_count(workers), keep)
     write_table(to, table, decimals=4)
-    write_whole(make_folder(presets.parent) / presets.name, chosen.encode())
+    write_atomic(make_folder(presets.parent) / presets.name, chosen.encode())
     best = table.groupby("row", sort=False).head(1)
     text = f"{best.to_string(index=False)}\ntrials: {to}\npresets: {presets}"
     tell(text, {"table": to, "presets": presets, "best": best}, as_json)
@@ -84,13 +85,11 @@ def hand_over(
 
     Example: amdm-bench hand-over --auxiliaries migc --steps 0,3,10,20 --limit 25
     """
-    from bench.layouts.named import load_layouts
     from bench.report.text import write_study
     from bench.studies.ablation import hand_over as measure
     from bench.studies.ablation import hand_over_markdown
-    from bench.studies.trials import StudyRun
 
-    study = StudyRun(load_layouts(layouts).subset(limit), worker_count(workers), keep=keep)
+    study = _study(layouts, limit, workers, keep)
     with opt.resumable():
         table = measure(study, target, opt.names(auxiliaries), opt.integers(steps, "steps"))
     page = hand_over_markdown(table)
@@ -125,14 +124,12 @@ def compositions(
 
     amdm-bench compositions --models interactdiffusion,migc --to reports/compositions-pair
     """
-    from bench.layouts.named import load_layouts
     from bench.studies.compositions import LAYOUTS, TUNING_SET, Options, compare_compositions
-    from bench.studies.trials import StudyRun
 
-    count, reported = worker_count(workers), load_layouts(LAYOUTS)
-    tuning = StudyRun(load_layouts(TUNING_SET).subset(tune_limit), count, keep=keep)
-    reported = reported if limit is None else reported.subset(limit)
-    reporting = StudyRun(reported, count, seeds_of(seeds), keep)
+    tuning, reporting = (
+        _study(TUNING_SET, tune_limit, workers, keep),
+        _study(LAYOUTS, limit, workers, keep, seeds),
+    )
     options = Options(opt.names(models), steps, trials, seed, () if groups is None else opt.names(groups))
     with opt.resumable():
         found = compare_compositions(tuning, reporting, options, to)
@@ -182,16 +179,22 @@ def ablation(
 
     Example: amdm-bench ablation --steps 20 --limit 25
     """
-    from bench.layouts.named import load_layouts
     from bench.studies.ablation import Options
     from bench.studies.ablation import ablation as measure
-    from bench.studies.trials import StudyRun
 
-    study = StudyRun(load_layouts(layouts).subset(limit), worker_count(workers), seeds_of(seeds), keep)
+    study = _study(layouts, limit, workers, keep, seeds)
     options = Options(opt.integers(steps, "steps"), opt.numbers(etas, "etas"), opt.numbers(weights, "weights"))
     with opt.resumable():
         found = measure(study, options, to)
     _tell(found, to, "ablation.md, arms.csv, distances.csv, hand_over.csv, strata.csv", as_json)
+
+
+def _study(layouts: str, limit: int | None, workers: int | None, keep: Path, seeds: str = "0") -> StudyRun:
+    from bench.layouts.named import load_layouts
+    from bench.studies.trials import StudyRun
+
+    every = load_layouts(layouts)
+    return StudyRun(every if limit is None else every.subset(limit), worker_count(workers), seeds_of(seeds), keep)
 
 
 def _tell(found: Written, folder: Path, files: str, as_json: bool) -> None:

@@ -80,12 +80,18 @@ def _with_sums(sums: pd.DataFrame, found: pd.DataFrame, asked: pd.DataFrame, kin
     return sums
 
 
-def _interaction_sums(verdicts: pd.DataFrame, interactions: pd.DataFrame) -> pd.DataFrame:
-    ends = verdicts[[*SAMPLE, "instance", "success", "attr"]]
-    found = interactions[[*SAMPLE, "subject", "object", "outcome"]]
+def with_ends(interactions: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFrame:
+    """Interactions whose ends have verdicts, with ``subject_placed``, ``subject_right``, ``object_placed`` and
+    ``object_right``: the success and attr of these instances."""
+    ends, found = verdicts[[*SAMPLE, "instance", "success", "attr"]], interactions
     for role in ("subject", "object"):
         names = {"instance": role, "success": f"{role}_placed", "attr": f"{role}_right"}
         found = found.merge(ends.rename(columns=names), on=[*SAMPLE, role], validate="many_to_one")
+    return found
+
+
+def _interaction_sums(verdicts: pd.DataFrame, interactions: pd.DataFrame) -> pd.DataFrame:
+    found = with_ends(interactions, verdicts)
     action = found.outcome == "right"
     in_place = found.subject_placed & found.object_placed
     counted = found[SAMPLE].assign(

@@ -197,12 +197,11 @@ def breakdown(verdicts: pd.DataFrame, by: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def over_seeds(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """Mean and sample standard deviation over seeds, by method and level.
+def over_seeds(sums: pd.DataFrame) -> pd.DataFrame:
+    """Mean and sample standard deviation over seeds, by method and level, of :func:`image_sums`.
 
     Columns method, level, seeds, ``<metric>_mean``, ``<metric>_std``. The deviation of a single seed is NaN.
     """
-    sums = image_sums(verdicts)
     levels = pd.concat([sums.assign(level="L" + sums["level"].astype(str)), sums.assign(level=AVERAGE)])
     totals = levels.groupby(["method", "level", "seed"], sort=False)[_summed(sums)].sum()
     values = pd.DataFrame({one.name: totals[one.numerator] / totals[one.denominator] for one in _metrics_of(totals)})
@@ -237,17 +236,15 @@ def estimates(sums: pd.DataFrame) -> dict[str, Estimate]:
     return {name: Estimate(value, *_floats(ratio_interval(*_parts(layouts, name)))) for name, value in values.items()}
 
 
-def paired_differences(verdicts: pd.DataFrame, a: str, b: str) -> dict[str, Difference]:
-    """Each metric of method ``a`` less that of ``b``, with a 95 % interval; for one level, pass its verdicts only.
+def paired(sums: pd.DataFrame, a: str, b: str, confidence: float = CONFIDENCE) -> dict[str, Difference]:
+    """Each metric of method ``a`` less that of ``b``, with its interval; for one level, pass its rows only.
+
+    Args:
+        sums: of :func:`image_sums`.
 
     Raises:
         InputError: a method without verdicts, or no sample in common.
     """
-    return paired(image_sums(verdicts), a, b)
-
-
-def paired(sums: pd.DataFrame, a: str, b: str, confidence: float = CONFIDENCE) -> dict[str, Difference]:
-    """:func:`paired_differences` of what :func:`image_sums` gave."""
     first, second = (sums[sums.method == method].set_index(["layout_index", "seed"]) for method in (a, b))
     for method, part in ((a, first), (b, second)):
         if part.empty:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from amdm.errors import InputError
 from bench.cocomig.intervals import CONFIDENCE, difference_interval, simultaneous
-from bench.cocomig.joint import SAMPLE
+from bench.cocomig.joint import SAMPLE, with_ends
 from bench.cocomig.metrics import SIZES
 
 OVERLAPS: dict[str, float] = {"none": 0.0, "up to half": 0.5, "over half": np.inf}
@@ -51,12 +51,7 @@ def interaction_units(verdicts: pd.DataFrame, interactions: pd.DataFrame) -> pd.
     Returns:
         Columns method, layout_index, seed, unit, right, ends_right and action_right.
     """
-    whole = verdicts["success"].astype(bool) & verdicts["attr"].astype(bool)
-    ends = verdicts[[*SAMPLE, "instance"]].assign(right=whole)
-    found = interactions[[*SAMPLE, "interaction", "subject", "object", "outcome"]]
-    for role in ("subject", "object"):
-        names = {"instance": role, "right": f"{role}_right"}
-        found = found.merge(ends.rename(columns=names), on=[*SAMPLE, role], validate="many_to_one")
+    found = with_ends(interactions, verdicts.astype({"success": bool, "attr": bool}))
     both, action = found.subject_right & found.object_right, found.outcome == "right"
     return found[SAMPLE].assign(unit=found.interaction, right=both & action, ends_right=both, action_right=action)
 

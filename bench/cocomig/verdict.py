@@ -188,12 +188,13 @@ def non_maximum_suppression(detections: Detections, threshold: float = NMS_THRES
     return np.asarray(kept, dtype=np.int64)
 
 
-def to_canvas(image: np.ndarray, size: int = OFFICIAL_CANVAS) -> np.ndarray:
-    """uint8 (H, W, 3) → uint8 (size, size, 3), OpenCV's bilinear resize; a picture of that size stays as it is.
+def to_canvas(image: np.ndarray, size: int | None = OFFICIAL_CANVAS) -> np.ndarray:
+    """uint8 (H, W, 3) → uint8 (size, size, 3), OpenCV's bilinear resize; a picture of that size stays as it is, and so
+    does any without a size.
 
     The official code looks at the height only, and fails later where the width differs.
     """
-    if image.shape[:2] == (size, size):
+    if size is None or image.shape[:2] == (size, size):
         return image
     return np.asarray(cv2.resize(image, (size, size)))
 

@@ -26,8 +26,9 @@ import numpy as np
 from pycocotools import mask as coco
 
 from amdm.errors import InputError
+from amdm.io.files import user_cache
 from bench.cocomig.verdict import Detections, Masks
-from bench.detectors.detector import Detector, DetectorFacts, Found, Prompt
+from bench.detectors.detector import DetectionResult, Detector, DetectorFacts, Prompt
 from bench.io.sqlite_safety import check_untrusted_sqlite
 
 Made = TypeVar("Made")
@@ -63,7 +64,7 @@ class CachedDetector:
         known = json.dumps([facts.model_dump(), canvas, _code()], sort_keys=True)
         self._facts = hashlib.sha256(known.encode()).hexdigest()
 
-    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[Found]:
+    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[DetectionResult]:
         """See :class:`bench.detectors.detector.Detector`; asks the detector only where the cache lacks something.
 
         Then it is asked of the whole batch: an answer depends, in its last bits, on what it was computed with, and must
@@ -72,7 +73,7 @@ class CachedDetector:
         digests = [_digest(image) for image in images]
         keys = [[self._key(digest, name) for name in own] for digest, own in zip(digests, categories, strict=True)]
         known = self._read([key for own in keys for key in own], _detections)
-        fresh: list[Found] = []
+        fresh: list[DetectionResult] = []
         if any(key not in known for own in keys for key in own):
             fresh = self._load().find(images, categories)
             found = {
@@ -83,7 +84,7 @@ class CachedDetector:
             known |= found
             self.put({key: [one.boxes.tolist(), one.scores.tolist()] for key, one in found.items()})
         return [
-            Found(
+            DetectionResult(
                 {name: known[key] for name, key in zip(categories[k], keys[k], strict=True)},
                 self._segmenter(images[k], digests[k], fresh[k] if fresh else None),
             )
@@ -91,7 +92,7 @@ class CachedDetector:
         ]
 
     def _segmenter(
-        self, image: np.ndarray, digest: bytes, fresh: Found | None
+        self, image: np.ndarray, digest: bytes, fresh: DetectionResult | None
     ) -> Callable[[Sequence[Prompt]], list[Masks]]:
         own: dict[bytes, Masks] = {}
 
@@ -250,9 +251,9 @@ def _mac(key: bytes, answer: object) -> str:
 @cache
 def _secret() -> bytes:
     """Of this user on this machine, made when it is first asked for; where it cannot be kept, of this process."""
-    path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "amdm" / "detections.key"
     fresh = secrets.token_bytes(32)
     try:
+        path = user_cache("detections.key")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:

@@ -33,7 +33,7 @@ class Prompt(NamedTuple):
     best: int
 
 
-class Found(NamedTuple):
+class DetectionResult(NamedTuple):
     """What was found in one picture.
 
     detections: by category. segment: prompts → candidate masks of each; all prompts of a picture are asked at once, and
@@ -55,7 +55,7 @@ class Detector(Protocol):
     revision: str
     canvas: int | None
 
-    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[Found]:
+    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[DetectionResult]:
         """Pictures uint8 RGB (H, W, 3) and, for each, the distinct categories to look for → what was found.
 
         Raises:
@@ -121,6 +121,6 @@ class DetectorSpec:
 
 def torch_device(options: DetectorOptions) -> str:
     """The device by torch's name. Raises InputError for what torch does not know or this machine lacks."""
-    from amdm.model_set import Loading
+    from amdm.model_set import LoadOptions
 
-    return Loading.parse("paper", None, options.device).device
+    return LoadOptions.parse("paper", None, options.device).device

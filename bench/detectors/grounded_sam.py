@@ -15,14 +15,14 @@ from PIL import Image
 from amdm.checkpoints.catalogue import DINO, SAM
 from amdm.errors import InputError
 from bench.cocomig.verdict import OFFICIAL_CANVAS, Detections, Masks
-from bench.detectors.detector import DetectorOptions, DetectorSpec, Found, Prompt, torch_device
+from bench.detectors.detector import DetectionResult, DetectorOptions, DetectorSpec, Prompt, torch_device
 from bench.detectors.weights import repository_digest, repository_folder
 
 BOX_THRESHOLD = 0.25
 """Queries whose largest token probability is above it are boxes."""
 TEXT_THRESHOLD = 0.25
 """Decides the decoded phrase alone, which nothing here reads."""
-QUERIES_TOGETHER = 4
+QUERY_BATCH_SIZE = 4
 MASK_THRESHOLD = 0.0
 """On mask logits, after they are scaled up to the picture."""
 
@@ -36,10 +36,10 @@ class GroundedSam:
     def __init__(self, dino: GroundingDino, sam: Sam, revision: str) -> None:
         self.dino, self.sam, self.revision = dino, sam, revision
 
-    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[Found]:
+    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[DetectionResult]:
         """Pictures uint8 RGB (512, 512, 3); see :class:`bench.detectors.detector.Detector`."""
         found = self.dino.find(images, categories)
-        return [Found(own, partial(self._segment, image)) for image, own in zip(images, found, strict=True)]
+        return [DetectionResult(own, partial(self._segment, image)) for image, own in zip(images, found, strict=True)]
 
     def _segment(self, image: np.ndarray, prompts: Sequence[Prompt]) -> list[Masks]:
         return self.sam.segment(image, [one.box for one in prompts])
@@ -49,7 +49,7 @@ class RandomGroundedSam(GroundedSam):
     """Random boxes are seldom where a layout wants them, and SAM would never be asked; so it segments every picture's
     whole frame too, and the answer is dropped."""
 
-    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[Found]:
+    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[DetectionResult]:
         """See :class:`bench.detectors.detector.Detector`."""
         for image in images:
             height, width = image.shape[:2]
@@ -107,8 +107,8 @@ class GroundingDino:
         """
         queries = [(k, name) for k, own in enumerate(categories) for name in dict.fromkeys(own)]
         found: list[dict[str, Detections]] = [{} for _ in images]
-        for start in range(0, len(queries), QUERIES_TOGETHER):
-            these = queries[start : start + QUERIES_TOGETHER]
+        for start in range(0, len(queries), QUERY_BATCH_SIZE):
+            these = queries[start : start + QUERY_BATCH_SIZE]
             answers = self._answer([images[k] for k, _ in these], [name for _, name in these])
             for (k, name), answer in zip(these, answers, strict=True):
                 found[k][name] = answer

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from bench.detectors.cache import CachedDetector, CarriedDetector
 from bench.detectors.detector import Detector, DetectorFacts, DetectorOptions
-from bench.detectors.registry import detector_canvas, is_heavy, load_detector
+from bench.detectors.registry import detector_spec, load_detector
 from bench.workers.processes import _one_thread
 
 
-def make_judge(options: DetectorOptions | None = None) -> Detector:
+def make_detector(options: DetectorOptions | None = None) -> Detector:
     """The detector asked for, by default that of the mini world."""
     options = options or DetectorOptions()
-    if not is_heavy(options.name):
+    if not detector_spec(options.name).heavy:
         _one_thread()
     return load_detector(**vars(options))
 
@@ -38,4 +38,4 @@ class CachedSource:
         return CarriedDetector(*self._detector())
 
     def _detector(self) -> tuple[DetectorFacts, int | None, Callable[[], Detector]]:
-        return self.facts, detector_canvas(self.options.name), partial(make_judge, self.options)
+        return self.facts, detector_spec(self.options.name).canvas, partial(make_detector, self.options)

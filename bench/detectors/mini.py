@@ -22,7 +22,7 @@ from amdm.io.files import sha256
 from amdm.mini.renderer import SIZE
 from amdm.mini.vocabulary import CATEGORIES
 from bench.cocomig.verdict import Detections, Masks
-from bench.detectors.detector import DetectorOptions, DetectorSpec, Found, PictureError, Prompt
+from bench.detectors.detector import DetectionResult, DetectorOptions, DetectorSpec, PictureError, Prompt
 from bench.io.recorded_weights import load_recorded
 
 SCORE_THRESHOLD = 0.25
@@ -56,7 +56,7 @@ class Backbone(nn.Module):
         return levels
 
 
-def build_judge() -> MaskRCNN:
+def build_detector() -> MaskRCNN:
     """Mask R-CNN over background and the eight shapes; pictures keep their 64×64 pixels."""
     pool = partial(MultiScaleRoIAlign, featmap_names=list(_LEVELS), sampling_ratio=2, canonical_scale=SIZE)
     return MaskRCNN(
@@ -84,7 +84,7 @@ def build_judge() -> MaskRCNN:
     )
 
 
-class MiniJudge:
+class MiniDetector:
     """The shipped judge, behind the detector's protocol.
 
     Raises:
@@ -96,11 +96,11 @@ class MiniJudge:
 
     def __init__(self, weights: Path | None = None) -> None:
         state, self.revision = load_recorded(weights or SHIPPED)
-        self.model = build_judge().eval()
+        self.model = build_detector().eval()
         self.model.load_state_dict(state)
 
     @torch.inference_mode()
-    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[Found]:
+    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[DetectionResult]:
         """uint8 RGB (64, 64, 3) each; every class is looked for in one pass, each answers for itself alone."""
         for image in images:
             if image.shape != (SIZE, SIZE, 3) or image.dtype != np.uint8:
@@ -111,7 +111,7 @@ class MiniJudge:
         return [_found(output, wanted) for output, wanted in zip(outputs, categories, strict=True)]
 
 
-def _found(output: dict[str, torch.Tensor], wanted: Sequence[str]) -> Found:
+def _found(output: dict[str, torch.Tensor], wanted: Sequence[str]) -> DetectionResult:
     own = {name: (output["labels"] == 1 + CATEGORIES.index(name)).nonzero().flatten() for name in wanted}
     masks = (output["masks"][:, 0] > 0.5).numpy()
 
@@ -122,7 +122,7 @@ def _found(output: dict[str, torch.Tensor], wanted: Sequence[str]) -> Found:
     detections = {
         name: Detections(output["boxes"][these].numpy(), output["scores"][these].numpy()) for name, these in own.items()
     }
-    return Found(detections, segment)
+    return DetectionResult(detections, segment)
 
 
 def _convolution(before: int, after: int, stride: int) -> nn.Sequential:
@@ -130,23 +130,23 @@ def _convolution(before: int, after: int, stride: int) -> nn.Sequential:
 
 
 def _revision(_: DetectorOptions, rehash: bool) -> str:
-    """As recorded beside the weights, which :class:`MiniJudge` compares with it."""
+    """As recorded beside the weights, which :class:`MiniDetector` compares with it."""
     path = SHIPPED.with_suffix(".sha256")
     if not path.is_file():
         raise InputError("the judge's weights are absent", file=path)
     return sha256(SHIPPED) if rehash else path.read_text(encoding="utf-8").strip()
 
 
-def _load(options: DetectorOptions, _: str) -> MiniJudge:
+def _load(options: DetectorOptions, _: str) -> MiniDetector:
     if options.device not in ("auto", "cpu"):
         raise InputError("the mini judge runs on the CPU", field="device")
-    return MiniJudge()
+    return MiniDetector()
 
 
 SPEC = DetectorSpec(
-    label=MiniJudge.name,
+    label=MiniDetector.name,
     thresholds={"score": SCORE_THRESHOLD},
-    canvas=MiniJudge.canvas,
+    canvas=MiniDetector.canvas,
     revision=_revision,
     load=_load,
     categories=CATEGORIES,

@@ -16,7 +16,7 @@ from amdm.mini.training.softening import roughened, softened
 from amdm.mini.training.tools import AveragedWeights, LossLog, cosine_rate, load_checkpoint, save_checkpoint
 from amdm.mini.vocabulary import CATEGORIES
 from amdm.progress import Progress
-from bench.detectors.mini import build_judge
+from bench.detectors.mini import build_detector
 from bench.io.recorded_weights import save_recorded
 
 STREAM = "judge"
@@ -25,10 +25,10 @@ SOFTENED = 0.5  # share of pictures that go through the generators' autoencoder,
 Targets = list[dict[str, torch.Tensor]]
 
 
-def train_judge(folder: Path, weights: Path, vae: AutoencoderTiny, seed: int = 0, steps: int = STEPS) -> MaskRCNN:
+def train_detector(folder: Path, weights: Path, vae: AutoencoderTiny, seed: int = 0, steps: int = STEPS) -> MaskRCNN:
     """Train (or go on), then write fp16 weights with their SHA-256 to ``weights``."""
     torch.manual_seed(seed)
-    model = build_judge().train()
+    model = build_detector().train()
     optimiser = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=1e-3)
     averaged, log, path = AveragedWeights(model.parameters(), 0.998), LossLog(folder / "judge.csv"), folder / "judge.pt"
     first = 0

@@ -25,7 +25,7 @@ def load_detector(name: str, **held: Any) -> Detector:
         InputError: unknown name, weights or a package that are absent, an option that this detector does not have.
     """
     options = DetectorOptions(name, **held)
-    return detector_spec(options).load(options, detector_revision(options))
+    return _able(options).load(options, detector_revision(options))
 
 
 def detector_revision(options: DetectorOptions, rehash: bool = False) -> str:
@@ -36,64 +36,46 @@ def detector_revision(options: DetectorOptions, rehash: bool = False) -> str:
     Raises:
         InputError: as :func:`load_detector`, but for what shows only when the weights are read.
     """
-    spec = detector_spec(options)
+    spec = _able(options)
     return RANDOM_REVISION if options.random_weights else spec.revision(options, rehash)
 
 
 def detector_facts(options: DetectorOptions) -> DetectorFacts:
     """Raises InputError as :func:`detector_revision`."""
-    spec, dtype = detector_spec(options), options.dtype or "float32"
+    spec, dtype = _able(options), options.dtype or "float32"
     return DetectorFacts(name=spec.label, revision=detector_revision(options), thresholds=spec.thresholds, dtype=dtype)
-
-
-def detector_thresholds(name: str) -> dict[str, float]:
-    """Scores from which on an answer counts."""
-    return detector_spec(DetectorOptions(name)).thresholds
-
-
-def detector_canvas(name: str) -> int | None:
-    """The side of the square on which it judges (see :class:`bench.detectors.detector.Detector`)."""
-    return detector_spec(DetectorOptions(name)).canvas
 
 
 def check_words(name: str, layout_set: LayoutSet) -> None:
     """Raise InputError, before anything is drawn, where the layouts ask for categories that the detector lacks."""
-    known = detector_spec(DetectorOptions(name)).categories
+    known = detector_spec(name).categories
     asked = {label.category for entry in layout_set.entries for label in entry.labels}
     if known is not None and (strange := sorted(asked - set(known))):
         shown = quoted(strange, known, 5)
-        able = [other for other in DETECTORS if asked <= set(_spec(other).categories or asked)]
+        able = [other for other in DETECTORS if asked <= set(detector_spec(other).categories or asked)]
         what = f"{name} does not know {shown} of {layout_set.name}; {', '.join(able)} can judge it"
         raise InputError(what, field="detector")
 
 
-def is_heavy(name: str) -> bool:
-    """Whether one process uses all cores, or the accelerator, so that several would be in each other's way."""
-    return detector_spec(DetectorOptions(name)).heavy
-
-
 def detector_for_label(label: str) -> str:
     """The name of the detector that is recorded as ``label``. Raises InputError for an unknown label."""
-    by_label = {_spec(name).label: name for name in DETECTORS}
+    by_label = {detector_spec(name).label: name for name in DETECTORS}
     if label not in by_label:
         raise unknown("detector", label, by_label, field="judge.name")
     return by_label[label]
 
 
-def detector_spec(options: DetectorOptions) -> DetectorSpec:
-    """What is known of a detector without loading it.
+def detector_spec(name: str) -> DetectorSpec:
+    """What is known of a detector without loading it. Raises InputError for an unknown name."""
+    spec: DetectorSpec = registered_module("detector", name, DETECTORS).SPEC
+    return spec
 
-    Raises:
-        InputError: an unknown name, or an option that this detector does not have.
-    """
-    spec = _spec(options.name)
+
+def _able(options: DetectorOptions) -> DetectorSpec:
+    """Of the detector. Raises InputError for an option that it does not have."""
+    spec = detector_spec(options.name)
     if options.random_weights and not spec.random:
         raise InputError(f"the detector {options.name} has none", field="random-weights")
     if options.dtype is not None and options.dtype not in spec.dtypes:
         raise unknown(f"dtype of the detector {options.name}", options.dtype, spec.dtypes, field="dtype")
-    return spec
-
-
-def _spec(name: str) -> DetectorSpec:
-    spec: DetectorSpec = registered_module("detector", name, DETECTORS).SPEC
     return spec

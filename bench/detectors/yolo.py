@@ -32,7 +32,7 @@ from safetensors.torch import load_file
 from amdm.errors import InputError, unknown
 from amdm.io.files import sha256
 from bench.cocomig.verdict import NMS_THRESHOLD, OFFICIAL_CANVAS, Detections, Masks
-from bench.detectors.detector import DetectorOptions, DetectorSpec, Found, Prompt, torch_device
+from bench.detectors.detector import DetectionResult, DetectorOptions, DetectorSpec, Prompt, torch_device
 from bench.detectors.weights import own_file
 from bench.layouts.vocabulary import COCO
 
@@ -65,7 +65,7 @@ class Yolo:
         )
         self.predictor.setup_model(model, verbose=False)
 
-    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[Found]:
+    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[DetectionResult]:
         """Pictures uint8 RGB (512, 512, 3); see :class:`bench.detectors.detector.Detector`.
 
         Raises:
@@ -76,7 +76,7 @@ class Yolo:
         results = self.predictor([np.ascontiguousarray(image[..., ::-1]) for image in images])
         return [self._found(result, own) for result, own in zip(results, categories, strict=True)]
 
-    def _found(self, result: Any, categories: Sequence[str]) -> Found:
+    def _found(self, result: Any, categories: Sequence[str]) -> DetectionResult:
         boxes = result.boxes.cpu().numpy()
         masks = (
             np.zeros((0, *result.orig_shape), bool) if result.masks is None else result.masks.data.bool().cpu().numpy()
@@ -87,7 +87,7 @@ class Yolo:
             """The mask of each detection itself: one candidate."""
             return [Masks(masks[own[one.category][one.best]][None], np.ones(1)) for one in prompts]
 
-        return Found({name: Detections(boxes.xyxy[k], boxes.conf[k]) for name, k in own.items()}, segment)
+        return DetectionResult({name: Detections(boxes.xyxy[k], boxes.conf[k]) for name, k in own.items()}, segment)
 
 
 def load_yolo(weights_dir: Path | None, device: str, revision: str) -> Yolo:

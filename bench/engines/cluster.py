@@ -122,7 +122,7 @@ class Cluster:
         cores = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
         return {"num_cpus": max(1, min((one for one in cores if one), default=1)) if heavy else 1}
 
-    def room(self, drawing: Pool, judging: Pool) -> float:
+    def room(self, drawing: Pool) -> float:
         """What both pools may take together, in the unit of :meth:`part`."""
         import ray
 
@@ -161,7 +161,7 @@ class Cluster:
 
     def _fit(self, drawing: Pool, judging: Pool, launch: Callable[[Pool], Any]) -> None:
         loads = [Load(self.part(one), len(one.waiting), len(one.running), one.actors) for one in (drawing, judging)]
-        drawing.size, judging.size = pool_sizes(self.room(drawing, judging), *loads)
+        drawing.size, judging.size = pool_sizes(self.room(drawing), *loads)
         for pool in (drawing, judging):
             pool.fit(launch)
 

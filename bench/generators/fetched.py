@@ -14,7 +14,7 @@ from amdm.progress import Progress
 from bench.generators.folder import FoundImages, find_images
 from bench.io.remote import RemoteFolder
 from bench.layouts.layout_set import LayoutSet
-from bench.run.images import LARGEST_PICTURE
+from bench.run.images import MAX_PICTURE_BYTES
 
 LONGEST_PART = 255
 """Bytes of a file's or folder's name, on Linux."""
@@ -44,7 +44,7 @@ def images_of(
         found = find_images(folder, layout_set, mapping, seed)
         found = replace(found, other=[*found.other, *strange])
         wanted = {path.relative_to(folder).as_posix(): path for path in found.paths.values()}
-        fetched = {name: path for name, path in wanted.items() if sizes[name] <= LARGEST_PICTURE}
+        fetched = {name: path for name, path in wanted.items() if sizes[name] <= MAX_PICTURE_BYTES}
         with Progress(total=len(fetched), desc="fetch", unit="image") as progress:
             for count in images.fetch(fetched.items()):
                 progress.update(count)

@@ -14,7 +14,7 @@ from amdm.io.files import sha256
 from bench.generators.folder_mapping import Mapped, read_mapping
 from bench.generators.folder_names import KeyNames, normal_path
 from bench.layouts.layout_set import LayoutSet
-from bench.run.images import LARGEST_PICTURE
+from bench.run.images import MAX_PICTURE_BYTES
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
 TWIN_PREFIX = "anno_"
@@ -78,7 +78,7 @@ class FoundImages:
 def _content(path: Path) -> str:
     """SHA-256; of what is too large for a picture, the size alone."""
     size = path.stat().st_size
-    return sha256(path) if size <= LARGEST_PICTURE else f"{size} bytes"
+    return sha256(path) if size <= MAX_PICTURE_BYTES else f"{size} bytes"
 
 
 class Claim(NamedTuple):

@@ -12,7 +12,7 @@ from amdm.errors import InputError, instead
 from amdm.io.files import read_text
 from bench.generators.folder_names import KeyNames, normal_path
 
-LARGEST_MAPPING = 16 * 2**20
+MAX_MAPPING_BYTES = 16 * 2**20
 DELIMITERS = ",;\t"
 _SEPARATOR = re.compile(r'"?sep=([,;|\t])"?[,;|\t]*', re.IGNORECASE)
 """The first line that spreadsheet programs write to name the delimiter."""
@@ -76,7 +76,7 @@ def _key(text: str, names: KeyNames, layouts: str) -> str:
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     """(number of the line, its cells by column) of every line that is not blank."""
-    text = read_text(path, LARGEST_MAPPING)
+    text = read_text(path, MAX_MAPPING_BYTES)
     first = next((line for line in text.splitlines() if line.strip()), "")
     separator = _SEPARATOR.fullmatch(first.strip())
     delimiter = separator[1] if separator else max(DELIMITERS, key=first.count)
@@ -94,7 +94,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     if twice := [name for name in ("file", "key", "seed") if columns.count(name) > 1]:
         raise InputError(f"has the column {twice[0]} twice", file=path)
     if len(lines) == 1:
-        raise InputError("names no picture: there is nothing below the columns' names", file=path)
+        raise InputError("has no rows below its header", file=path)
     return [(number, dict(zip(columns, [*row, *[""] * len(columns)], strict=False))) for number, row in lines[1:]]
 
 

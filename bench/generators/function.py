@@ -18,13 +18,13 @@ import yaml
 
 from amdm.errors import InputError, unknown
 from amdm.io.files import sha256
-from amdm.io.images import LARGEST_SIDE
+from amdm.io.images import MAX_SIDE
 from amdm.io.picture import to_pixels
 from amdm.io.yaml import load_plain
 from amdm.layout import Layout
 from amdm.noise import keyed_generator
 from bench.generators.generator import ContractError, Generator
-from bench.run.images import MOST_PIXELS
+from bench.run.images import MAX_PIXELS
 from bench.workers.tracebacks import foreign_traceback
 
 ARGUMENT_EVENTS = 200
@@ -170,11 +170,6 @@ def callable_digest(name: str) -> str:
     return digests[0] if len(digests) == 1 else hashlib.sha256(" ".join(digests).encode()).hexdigest()
 
 
-def callable_generator(name: str, arguments: Sequence[str] = (), device: str = "cpu") -> Generator:
-    """The function of that name as the benchmark's own generators are called (see :func:`load_callable`)."""
-    return as_generator(load_callable(name, arguments, device), name)
-
-
 def as_generator(function: UserFunction, name: str) -> Generator:
     """A user's function as the benchmark's own generators are called; what it returns is checked."""
 
@@ -221,7 +216,7 @@ def _pixels(picture: Any, name: str) -> np.ndarray | None:
         pixels = to_pixels(picture)
     except InputError as error:
         raise ContractError(f"gave a picture that {error.what}", field=f"generator {name}") from error
-    if pixels is not None and (max(pixels.shape) > LARGEST_SIDE or pixels.shape[0] * pixels.shape[1] > MOST_PIXELS):
-        what = f"gave a picture of shape {pixels.shape}; at most {MOST_PIXELS:,} pixels are judged"
+    if pixels is not None and (max(pixels.shape) > MAX_SIDE or pixels.shape[0] * pixels.shape[1] > MAX_PIXELS):
+        what = f"gave a picture of shape {pixels.shape}; at most {MAX_PIXELS:,} pixels are judged"
         raise ContractError(what, field=f"generator {name}")
     return pixels

@@ -91,5 +91,5 @@ def _read(text: object) -> list[tuple[str, float, float]]:
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError("is not what a run records", field="samples.pull_back") from error
     if not all(math.isfinite(number) for _, *numbers in found for number in numbers):
-        raise InputError("holds what is no number", field="samples.pull_back")
+        raise InputError("holds something that is not a number", field="samples.pull_back")
     return found

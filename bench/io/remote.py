@@ -18,7 +18,7 @@ from typing import Any
 
 from amdm.errors import InputError
 
-TOGETHER = 256
+BATCH_SIZE = 256
 """Objects that are asked for before the next are; fsspec itself decides how many at a time."""
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://([^/]+)(/.*)?", re.IGNORECASE)
 _LOCAL = ("file", "local")
@@ -74,7 +74,7 @@ class RemoteFolder:
     def below(self, name: str) -> RemoteFolder:
         """The folder of that name in it. Raises InputError as :meth:`parse`, for ".." or such."""
         if not name or "/" in name:
-            raise InputError(f"{name!r} is no name of a folder", file=self.url)
+            raise InputError(f"{name!r} is not a name of a folder", file=self.url)
         return RemoteFolder.parse(f"{self.url}/{name}")
 
     @property
@@ -89,7 +89,7 @@ class RemoteFolder:
         try:
             return fsspec.filesystem(protocol)
         except ValueError:
-            raise InputError(f"{protocol!r} is no kind of place that fsspec knows", file=self.url) from None
+            raise InputError(f"{protocol!r} is not a kind of place that fsspec knows", file=self.url) from None
         except ImportError as error:
             hint = _EXTRAS.get(protocol, str(error))
             raise InputError(f"needs a package that is not installed: {hint}", file=self.url) from None
@@ -192,5 +192,5 @@ class RemoteFolder:
 
 def _some(pairs: Iterable[tuple[str, Path]]) -> Iterator[tuple[Sequence[str], Sequence[Path]]]:
     waiting = iter(pairs)
-    while part := list(islice(waiting, TOGETHER)):
+    while part := list(islice(waiting, BATCH_SIZE)):
         yield [name for name, _ in part], [path for _, path in part]

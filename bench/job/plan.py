@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bench.detectors.detector import DetectorFacts, DetectorOptions
-from bench.detectors.registry import detector_facts, is_heavy
+from bench.detectors.registry import detector_facts, detector_spec
 from bench.job.batches import CEILING, Group, groups, share
 from bench.job.growth import can_grow, grown
 from bench.job.settings import RunSettings
@@ -59,7 +59,7 @@ class Plan:
     @property
     def is_heavy(self) -> bool:
         """Whether one process fills the machine, with full-size models or with the detector."""
-        return self.job.profile == "paper" or is_heavy(self.detector.name)
+        return self.job.profile == "paper" or detector_spec(self.detector.name).heavy
 
     @cached_property
     def settings(self) -> RunSettings:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from amdm.errors import InputError, instead
 
-MOST_SEEDS = 1000
+MAX_SEEDS = 1000
 """Of one run."""
 
 SEED_PROTOCOLS = {"coco-mig-bench": (42, 37, 519, 609, 123, 401, 780, 0)}
@@ -18,7 +18,7 @@ def seeds_of(text: str) -> tuple[int, ...]:
     """The seeds of a list with ranges, or those of a name of :data:`SEED_PROTOCOLS`.
 
     Raises:
-        InputError: for anything else, and for a range of more than :data:`MOST_SEEDS`.
+        InputError: for anything else, and for a range of more than :data:`MAX_SEEDS`.
 
     >>> seeds_of("0-3,7")
     (0, 1, 2, 3, 7)
@@ -34,8 +34,8 @@ def seeds_of(text: str) -> tuple[int, ...]:
         first, last = int(numbers[1]), int(numbers[2])
         if last < first:
             raise InputError(f"{part.strip()!r} runs backwards: write {last}-{first}", field="seeds")
-        if len(found) + last - first >= MOST_SEEDS:
-            raise InputError(f"{part.strip()!r} makes more than {MOST_SEEDS} seeds", field="seeds")
+        if len(found) + last - first >= MAX_SEEDS:
+            raise InputError(f"{part.strip()!r} makes more than {MAX_SEEDS} seeds", field="seeds")
         found += range(first, last + 1)
     return tuple(found)
 

@@ -11,11 +11,11 @@ from amdm.plain_number import plain
 from amdm.presets.profile import load_profile
 from bench.job.batches import CEILING
 from bench.job.conditions import check_conditions, check_slots, check_styles
-from bench.job.seeds import MOST_SEEDS, check_seeds
+from bench.job.seeds import MAX_SEEDS, check_seeds
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.vocabulary import MINI
 
-MOST_SAMPLES = 1_000_000
+MAX_SAMPLES = 1_000_000
 LONGEST_NAME = 200
 DEFAULT_BATCH = {"mini": 16, "paper": 4}
 DEFAULT_LAYOUTS = {"mini": "mini", "paper": "coco-mig-amdm"}
@@ -36,7 +36,7 @@ class Job:
 
     limit: layouts in all, rounded up to a multiple of 5 and balanced over levels; None takes all.
     overrides: ``"<field>=<value>"`` for every method (see :meth:`amdm.presets.profile.Profile.method`).
-    device, dtype: of the models, as :meth:`amdm.model_set.Loading.parse` reads them, "auto" resolved.
+    device, dtype: of the models, as :meth:`amdm.model_set.LoadOptions.parse` reads them, "auto" resolved.
     generator: of the profile "external": ``module:function``, or "images" for pictures that were there.
     arguments: ``"<name>=<value>"`` with which the generator is built (:func:`bench.generators.function.load_callable`).
     digest: SHA-256 of the file that the function stands in, or of the pictures. It is taken when a command names them,
@@ -79,8 +79,8 @@ class Job:
         if len(set(self.methods)) < len(self.methods):
             raise InputError("names a method twice", field="methods")
         check_seeds(self.seeds)
-        if len(self.seeds) > MOST_SEEDS or max(self.seeds) >= 2**31:
-            raise InputError(f"must be at most {MOST_SEEDS}, each less than 2**31", field="seeds")
+        if len(self.seeds) > MAX_SEEDS or max(self.seeds) >= 2**31:
+            raise InputError(f"must be at most {MAX_SEEDS}, each less than 2**31", field="seeds")
         if not all(name.isprintable() and 0 < len(name) <= LONGEST_NAME for name in self.methods):
             raise InputError(f"must be printable, of at most {LONGEST_NAME} characters", field="methods")
         if not re.fullmatch(r"cpu|cuda(:\d{1,3})?", self.device):
@@ -90,8 +90,8 @@ class Job:
 
     def check_size(self, layouts: int) -> None:
         """Raise InputError where so many layouts make more pictures than one run may hold."""
-        if layouts * len(self.methods) * len(self.seeds) > MOST_SAMPLES:
-            raise InputError(f"more than {MOST_SAMPLES:,} pictures in one run; use several", field="seeds")
+        if layouts * len(self.methods) * len(self.seeds) > MAX_SAMPLES:
+            raise InputError(f"more than {MAX_SAMPLES:,} pictures in one run; use several", field="seeds")
 
     def check_conditions(self, layout_set: LayoutSet) -> None:
         """Raise InputError for what the layouts ask for and a method would ignore, or the other way round."""
@@ -108,9 +108,9 @@ class Job:
 
     def loading(self) -> Any:
         """How the models are held."""
-        from amdm.model_set import Loading
+        from amdm.model_set import LoadOptions
 
-        return Loading.parse(self.profile, None, self.device, self.dtype)
+        return LoadOptions.parse(self.profile, None, self.device, self.dtype)
 
     def weights(self) -> dict[str, str]:
         """SHA-256 of every file of weights as it is now; for external generators the recorded digest."""

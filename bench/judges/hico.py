@@ -23,14 +23,14 @@ from amdm.io.files import read_json
 from bench.judges.registry import JudgeSpec
 
 OVERLAP = 0.5
-MOST_TRIPLETS = 100
+MAX_TRIPLETS = 100
 """Of a picture."""
 REPEATED, OBJECT_POWER = 0.7, 0.5
 """A likelier triplet of the class with IoU(humans)·IoU(objects)^OBJECT_POWER beyond REPEATED makes one a repetition."""
 SETTINGS = ("default", "known_object")
-LARGEST_FILE = 512 * 2**20
+MAX_FILE_BYTES = 512 * 2**20
 """Bytes; 100 triplets in each of HICO-DET's 9,658 test pictures have about 150 MB."""
-MOST_CLASSES = 600
+MAX_CLASSES = 600
 
 
 class HOIClass(NamedTuple):
@@ -85,10 +85,10 @@ def average_precision(right: np.ndarray, positives: int) -> float:
 
 
 def counted(found: Triplets) -> Triplets:
-    """The :data:`MOST_TRIPLETS` likeliest of each picture without repetitions, the likeliest of all first."""
+    """The :data:`MAX_TRIPLETS` likeliest of each picture without repetitions, the likeliest of all first."""
     found = found.at(np.argsort(-found.score, kind="stable"))
     rank = pd.Series(found.picture).groupby(found.picture).cumcount().to_numpy()
-    found = found.at(rank < MOST_TRIPLETS)
+    found = found.at(rank < MAX_TRIPLETS)
     return found.at(without_repeats(found))
 
 
@@ -222,15 +222,15 @@ def read_detections(path: Path) -> tuple[tuple[HOIClass, ...], dict[str, list[An
 
 
 def _object(path: Path, fields: tuple[str, ...]) -> dict[str, Any]:
-    content = read_json(path, LARGEST_FILE)
+    content = read_json(path, MAX_FILE_BYTES)
     if not isinstance(content, dict) or set(content) != set(fields):
         raise InputError(f"must be one object with the fields {', '.join(fields)}, and no others", file=path)
     return content
 
 
 def _classes(listed: Any, rare: Any) -> tuple[HOIClass, ...]:
-    if not isinstance(listed, list) or not 1 <= len(listed) <= MOST_CLASSES:
-        raise InputError(f"must be a list of 1 to {MOST_CLASSES} pairs", field="classes")
+    if not isinstance(listed, list) or not 1 <= len(listed) <= MAX_CLASSES:
+        raise InputError(f"must be a list of 1 to {MAX_CLASSES} pairs", field="classes")
     if not isinstance(rare, list) or not all(_is_index(one, len(listed)) for one in rare):
         raise InputError("must be a list of indices of classes", field="rare")
     for k, one in enumerate(listed):

@@ -12,7 +12,7 @@ from pycocotools.coco import COCO as Annotations
 
 from amdm.errors import Faults, InputError, instead
 
-LARGEST_ANNOTATIONS = 512 * 2**20
+MAX_ANNOTATIONS_BYTES = 512 * 2**20
 """Bytes; COCO's captions and instances have less."""
 
 WITHIN = 1.0

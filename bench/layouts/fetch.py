@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from amdm.errors import InputError
-from amdm.io.files import write_whole
+from amdm.io.files import write_atomic
 from bench.layouts.named import coco_mig_dir
 
 MAX_BYTES = 16 << 20
@@ -83,7 +83,7 @@ def _fetch(source: Source, path: Path, get: Callable[[str], bytes]) -> Path:
         raise InputError(f"cannot be fetched ({error}); put the file at {path} by hand", file=source.url) from None
     _check(content, source, source.url)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, content)
+    write_atomic(path, content)
     return path
 
 

@@ -7,6 +7,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from amdm.errors import InputError, unknown
+from amdm.io.files import user_cache
 from amdm.layout import Instance, Layout
 from amdm.mini.vocabulary import CATEGORIES, caption, label
 from bench.layouts.layout_set import Entry, LayoutSet
@@ -48,9 +49,8 @@ def load_layouts(name_or_path: str | Path) -> LayoutSet:
 
 def coco_mig_dir() -> Path:
     """Where the COCO-MIG files are: AMDM_COCO_MIG_DIR, else ``amdm/coco-mig`` in the user's cache."""
-    if folder := os.environ.get("AMDM_COCO_MIG_DIR"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "amdm" / "coco-mig"
+    folder = os.environ.get("AMDM_COCO_MIG_DIR")
+    return Path(folder) if folder else user_cache("coco-mig")
 
 
 def as_shapes(layout_set: LayoutSet) -> LayoutSet:

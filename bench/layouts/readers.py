@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from amdm.errors import Faults, InputError, in_file
-from amdm.io.files import lines_of, read_text, write_whole
+from amdm.io.files import lines_of, read_text, write_atomic
 from amdm.io.yaml import read_yaml, without_duplicates
 from amdm.layout import (
     FIELDS,
-    LARGEST_SET,
+    MAX_SET_BYTES,
     Instance,
     LayoutEntry,
     check_fields,
@@ -21,12 +21,12 @@ from amdm.layout import (
     notes,
     parse_entry,
     read_object,
-    whole_text,
+    reject_lone_surrogates,
 )
 from bench.layouts.layout_set import Entry, Label, LayoutSet, check_level
 from bench.layouts.vocabulary import vocabulary_of
 
-LARGEST_YAML = 4 * 2**20
+MAX_YAML_BYTES = 4 * 2**20
 """Bytes; MIGC's file of 800 layouts has 400,225, and each takes ten times as long to read as one of JSON."""
 
 Records = Mapping[str, Any]
@@ -58,7 +58,7 @@ def read_json(path: Path, name: str) -> LayoutSet:
         InputError: unreadable, not JSON, a missing or an unknown field, a bad box, label or number of instances, a
             duplicate key, an empty set.
     """
-    records = read_object(path, LARGEST_SET)
+    records = read_object(path, MAX_SET_BYTES)
     if isinstance(records.get("caption"), str):
         what = 'is one layout; a set maps keys to layouts: {"0": {"caption": …, "segment": […]}, "1": …}'
         raise InputError(what, file=path)
@@ -75,10 +75,10 @@ def read_migc(captions: Path, annotations: Path, name: str) -> LayoutSet:
     Raises:
         InputError: as :func:`read_json`; a caption without annotation or the reverse.
     """
-    annotated = read_yaml(annotations, LARGEST_YAML)
+    annotated = read_yaml(annotations, MAX_YAML_BYTES)
     if not isinstance(annotated, dict):
         raise InputError("must be one mapping, caption → boxes", file=annotations)
-    lines = lines_of(read_text(captions, LARGEST_SET))
+    lines = lines_of(read_text(captions, MAX_SET_BYTES))
     for number, caption in enumerate(lines, 1):
         if caption not in annotated:
             raise InputError(f"no such caption in {annotations.name}", file=captions, field=f"line {number}")
@@ -95,7 +95,7 @@ def write_json(layout_set: LayoutSet, path: Path) -> None:
         InputError: a style image is not in the folder of ``path``, where alone the form can name it.
     """
     records = {entry.key: _record(entry, path.parent) for entry in layout_set.entries}
-    write_whole(path, f"{json.dumps(records, separators=(',', ':'))}\n".encode())
+    write_atomic(path, f"{json.dumps(records, separators=(',', ':'))}\n".encode())
 
 
 def _record(entry: Entry, folder: Path) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def parse_records(records: Records, name: str, folder: Path = Path()) -> LayoutS
     """
     faults, entries, clipped, padding = Faults(), list[Entry](), 0, 0
     for index, (key, record) in enumerate(records.items()):
-        with faults.at(whole_text(key, "key")):
+        with faults.at(reject_lone_surrogates(key, "key")):
             read = read_record(record)
             style = None if read.style is None else folder / read.style
             entries.append(Entry(index, key, read.image_id, read.layout, style))

@@ -1,4 +1,4 @@
-"""The categories that the labels of a layout set may use, and the colours that can be judged."""
+"""The categories that the labels of a layout set may use."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from difflib import get_close_matches
 
 from amdm.mini.vocabulary import ACTIONS, STYLES
 from amdm.mini.vocabulary import CATEGORIES as SHAPES
-from bench.cocomig.colour import HSV_RANGES
 
 SHOWN_WORDS = 3
 """Of those that a note is about."""
@@ -16,12 +15,11 @@ SHOWN_WORDS = 3
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """colours: those that :mod:`bench.cocomig.colour` can tell. categories: those that are allowed; any where there are
-    none. actions, styles: those that can be judged; others may be asked for, too.
+    """categories: those that are allowed; any where there are none. actions, styles: those that can be judged; others
+    may be asked for, too. Colours that can be judged are those of :mod:`bench.cocomig.colour`, in any of them.
     """
 
     name: str
-    colours: tuple[str, ...]
     categories: tuple[str, ...]
     actions: tuple[str, ...] = ()
     styles: tuple[str, ...] = ()
@@ -46,13 +44,13 @@ keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock,
 hair drier, toothbrush
 """
 
-COCO = Vocabulary("coco", tuple(HSV_RANGES), tuple(name.strip() for name in _COCO.split(",")))
+COCO = Vocabulary("coco", tuple(name.strip() for name in _COCO.split(",")))
 """The 80 categories of COCO's instance annotations."""
 
-MINI = Vocabulary("mini", tuple(HSV_RANGES), SHAPES, ACTIONS, STYLES)
+MINI = Vocabulary("mini", SHAPES, ACTIONS, STYLES)
 """The shapes of the mini world, its actions and styles."""
 
-OWN = Vocabulary("own", tuple(HSV_RANGES), ())
+OWN = Vocabulary("own", ())
 """Of sets with categories that are neither all COCO's nor all shapes."""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from amdm.io.files import make_folder, write_whole
+from amdm.io.files import make_folder, write_atomic
 from amdm.output import plain
 from bench.cocomig.metrics import METRICS
 from bench.generators.pull_back import DISTANCE
@@ -71,7 +71,7 @@ def write_advice(folder: Path, advice: Advice, preset: str) -> None:
     make_folder(folder)
     document = json.dumps(advice.document(), indent=2, ensure_ascii=False, allow_nan=False)
     for name, text in zip(FILES, (advice_markdown(advice), document + "\n", preset), strict=True):
-        write_whole(folder / name, text.encode())
+        write_atomic(folder / name, text.encode())
 
 
 def advice_markdown(advice: Advice) -> str:

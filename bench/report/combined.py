@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from amdm.errors import InputError
-from amdm.io.files import make_folder, write_whole
+from amdm.io.files import make_folder, write_atomic
 from bench.cocomig.metrics import METRICS, Estimate
 from bench.report.columns import USUAL_COLUMNS
 from bench.report.latex import Block, Column, Row, columns_of, latex_table, missing_notes, rows_of
@@ -116,7 +116,7 @@ def write_combined(
         files["published.csv"] = published().to_csv(index=False).encode()
     make_folder(folder)
     for name, content in files.items():
-        write_whole(folder / name, content)
+        write_atomic(folder / name, content)
     return page
 
 

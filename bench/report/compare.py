@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from amdm.errors import InputError, instead
-from bench.cocomig.metrics import AVERAGE, METRICS, Estimate, as_columns, paired_differences
+from bench.cocomig.metrics import AVERAGE, METRICS, Estimate, as_columns, image_sums, paired
 from bench.job.batches import CEILING
 from bench.report.text import as_page, bounds_text
 from bench.run.info import RunInfo
@@ -147,7 +147,7 @@ def _differences(first: pd.DataFrame, second: pd.DataFrame, method: str) -> list
         part = both if level is None else both[both["level"] == level]
         if _in_common(*(part[part["method"] == name] for name in ("A", "B"))).empty:
             continue
-        found = paired_differences(part, "B", "A")
+        found = paired(image_sums(part), "B", "A")
         row: dict[str, Any] = {"method": method, "level": AVERAGE if level is None else f"L{level}"}
         for metric in SHOWN:
             row |= as_columns(metric, found[metric])

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pandas as pd
 
 from amdm.errors import InputError, printable, unknown
-from amdm.io.files import read_json, write_whole
+from amdm.io.files import read_json, write_atomic
 from bench.cocomig.action_style import OUTCOMES
 from bench.cocomig.joint import SAMPLE, ConditionTables
 from bench.cocomig.metrics import AVERAGE, JOINT, metric_table
@@ -34,7 +34,7 @@ TOLERANCE = {
 code on identical hardware falls by 0; other hardware rounds otherwise and flips borderline instances. Interactions are
 few, so that one weighs more."""
 
-LARGEST_FILE = 64 * 2**20
+MAX_FILE_BYTES = 64 * 2**20
 _COLUMNS = [*INSTANCE, "level", "detected", "iou", "success", "attr", "miou"]
 _FLAGS = {"detected": bool, "success": bool, "attr": bool}
 INTERACTIONS = [*SAMPLE, "subject", "object", "outcome"]
@@ -121,7 +121,7 @@ def make_baseline(run: Path, path: Path, reason: str, smaller: bool = False) -> 
     head, _, _ = text.partition('"verdicts": [')
     lines = ",\n".join("  " + json.dumps(row) for row in rows)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, f'{head}"verdicts": [\n{lines}\n ]\n}}\n'.encode())
+    write_atomic(path, f'{head}"verdicts": [\n{lines}\n ]\n}}\n'.encode())
 
 
 def check_regression(run: Path, path: Path, tolerance: dict[str, float] | None = None) -> GateResult:
@@ -196,7 +196,7 @@ def _stored(baseline: dict[str, Any], path: Path) -> pd.DataFrame:
     except (TypeError, ValueError) as error:
         raise InputError(f"is not a table of {', '.join(_COLUMNS)}", file=path, field="verdicts") from error
     if table.empty or not table[["iou", "miou"]].map(math.isfinite).all(axis=None):
-        raise InputError("is empty, or holds what is no number", file=path, field="verdicts")
+        raise InputError("is empty, or holds something that is not a number", file=path, field="verdicts")
     return table
 
 
@@ -211,19 +211,12 @@ def _levels(verdicts: pd.DataFrame, conditions: ConditionTables) -> dict[tuple[s
 
 
 def _read(path: Path) -> dict[str, Any]:
-    content = read_json(path, LARGEST_FILE)
+    content = read_json(path, MAX_FILE_BYTES)
     if not isinstance(content, dict):
         raise InputError("is not a JSON object", file=path)
     content.setdefault("condition_judges", {})  # those of before have none
-    for field, kind in (
-        ("layouts", str),
-        ("layout_hash", str),
-        ("verdicts", list),
-        ("history", list),
-        ("judge", dict),
-        ("condition_judges", dict),
-        ("weights", dict),
-    ):
+    kinds = {"layouts": str, "layout_hash": str, "verdicts": list, "history": list}
+    for field, kind in {**kinds, **dict.fromkeys(("judge", "condition_judges", "weights"), dict)}.items():
         if not isinstance(content.get(field), kind):
             raise InputError("is missing or of another kind", file=path, field=field)
     return content

@@ -23,7 +23,7 @@ from huggingface_hub.utils import yaml_dump
 from amdm.errors import InputError, printable
 from amdm.hub import is_repository
 from amdm.io.files import new_folder
-from bench.cocomig.metrics import AVERAGE, METRICS
+from bench.cocomig.metrics import METRICS, averages
 from bench.job.batches import CEILING
 from bench.report.measured import Measured
 from bench.report.text import as_markdown, interval_text
@@ -75,9 +75,7 @@ class _Cards:
 
     def __init__(self, measured: Measured, info: RunInfo, dataset: str | None) -> None:
         self.measured, self.info, self.dataset = measured, info, dataset
-        metrics = measured.metrics
-        averages = metrics[metrics.level == AVERAGE].to_dict("records")
-        self.averages = [{str(name): value for name, value in row.items()} for row in averages]
+        self.averages = list(averages(measured.metrics).values())
         self.mini = measured.mini or info.job.profile == "mini"
         self.tags = [*TAGS, *(["mini-world"] if self.mini else [])]
         self.world = " (mini world)" if self.mini else ""

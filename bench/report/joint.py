@@ -11,15 +11,22 @@ from typing import Any
 
 import pandas as pd
 
-from amdm.io.files import make_folder, write_whole
 from bench.cocomig.action_style import OUTCOMES
 from bench.cocomig.intervals import CONFIDENCE, simultaneous
 from bench.cocomig.metrics import METRICS, averages, paired
 from bench.job.batches import CEILING
 from bench.layouts.named import load_layouts
 from bench.report.measured import Measured
-from bench.report.tables import NAN, TableInfo, remarks_markdown
-from bench.report.text import as_markdown, as_page, bounds_texts, in_per_cent, with_intervals, write_csv, write_parquet
+from bench.report.tables import NAN, TableInfo, remarks_markdown, seeds_markdown
+from bench.report.text import (
+    as_markdown,
+    as_page,
+    bounds_texts,
+    in_per_cent,
+    with_intervals,
+    write_parquet,
+    write_study,
+)
 
 SHOWN = ("place", "colour_given_place", "action_given_place", "style", "joint_interaction", "joint_picture")
 JUDGED = ("joint_interaction", "joint_picture")
@@ -151,14 +158,16 @@ def write_joint(folder: Path, run: Measured, rows: Rows) -> None:
         "joint_contrasts": joint_contrasts(run.sums, rows),
         "outcomes": outcome_table(conditions.interactions, info.methods),
     }
-    write_csv(make_folder(folder), found)
+    seeds = seeds_markdown(run.by_seed, SHOWN)
+    page = joint_markdown(found["joint"], found["outcomes"], found["joint_contrasts"], info, seeds)
+    write_study(folder, "joint", page, found)
     write_parquet(folder, {"interactions": conditions.interactions, "styles": conditions.styles})
-    page = joint_markdown(found["joint"], found["outcomes"], found["joint_contrasts"], info)
-    write_whole(folder / "joint.md", page.encode())
 
 
-def joint_markdown(table: pd.DataFrame, outcomes: pd.DataFrame, differences: pd.DataFrame, info: TableInfo) -> str:
-    """The tables as a page."""
+def joint_markdown(
+    table: pd.DataFrame, outcomes: pd.DataFrame, differences: pd.DataFrame, info: TableInfo, seeds: str = ""
+) -> str:
+    """The tables as a page. seeds: the section on them (:func:`bench.report.tables.seeds_markdown`)."""
     about = (
         f"{info.measured_on}, judge `{info.judge}`. Per cent. *ignores*: asked for, and read by no model of the "
         "method. *action given place*: of interactions whose ends are in place. *joint by interaction*: "
@@ -173,6 +182,7 @@ def joint_markdown(table: pd.DataFrame, outcomes: pd.DataFrame, differences: pd.
             _claim(differences, info),
             contrasts_shown(differences),
         ]
+    parts.append(seeds)
     if not outcomes.empty:
         parts += ["## What became of the actions", as_markdown(outcomes)]
     return as_page([*parts, f"Made by `{info.command}`."])

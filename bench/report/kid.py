@@ -33,7 +33,7 @@ from bench.run.images import read_image, stored_file
 from bench.run.info import RunInfo
 from bench.run.read import read_table
 
-SUBSETS, MOST_IN_SUBSET = 50, 1000
+SUBSETS, MAX_IN_SUBSET = 50, 1000
 FEWEST = 10
 """Pictures without which there is no distance."""
 REFERENCES = 400
@@ -48,7 +48,7 @@ def kid(pictures: torch.Tensor, reference: torch.Tensor) -> tuple[float, float]:
     from torchmetrics.image.kid import KernelInceptionDistance
 
     mean, deviation = reference.mean(0), reference.std(0).clamp_min(1e-6)
-    size = min(MOST_IN_SUBSET, len(pictures) // 2, len(reference) // 2)
+    size = min(MAX_IN_SUBSET, len(pictures) // 2, len(reference) // 2)
     with warnings.catch_warnings(), undisturbed(), torch.random.fork_rng(devices=[]), torch.inference_mode():
         warnings.simplefilter("ignore", UserWarning)  # that features are kept in memory
         torch.manual_seed(0)
@@ -108,7 +108,7 @@ def renderings(layout_set: LayoutSet) -> Iterator[np.ndarray]:
 
 def _folder(path: Path) -> Iterable[np.ndarray]:
     if not path.is_dir():
-        raise InputError("is no folder", file=path, field="reference")
+        raise InputError("is not a folder", file=path, field="reference")
     found = sorted(one for one in path.rglob("*") if one.suffix.lower() in PICTURE_SUFFIXES)
     return (read_image(one, FORMATS) for one in found)
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from amdm.errors import InputError, unknown
 from bench.cocomig.joint import ConditionTables
-from bench.cocomig.metrics import image_sums, metrics_of
+from bench.cocomig.metrics import image_sums, metrics_of, over_seeds
 from bench.job.batches import CEILING
 from bench.job.conditions import asked_of, judged_conditions
 from bench.job.plan import Plan
@@ -95,6 +95,12 @@ class Measured:
     def metrics(self) -> pd.DataFrame:
         """By method and level: :func:`bench.cocomig.metrics.metric_table`."""
         return metrics_of(self.sums)
+
+    @cached_property
+    def by_seed(self) -> pd.DataFrame:
+        """:func:`bench.cocomig.metrics.over_seeds` of the methods; empty where there is one seed."""
+        drawn = self.sums[self.sums.method != CEILING]
+        return over_seeds(drawn) if len(self.info.seeds) > 1 else pd.DataFrame()
 
     @cached_property
     def table1(self) -> pd.DataFrame:

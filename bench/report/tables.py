@@ -192,15 +192,16 @@ def pull_back_markdown(table: pd.DataFrame) -> str:
     return f"## Pull-back\n\n{about}\n\n{as_markdown(shown, '.4f')}"
 
 
-def seeds_markdown(table: pd.DataFrame) -> str:
-    """The section of :func:`bench.cocomig.metrics.over_seeds`."""
+def seeds_markdown(table: pd.DataFrame, of: Sequence[str] = BY_LEVEL) -> str:
+    """The section of :func:`bench.cocomig.metrics.over_seeds`. of: the metrics that are shown, where there are such."""
     if table.empty:
         return ""
     table = table[table.level == AVERAGE]
     shown = pd.DataFrame({"method": table.method, "seeds": table.seeds})
-    for metric in BY_LEVEL:
+    for metric in (name for name in of if f"{name}_mean" in table):
         pairs = zip(table[f"{metric}_mean"], table[f"{metric}_std"], strict=True)
-        shown[METRICS[metric].label] = [f"{100 * mean:.2f} ± {100 * spread:.2f}" for mean, spread in pairs]
+        texts = [f"{100 * mean:.2f} ± {100 * spread:.2f}" for mean, spread in pairs]
+        shown[METRICS[metric].label] = [text if "nan" not in text else "–" for text in texts]
     return "## Over seeds\n\nMean ± standard deviation.\n\n" + as_markdown(shown)
 
 

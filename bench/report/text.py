@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from amdm.errors import printable
-from amdm.io.files import make_folder, write_whole
+from amdm.io.files import make_folder, write_atomic
 from bench.cocomig.metrics import METRICS
 
 NO_NUMBER = "–"
@@ -111,19 +111,14 @@ def as_csv(table: pd.DataFrame, decimals: int = 6) -> bytes:
 def write_table(path: Path, table: pd.DataFrame, decimals: int = 6) -> None:
     """Write a table as CSV; the folder is made where it is not there."""
     make_folder(path.parent)
-    write_whole(path, as_csv(table, decimals))
-
-
-def write_csv(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
-    """``<name>.csv`` of each, numbers with six decimals."""
-    for name, table in tables.items():
-        write_table(folder / f"{name}.csv", table)
+    write_atomic(path, as_csv(table, decimals))
 
 
 def write_study(folder: Path, name: str, page: str, tables: Mapping[str, pd.DataFrame]) -> Written:
-    """``<name>.md``, and each table as CSV."""
-    write_csv(folder, tables)
-    write_whole(folder / f"{name}.md", page.encode())
+    """``<name>.md``, and each table as CSV, numbers with six decimals."""
+    for of, table in tables.items():
+        write_table(folder / f"{of}.csv", table)
+    write_atomic(folder / f"{name}.md", page.encode())
     return Written(page, dict(tables))
 
 
@@ -137,4 +132,4 @@ def as_parquet(table: pd.DataFrame) -> bytes:
 def write_parquet(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     """``<name>.parquet`` of each."""
     for name, table in tables.items():
-        write_whole(folder / f"{name}.parquet", as_parquet(table))
+        write_atomic(folder / f"{name}.parquet", as_parquet(table))

@@ -8,12 +8,11 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from PIL import Image, ImageDraw
 
 from amdm.errors import printable
-from amdm.io.files import make_folder, write_whole
-from bench.cocomig.metrics import breakdown, over_seeds
+from amdm.io.files import make_folder, write_atomic
+from bench.cocomig.metrics import breakdown
 from bench.generators.pull_back import pull_back_table
 from bench.job.batches import CEILING
 from bench.job.conditions import unread
@@ -55,18 +54,9 @@ def write_measured(run: Measured, report: Path, columns: Sequence[str] = USUAL_C
     entries = balanced(run.entries)
     grid, file = picture_grid(_pictures(run, {e.index for e in entries}), entries), BytesIO()
     grid.save(file, format="PNG")
-    write_whole(report / "grid.png", file.getvalue())
+    write_atomic(report / "grid.png", file.getvalue())
     write_page([run], report)
     return page
-
-
-def write_pages(runs: Sequence[Path], folder: Path, single_file: bool = False) -> Path:
-    """``report.html`` in ``folder``: one run, or several on the same layouts side by side.
-
-    Raises:
-        InputError: nothing is judged yet, or the runs have different layouts or judges.
-    """
-    return write_page([Measured.read(run) for run in runs], folder, single_file)
 
 
 def first_failure(folder: Path) -> str:
@@ -97,10 +87,9 @@ def write_tables(folder: Path, run: Measured, columns: Sequence[str] = USUAL_COL
     verdicts, info, metrics = run.verdicts, run.info, run.metrics
     to_first, all_pairs = differences(run.sums, info.methods), contrasts(run.sums, info.methods)
     pulled = pull_back_table(run.samples)
-    by_seed = over_seeds(verdicts[verdicts.method != CEILING]) if len(info.seeds) > 1 else pd.DataFrame()
     sections = [
         *(differences_markdown(to_first), pull_back_markdown(pulled)),
-        *(contrasts_markdown(all_pairs), seeds_markdown(by_seed)),
+        *(contrasts_markdown(all_pairs), seeds_markdown(run.by_seed)),
     ]
     page = table1_markdown(run.table1, metrics, sections, run.samples, info)
     chosen = columns_of(columns, levels_of(metrics.level))
@@ -111,7 +100,7 @@ def write_tables(folder: Path, run: Measured, columns: Sequence[str] = USUAL_COL
         "differences": to_first,
         "contrasts": all_pairs,
         "pull_back": pulled,
-        "seeds": by_seed,
+        "seeds": run.by_seed,
     }
     files = {
         "table1.csv": as_csv(run.table1, decimals=4),
@@ -123,7 +112,7 @@ def write_tables(folder: Path, run: Measured, columns: Sequence[str] = USUAL_COL
     }
     make_folder(folder)
     for name, content in files.items():
-        write_whole(folder / name, content)
+        write_atomic(folder / name, content)
     for name in fractions.keys() - {Path(file).stem for file in files}:
         (folder / f"{name}.csv").unlink(missing_ok=True)  # of an earlier run with other methods or seeds
     return page

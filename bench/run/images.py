@@ -13,14 +13,14 @@ from amdm.errors import InputError
 from amdm.io.files import sha256
 from amdm.io.images import load_style
 
-MOST_PIXELS = 4096 * 4096
-LARGEST_PICTURE = 64 * 2**20
+MAX_PIXELS = 4096 * 4096
+MAX_PICTURE_BYTES = 64 * 2**20
 
 
 def read_image(path: Path, formats: tuple[str, ...] = ("PNG",)) -> np.ndarray:
     """uint8 RGB (H, W, 3). Raises InputError where the file is no readable picture of ``formats``, or a huge one."""
     try:
-        return np.asarray(load_style(path, formats, MOST_PIXELS))
+        return np.asarray(load_style(path, formats, MAX_PIXELS))
     except InputError as error:
         if isinstance(error.__cause__, MemoryError):  # of this machine, not of the picture
             raise MemoryError("out of memory while a picture was read") from error
@@ -53,7 +53,7 @@ def stored_file(folder: Path, name: object) -> Path | None:
 def picture_is(folder: Path, name: object, digest: object) -> bool:
     """Whether a stored picture is there and has this SHA-256; one that is larger than any picture is none."""
     path = stored_file(folder, name)
-    return path is not None and path.is_file() and path.stat().st_size <= LARGEST_PICTURE and sha256(path) == digest
+    return path is not None and path.is_file() and path.stat().st_size <= MAX_PICTURE_BYTES and sha256(path) == digest
 
 
 def read_stored(folder: Path, name: str) -> np.ndarray:

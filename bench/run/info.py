@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from amdm.errors import InputError, instead
-from amdm.io.files import read_json, write_whole
+from amdm.io.files import read_json, write_atomic
 from bench.detectors.registry import detector_for_label
 from bench.job.growth import comparable
 from bench.job.settings import RunSettings
@@ -21,7 +21,7 @@ from bench.layouts.layout_set import LayoutSet
 from bench.provenance import Environment, Provenance, Recorded
 
 FILE = "run.json"
-LARGEST_INFO = 16 * 2**20
+MAX_INFO_BYTES = 16 * 2**20
 Status = Literal["started", "complete", "failed samples", "gaps", "merging"]
 
 
@@ -138,7 +138,7 @@ class RunInfo(Recorded):
             runs = [one.parent.name for one in folder.absolute().parent.glob(f"*/{FILE}")]
             others = f"; {instead(folder.name, sorted(runs))}" if runs else ""
             raise InputError(f"is absent: there is no run{others}", file=path)
-        content = read_json(path, LARGEST_INFO)
+        content = read_json(path, MAX_INFO_BYTES)
         if not isinstance(content, dict):
             raise InputError("is not a JSON object", file=path)
         flat = "format" not in content
@@ -153,7 +153,7 @@ class RunInfo(Recorded):
 
     def write(self, folder: Path) -> None:
         """Atomically."""
-        write_whole(folder / FILE, (self.model_dump_json(indent=2) + "\n").encode())
+        write_atomic(folder / FILE, (self.model_dump_json(indent=2) + "\n").encode())
 
     def updated(self, status: Status | None = None, provenance: Provenance | None = None, **progress: Any) -> RunInfo:
         """With other values, those of ``progress`` by name."""

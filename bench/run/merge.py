@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from amdm.errors import InputError, printable
-from amdm.io.files import write_whole
+from amdm.io.files import write_atomic
 from bench.job.batches import CEILING
 from bench.job.plan import Plan
 from bench.job.settings import RunSettings
@@ -166,7 +166,7 @@ def _take_over(store: RunStore, part: _Part) -> None:
     for name, content in _pictures(part):
         target = store.folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, content)
+        write_atomic(target, content)
     judged = {name: [tuple(row.values()) for row in _rows(part.tables[name], columns[name])] for name in JUDGED_TABLES}
     happened = _rows(read_table(part.folder, "events"), ("at", "what"))
     events = [f"{shown(part.folder)}, {one['at']}: {one['what']}" for one in happened]

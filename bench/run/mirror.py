@@ -23,13 +23,13 @@ from bench.io.remote import RemoteFolder
 from bench.run.info import FILE
 from bench.run.inventory import SampleKey
 from bench.run.lock import lock_file
-from bench.run.parts import MOST_SAMPLES, part_of
+from bench.run.parts import MAX_SAMPLES, part_of
 from bench.run.pull import Pulled, folder_of, home_of, part_name, pull
 from bench.run.schema import DATABASE
 from bench.workers.tracebacks import ERRORS
 
 SECONDS = 60.0
-"""After which what was recorded is handed over, or when it is :data:`bench.run.parts.MOST_SAMPLES`."""
+"""After which what was recorded is handed over, or when it is :data:`bench.run.parts.MAX_SAMPLES`."""
 IN_USE = "is in use"
 
 
@@ -55,7 +55,7 @@ class Mirror:
     def touched(self, keys: Iterable[SampleKey]) -> None:
         """The records of these samples are others now; once in a while hand them over."""
         self._touched.update(keys)
-        if len(self._touched) >= MOST_SAMPLES or time.monotonic() > self._last + SECONDS:
+        if len(self._touched) >= MAX_SAMPLES or time.monotonic() > self._last + SECONDS:
             self.flush()
 
     def flush(self) -> None:
@@ -69,7 +69,7 @@ class Mirror:
             query = "SELECT at, what FROM events WHERE rowid > ? ORDER BY rowid"
             events = database.execute(query, (self._events,)).fetchall()
             while self._touched or events:
-                keys = list(islice(self._touched, MOST_SAMPLES))
+                keys = list(islice(self._touched, MAX_SAMPLES))
                 self._add(part_of(database, sorted(keys), events))
                 self._touched.difference_update(keys)
                 self._events, events = self._events + len(events), []

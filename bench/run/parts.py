@@ -23,20 +23,21 @@ from bench.run.inventory import SampleKey
 from bench.run.schema import (
     BESIDE_SAMPLES,
     DETAIL_COLUMNS,
+    KEY_COLUMNS,
+    OF_SAMPLE,
     RECORD_COLUMNS,
     SAMPLE_COLUMNS,
     SAMPLE_KEY,
     SCHEMA,
 )
 
-MOST_SAMPLES = 2000
+MAX_SAMPLES = 2000
 """Of a part."""
-LARGEST_PART = 64 * 2**20
-MOST_VALUES = 512 * 2**20
+MAX_PART_BYTES = 64 * 2**20
+MAX_VALUES = 512 * 2**20
 """Bytes that a part may become when it is read."""
 _EVENTS = b"amdm.events"
 _OWN = len(SAMPLE_KEY)
-_OF_SAMPLE = f"WHERE ({', '.join(SAMPLE_KEY)}) = (?, ?, ?)"
 _ARROW = {"TEXT": pa.string(), "INTEGER": pa.int64(), "REAL": pa.float64()}
 
 
@@ -69,10 +70,10 @@ def part_of(database: sqlite3.Connection, keys: Iterable[SampleKey], events: Seq
 def _row(database: sqlite3.Connection, key: SampleKey) -> dict[str, Any]:
     def rows(columns: Sequence[str], source: str) -> list[dict[str, Any]]:
         own = columns[_OWN:]
-        found = database.execute(f"SELECT {', '.join(own)} FROM {source} {_OF_SAMPLE} ORDER BY 1", key)
+        found = database.execute(f"SELECT {', '.join(own)} FROM {source} {OF_SAMPLE} ORDER BY 1", key)
         return [dict(zip(own, one, strict=True)) for one in found]
 
-    sample = rows(SAMPLE_COLUMNS, f"samples LEFT JOIN details USING ({', '.join(SAMPLE_KEY)})")
+    sample = rows(SAMPLE_COLUMNS, f"samples LEFT JOIN details USING ({KEY_COLUMNS})")
     judged = {name: rows(columns, name) for name, columns in BESIDE_SAMPLES.items()}
     return {**dict(zip(SAMPLE_KEY, key, strict=True)), "sample": next(iter(sample), None), **judged}
 
@@ -89,7 +90,7 @@ def add_part(database: sqlite3.Connection, content: bytes, known: set[SampleKey]
         key = tuple(one[name] for name in SAMPLE_KEY)
         if key in known:
             for name in rows:
-                database.execute(f"DELETE FROM {name} {_OF_SAMPLE}", key)
+                database.execute(f"DELETE FROM {name} {OF_SAMPLE}", key)
         known.add(key)
         if one["sample"] is not None:
             rows["samples"].append((*key, *(one["sample"][column] for column in RECORD_COLUMNS[_OWN:])))
@@ -110,7 +111,7 @@ def _table(content: bytes) -> pa.Table:
         file = pq.ParquetFile(BytesIO(content))
         about = file.metadata
         size = sum(about.row_group(k).total_byte_size for k in range(about.num_row_groups))
-        if file.schema_arrow.equals(part_schema()) and about.num_rows <= MOST_SAMPLES and size <= MOST_VALUES:
+        if file.schema_arrow.equals(part_schema()) and about.num_rows <= MAX_SAMPLES and size <= MAX_VALUES:
             return file.read()
     except (pa.ArrowException, OSError, ValueError):
         pass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import sqlite3
@@ -14,15 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amdm.errors import InputError, in_file
-from amdm.io.files import make_folder, write_whole
+from amdm.io.files import make_folder, user_cache, write_atomic
 from amdm.progress import Progress
 from bench.io.remote import RemoteFolder
-from bench.run.images import LARGEST_PICTURE
-from bench.run.info import FILE, LARGEST_INFO, RunInfo
+from bench.run.images import MAX_PICTURE_BYTES
+from bench.run.info import FILE, MAX_INFO_BYTES, RunInfo
 from bench.run.inventory import SampleKey
-from bench.run.parts import LARGEST_PART, add_part
-from bench.run.schema import BESIDE_SAMPLES, DATABASE, SAMPLE_KEY, SCHEMA
-from bench.workers.tracebacks import ERRORS, LARGEST_ERRORS
+from bench.run.parts import MAX_PART_BYTES, add_part
+from bench.run.schema import BESIDE_SAMPLES, DATABASE, KEY_COLUMNS, SCHEMA
+from bench.workers.tracebacks import ERRORS, MAX_ERRORS_BYTES
 
 _PART = re.compile(r"records/part-(\d{6})\.parquet")
 _PICTURE = re.compile(r"images/(?!\.\.?/)[A-Za-z0-9.+@%-]+/[A-Za-z0-9.+@%_-]+\.png")
@@ -48,7 +47,7 @@ class Pulled:
 
     def note(self, parts: int, info: str) -> None:
         """That the database holds all of so many parts, and what run.json is in the remote folder."""
-        write_whole(home_of(self.remote) / _BASE, _base(parts, info))
+        write_atomic(home_of(self.remote) / _BASE, _base(parts, info))
 
 
 def part_name(number: int) -> str:
@@ -58,8 +57,7 @@ def part_name(number: int) -> str:
 
 def home_of(remote: RemoteFolder) -> Path:
     """The user's folder on this machine for the run in a remote folder; made where it is not there."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return make_folder(cache / "amdm" / "remote" / hashlib.sha256(remote.url.encode()).hexdigest()[:16])
+    return make_folder(user_cache("remote") / hashlib.sha256(remote.url.encode()).hexdigest()[:16])
 
 
 def folder_of(remote: RemoteFolder) -> Path:
@@ -91,15 +89,15 @@ def pull(
         new.note(0, "")
         return new
     make_folder(folder)
-    content, rebuilt, parts = remote.read(FILE, LARGEST_INFO), home / "rebuilt.sqlite", _parts(remote, sizes)
+    content, rebuilt, parts = remote.read(FILE, MAX_INFO_BYTES), home / "rebuilt.sqlite", _parts(remote, sizes)
     info, events = hashlib.sha256(content).hexdigest(), _rebuild(remote, parts, rebuilt)
     surplus = _surplus(folder, rebuilt) if _noted(home) == _base(parts, info) else None
     if surplus is None:
         (folder / f"{DATABASE}-journal").unlink(missing_ok=True)  # or SQLite would play it into the new file
         rebuilt.replace(folder / DATABASE)
-        write_whole(folder / FILE, content)
-        if 0 < sizes.get(ERRORS, 0) <= LARGEST_ERRORS:  # this machine goes on with it
-            write_whole(folder / ERRORS, remote.read(ERRORS, LARGEST_ERRORS))
+        write_atomic(folder / FILE, content)
+        if 0 < sizes.get(ERRORS, 0) <= MAX_ERRORS_BYTES:  # this machine goes on with it
+            write_atomic(folder / ERRORS, remote.read(ERRORS, MAX_ERRORS_BYTES))
     pulled = Pulled(remote, folder, parts, events, info, surplus or frozenset(), False)
     pulled.note(parts, info)
     if pictures:
@@ -113,8 +111,8 @@ def _parts(remote: RemoteFolder, sizes: Mapping[str, int]) -> int:
     for number in range(1, len(numbers) + 1):
         if number not in numbers:
             raise InputError("is absent, and later parts are there", file=f"{remote}/{part_name(number)}")
-        if sizes[part_name(number)] > LARGEST_PART:
-            raise InputError(f"has more than {LARGEST_PART} bytes", file=f"{remote}/{part_name(number)}")
+        if sizes[part_name(number)] > MAX_PART_BYTES:
+            raise InputError(f"has more than {MAX_PART_BYTES} bytes", file=f"{remote}/{part_name(number)}")
     return len(numbers)
 
 
@@ -159,14 +157,14 @@ def _surplus(folder: Path, rebuilt: Path) -> frozenset[SampleKey] | None:
             for table in ("samples", "details", *BESIDE_SAMPLES):
                 for one, other in (("main", "remote"), ("remote", "main")):
                     less = f"SELECT * FROM {one}.{table} EXCEPT SELECT * FROM {other}.{table}"
-                    found.update(own.execute(f"SELECT DISTINCT {', '.join(SAMPLE_KEY)} FROM ({less})"))
+                    found.update(own.execute(f"SELECT DISTINCT {KEY_COLUMNS} FROM ({less})"))
             return frozenset(found)
     except (InputError, sqlite3.Error):
         return None
 
 
 def _pull_pictures(remote: RemoteFolder, folder: Path, sizes: Mapping[str, int], again: bool) -> None:
-    there = {name for name in sizes if _PICTURE.fullmatch(name) and sizes[name] <= LARGEST_PICTURE}
+    there = {name for name in sizes if _PICTURE.fullmatch(name) and sizes[name] <= MAX_PICTURE_BYTES}
     for path in folder.glob("images/*/*"):
         name = path.relative_to(folder).as_posix()
         if again or name not in there or path.stat().st_size != sizes[name]:

@@ -14,41 +14,27 @@ from amdm.errors import InputError
 from bench.io.sqlite_safety import check_untrusted_sqlite
 from bench.run.frames import frame
 from bench.run.schema import (
+    BESIDE_SAMPLES,
     BUSY_SECONDS,
     DATABASE,
-    FINDING_COLUMNS,
-    INTERACTION_COLUMNS,
     KEY,
     KEY_BEFORE,
-    LARGEST_DATABASE,
+    KEY_COLUMNS,
     LATER_TABLES,
-    MOST_ROWS,
+    MAX_DATABASE_BYTES,
+    MAX_ROWS,
     SAMPLE_COLUMNS,
     SAMPLE_KEY,
     SCHEMA,
-    STYLE_COLUMNS,
-    VERDICT_COLUMNS,
 )
 
+_ORDER = "method, seed, layout_index"
 _TABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
-    "samples": (
-        SAMPLE_COLUMNS,
-        f"samples LEFT JOIN details USING ({', '.join(SAMPLE_KEY)})",
-        "method, seed, layout_index",
-    ),
-    "verdicts": (VERDICT_COLUMNS, "verdicts", "method, seed, layout_index, instance"),
-    "interactions": (INTERACTION_COLUMNS, "interactions", "method, seed, layout_index, interaction"),
-    "styles": (STYLE_COLUMNS, "styles", "method, seed, layout_index"),
-    "full_size_interactions": (
-        INTERACTION_COLUMNS,
-        "full_size_interactions",
-        "method, seed, layout_index, interaction",
-    ),
-    "full_size_styles": (STYLE_COLUMNS, "full_size_styles", "method, seed, layout_index"),
-    "findings": (FINDING_COLUMNS, "findings", "method, seed, layout_index, instance"),
+    "samples": (SAMPLE_COLUMNS, f"samples LEFT JOIN details USING ({KEY_COLUMNS})", _ORDER),
+    **{name: (columns, name, f"{_ORDER}, {columns[len(SAMPLE_KEY)]}") for name, columns in BESIDE_SAMPLES.items()},
     "events": (("at", "what"), "events", "rowid"),
 }
-"""Name → columns, what they are selected from, and their order."""
+"""Name → columns, what they are selected from, and their order: of a sample, by the column behind its key."""
 
 
 def read_table(folder: Path, table: str) -> pd.DataFrame:
@@ -68,8 +54,8 @@ def read_tables(folder: Path, *tables: str) -> list[pd.DataFrame]:
     if not path.exists():
         raise InputError("is absent", file=path)
     check_untrusted_sqlite(path)
-    if sum(one.stat().st_size for one in path.parent.glob(f"{DATABASE}*")) > LARGEST_DATABASE:
-        raise InputError(f"has more than {LARGEST_DATABASE} bytes, with its journal", file=path)
+    if sum(one.stat().st_size for one in path.parent.glob(f"{DATABASE}*")) > MAX_DATABASE_BYTES:
+        raise InputError(f"has more than {MAX_DATABASE_BYTES} bytes, with its journal", file=path)
     table = tables[0]
     try:
         with closing(sqlite3.connect(":memory:")) as copy:  # SQLite checks values only in what it may write
@@ -79,8 +65,8 @@ def read_tables(folder: Path, *tables: str) -> list[pd.DataFrame]:
             found = []
             for table in tables:
                 columns, source, order = _TABLES[table]
-                if copy.execute(f"SELECT count(*) FROM {table}").fetchone()[0] > MOST_ROWS:
-                    raise InputError(f"has more than {MOST_ROWS:,} rows", file=path, field=table)
+                if copy.execute(f"SELECT count(*) FROM {table}").fetchone()[0] > MAX_ROWS:
+                    raise InputError(f"has more than {MAX_ROWS:,} rows", file=path, field=table)
                 answer = copy.execute(f"SELECT {', '.join(columns)} FROM {source} ORDER BY {order}")
                 found.append(frame(answer, columns))
             return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 from bench.cocomig.action_style import OUTCOMES, ActionVerdict, StyleVerdict
@@ -49,15 +51,6 @@ FULL_SIZE_TABLES = CONDITION_TABLES.replace("interactions (", "full_size_interac
 """The same of judges that are asked about a whole run, after it (:mod:`bench.stages.full_size`)."""
 LATER_TABLES = DETAILS_TABLE + FINDINGS_TABLE + CONDITION_TABLES + FULL_SIZE_TABLES
 
-RECORD_COLUMNS = (
-    *("method", "layout_index", "seed", "status", "error", "attempts"),
-    *("image", "sha256", "batch_size", "seconds", "evaluations"),
-)
-DETAIL_COLUMNS = ("method", "layout_index", "seed", "peak_bytes", "peak_of", "pull_back")
-FINDING_COLUMNS = (
-    *("method", "layout_index", "seed", "instance"),
-    *("x1", "y1", "x2", "y2", "found_colour", "found_share"),
-)
 SCHEMA = f"""{LATER_TABLES}
 CREATE TABLE IF NOT EXISTS samples (
   method TEXT NOT NULL, layout_index INTEGER NOT NULL CHECK (layout_index >= 0),
@@ -75,17 +68,20 @@ CREATE TABLE IF NOT EXISTS verdicts (
   PRIMARY KEY (method, seed, layout_index, instance)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (at TEXT NOT NULL, what TEXT NOT NULL) STRICT;
 """
+
+
+def _columns(table: str) -> tuple[str, ...]:
+    """In their order, which is that of rows."""
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.executescript(SCHEMA)
+        return tuple(name for _, name, *_ in fresh.execute(f"PRAGMA table_info({table})"))
+
+
+RECORD_COLUMNS, DETAIL_COLUMNS, FINDING_COLUMNS = map(_columns, ("samples", "details", "findings"))
+VERDICT_COLUMNS, INTERACTION_COLUMNS, STYLE_COLUMNS = map(_columns, ("verdicts", "interactions", "styles"))
 SAMPLE_COLUMNS = (*RECORD_COLUMNS, *DETAIL_COLUMNS[3:])
 """peak_bytes: the most memory while the sample's batch was drawn, and peak_of: whose (:mod:`bench.workers.memory`).
-evaluations, pull_back: JSON by model; see :class:`bench.stages.generate.Outcome`."""
-VERDICT_COLUMNS = (
-    *("method", "layout_index", "seed", "instance", "label", "colour", "category", "level", "box_area"),
-    *("detected", "iou", "success", "attr", "miou", "mask_px", "hit_px"),
-)
-INTERACTION_COLUMNS = (
-    *("method", "layout_index", "seed", "interaction", "subject", "object", "asked", "found", "outcome", "margin"),
-)
-STYLE_COLUMNS = ("method", "layout_index", "seed", "asked", "found", "success", "margin")
+evaluations, pull_back: JSON by model; see :class:`bench.stages.generate.SampleResult`."""
 VERDICT_TABLES = {"verdicts": VERDICT_COLUMNS, "interactions": INTERACTION_COLUMNS, "styles": STYLE_COLUMNS}
 """What is judged, by table: instances, interactions, pictures. A sample's verdicts are recorded together."""
 JUDGED_TABLES = {**VERDICT_TABLES, "findings": FINDING_COLUMNS}
@@ -95,11 +91,13 @@ FULL_SIZE_OF = {"action": "full_size_interactions", "style": "full_size_styles"}
 BESIDE_SAMPLES = {**JUDGED_TABLES, FULL_SIZE_OF["action"]: INTERACTION_COLUMNS, FULL_SIZE_OF["style"]: STYLE_COLUMNS}
 """All tables that speak of samples, but for what is recorded of these themselves."""
 SAMPLE_KEY = ("method", "layout_index", "seed")
+KEY_COLUMNS = ", ".join(SAMPLE_KEY)
+OF_SAMPLE = f"WHERE ({KEY_COLUMNS}) = (?, ?, ?)"
 DATABASE = "run.sqlite"
-LARGEST_DATABASE = 2**31
+MAX_DATABASE_BYTES = 2**31
 """Bytes; a million samples of four instances have 0.9 * 10**9."""
 BUSY_SECONDS = 10
-MOST_ROWS = 6_000_000
+MAX_ROWS = 6_000_000
 """Of a table, which pandas holds in memory; a million samples of four instances have 4 million verdicts."""
 
 

@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 
 from amdm.errors import InputError
-from amdm.io.files import make_folder, write_whole
+from amdm.io.files import make_folder, write_atomic
 from bench.io.sqlite_safety import check_untrusted_sqlite
 from bench.job.growth import GROWS, can_grow, grown
 from bench.job.settings import RunSettings
@@ -34,8 +34,9 @@ from bench.run.schema import (
     DETAIL_COLUMNS,
     FULL_SIZE_OF,
     JUDGED_TABLES,
+    KEY_COLUMNS,
+    OF_SAMPLE,
     RECORD_COLUMNS,
-    SAMPLE_KEY,
     SCHEMA,
     VERDICT_TABLES,
 )
@@ -113,8 +114,7 @@ class RunStore:
         dropped = (self.complete_samples() | self.failed_samples()).intersection(again)
         with _transaction(self._database):
             for table in ("samples", "details", *BESIDE_SAMPLES):
-                query = f"DELETE FROM {table} WHERE (method, layout_index, seed) = (?, ?, ?)"
-                self._database.executemany(query, sorted(dropped))
+                self._database.executemany(f"DELETE FROM {table} {OF_SAMPLE}", sorted(dropped))
         self._changed(dropped)
         self.info = self.info.model_copy(update={"settings": settings})
         one = Growth(at=now(), command=provenance().command, changes=tuple(growth), again=len(dropped))
@@ -133,21 +133,17 @@ class RunStore:
 
     def complete_samples(self) -> set[SampleKey]:
         """(method, layout_index, seed) of samples that are done: their picture lies there unchanged."""
-        rows = self._database.execute(
-            "SELECT method, layout_index, seed, image, sha256 FROM samples WHERE status = 'ok'"
-        )
+        rows = self._database.execute(f"SELECT {KEY_COLUMNS}, image, sha256 FROM samples WHERE status = 'ok'")
         return {(m, i, s) for m, i, s, image, digest in rows if picture_is(self.folder, image, digest)}
 
     def failed_samples(self) -> set[SampleKey]:
         """Samples that were given up."""
-        return set(self._database.execute("SELECT method, layout_index, seed FROM samples WHERE status = 'failed'"))
+        return set(self._database.execute(f"SELECT {KEY_COLUMNS} FROM samples WHERE status = 'failed'"))
 
     def verdict_counts(self) -> dict[SampleKey, int]:
         """How many verdicts each sample has: on instances, interactions and style."""
-        every = " UNION ALL ".join(f"SELECT method, layout_index, seed FROM {table}" for table in VERDICT_TABLES)
-        rows = self._database.execute(
-            f"SELECT method, layout_index, seed, COUNT(*) FROM ({every}) GROUP BY method, layout_index, seed"
-        )
+        every = " UNION ALL ".join(f"SELECT {KEY_COLUMNS} FROM {table}" for table in VERDICT_TABLES)
+        rows = self._database.execute(f"SELECT {KEY_COLUMNS}, COUNT(*) FROM ({every}) GROUP BY {KEY_COLUMNS}")
         return {(method, index, seed): count for method, index, seed, count in rows}
 
     def inventory(self, wanted: Mapping[SampleKey, int]) -> Inventory:
@@ -160,7 +156,7 @@ class RunStore:
         path = picture_name(method, image_id, key, seed)
         (self.folder / path.parent).mkdir(parents=True, exist_ok=True)
         content = encoded(image)
-        write_whole(self.folder / path, content)
+        write_atomic(self.folder / path, content)
         return str(path), hashlib.sha256(content).hexdigest()
 
     def record(
@@ -181,7 +177,7 @@ class RunStore:
         with _transaction(self._database):
             for key in keys:
                 for table in BESIDE_SAMPLES:
-                    self._database.execute(f"DELETE FROM {table} WHERE (method, layout_index, seed) = (?, ?, ?)", key)
+                    self._database.execute(f"DELETE FROM {table} {OF_SAMPLE}", key)
             for table, columns in (("samples", RECORD_COLUMNS), ("details", DETAIL_COLUMNS)):
                 self._replace(table, [[sample.get(column) for column in columns] for sample in samples])
             for table, rows in (judged or {}).items():
@@ -198,7 +194,7 @@ class RunStore:
         others = tuple(one for one in self.info.progress.full_size if one.of != judge.of)
         self.update(full_size=others)
         table = FULL_SIZE_OF[judge.of]
-        before = self._database.execute(f"SELECT DISTINCT {', '.join(SAMPLE_KEY)} FROM {table}").fetchall()
+        before = self._database.execute(f"SELECT DISTINCT {KEY_COLUMNS} FROM {table}").fetchall()
         with _transaction(self._database):
             self._database.execute(f"DELETE FROM {table}")
             self._replace(table, rows)
@@ -210,7 +206,7 @@ class RunStore:
             marks = ", ".join("?" * len(rows[0]))
             self._database.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", rows)
 
-    def forget_verdicts(self) -> None:
+    def delete_verdicts(self) -> None:
         """Drop every verdict, so that all pictures are judged again."""
         judged = self.verdict_counts()
         with _transaction(self._database):
@@ -253,22 +249,16 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-class _transaction:
+@contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
     """BEGIN IMMEDIATE … COMMIT, or ROLLBACK on an error."""
-
-    def __init__(self, database: sqlite3.Connection) -> None:
-        self.database = database
-
-    def __enter__(self) -> None:
-        self.database.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        try:
-            if kind is None:
-                self.database.execute("COMMIT")
-        finally:
-            if self.database.in_transaction:  # SQLite rolls back by itself when the disk is full
-                self.database.execute("ROLLBACK")
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    finally:
+        if database.in_transaction:  # SQLite rolls back by itself when the disk is full
+            database.execute("ROLLBACK")
 
 
 def _database(path: Path) -> sqlite3.Connection:

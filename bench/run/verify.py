@@ -83,7 +83,7 @@ def _settings(settings: RunSettings) -> list[str]:
 
 def _thresholds(settings: RunSettings) -> dict[str, float] | None:
     try:
-        return registry.detector_thresholds(registry.detector_for_label(settings.judge.name))
+        return registry.detector_spec(registry.detector_for_label(settings.judge.name)).thresholds
     except InputError:
         return None
 

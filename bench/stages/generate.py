@@ -24,7 +24,7 @@ from bench.workers.tracebacks import add_tracebacks, show_traceback
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SampleResult:
     """What became of one sample. peak: of the memory while its batch was drawn. pull_back: where models were aggregated
     and pulled back."""
 
@@ -44,7 +44,7 @@ class GroupResult:
     """A group's outcomes in order, what happened on the way, and where the errors among that were raised."""
 
     group: Group
-    outcomes: list[Outcome]
+    outcomes: list[SampleResult]
     events: list[str]
     tracebacks: list[str] = field(default_factory=list)
 
@@ -99,14 +99,14 @@ class GroupWorker:
         return GroupResult(group, [one for part in done for one in _outcomes(part)], events, tracebacks)
 
 
-def _outcomes(part: Attempt[Entry, tuple[Generated, Peak | None]]) -> list[Outcome]:
+def _outcomes(part: Attempt[Entry, tuple[Generated, Peak | None]]) -> list[SampleResult]:
     size = len(part.items)
     if part.made is None:
-        return [Outcome(entry, None, part.error, part.number, size, 0.0, {}) for entry in part.items]
+        return [SampleResult(entry, None, part.error, part.number, size, 0.0, {}) for entry in part.items]
     made, peak = part.made
     pull_back: Sequence[PullBack] = getattr(made, "pull_back", ())
     return [
-        Outcome(
+        SampleResult(
             entry,
             made.images[k] if made.finite[k] else None,
             None if made.finite[k] else "NaN or infinity in the latents or the picture",

@@ -14,7 +14,7 @@ from amdm.progress import Progress
 from bench.detectors import load
 from bench.detectors.cache import CACHE_FILE, CachedDetector, CarriedDetector
 from bench.detectors.detector import Detector
-from bench.detectors.registry import is_heavy
+from bench.detectors.registry import detector_spec
 from bench.engines.cluster import Cluster
 from bench.engines.pool import ATTEMPTS, Answer, Lost, Pool
 from bench.generators.generator import Generator
@@ -28,7 +28,7 @@ from bench.layouts.layout_set import Entry
 from bench.run.inventory import SampleKey
 from bench.run.mirror import mirror_of
 from bench.run.store import RunStore
-from bench.stages.generate import GroupResult, GroupWorker, Outcome, record_group
+from bench.stages.generate import GroupResult, GroupWorker, SampleResult, record_group
 from bench.stages.unjudged import Unjudged
 from bench.stages.verdicts import BatchVerdicts, Picture, ScoringWorker, record_verdicts
 from bench.workers.retries import show_events
@@ -47,7 +47,7 @@ def stream(
     """
     job = plan.job
     drawing = cluster.options(heavy=job.profile == "paper" or (job.profile == EXTERNAL and job.device != "cpu"))
-    judging = cluster.options(heavy=is_heavy(plan.detector.name))
+    judging = cluster.options(heavy=detector_spec(plan.detector.name).heavy)
     source_of_judge = load.CachedSource(plan.detector, plan.facts, store.folder / CACHE_FILE)
     mirror = mirror_of(store.folder)
     away = None if mirror is None else (mirror.remote, mirror.folder.resolve())
@@ -161,7 +161,7 @@ def lost_group(group: Group) -> GroupResult:
     """What became of samples whose worker died every time."""
     error = f"its worker died {ATTEMPTS} times (killed, or out of memory)"
     size = len(group.entries)
-    return GroupResult(group, [Outcome(one, None, error, ATTEMPTS, size, 0.0, {}) for one in group.entries], [])
+    return GroupResult(group, [SampleResult(one, None, error, ATTEMPTS, size, 0.0, {}) for one in group.entries], [])
 
 
 def lost_batch(batch: Sequence[Picture]) -> JudgedBatch:

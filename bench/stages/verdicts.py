@@ -16,7 +16,7 @@ from amdm.errors import InputError
 from amdm.progress import Progress
 from bench.cocomig.finding import Finding, find_out
 from bench.cocomig.verdict import Masks, Placement, Verdict, judge_placed, place_instance, to_canvas
-from bench.detectors.detector import Detector, Found, Prompt
+from bench.detectors.detector import DetectionResult, Detector, Prompt
 from bench.job.batches import chunked
 from bench.judges.conditions import Judges, judge_conditions, load_judges
 from bench.layouts.layout_set import Entry
@@ -139,17 +139,14 @@ class ScoringWorker:
     def _judge(self, batch: Sequence[Picture]) -> dict[str, list[tuple[Any, ...]]]:
         """Rows of each table."""
         pictures = [read_image(one.path) for one in batch]
-        images = [self._on_canvas(one) for one in pictures]
+        images = [to_canvas(one, self.detector.canvas) for one in pictures]
         verdicts, findings = [], []
-        for one, judged in zip(batch, _judge_images(self.detector, images, batch), strict=True):
+        for one, judged in zip(batch, judge_images(self.detector, images, batch), strict=True):
             for k, (verdict, finding) in enumerate(judged):
                 about = one.method, one.seed, one.entry, k
                 verdicts.append(verdict_row(*about, verdict))
                 findings.append(finding_row(*about, finding))
         return {"verdicts": verdicts, "findings": findings, **condition_rows(self._judges, pictures, batch)}
-
-    def _on_canvas(self, image: np.ndarray) -> np.ndarray:
-        return image if self.detector.canvas is None else to_canvas(image, self.detector.canvas)
 
 
 def _named(batch: Sequence[Picture]) -> str:
@@ -172,15 +169,6 @@ def condition_rows(
     return rows
 
 
-def judge_images(detector: Detector, images: Sequence[np.ndarray], pictures: Sequence[Picture]) -> list[list[Verdict]]:
-    """Verdicts on the instances of each picture (uint8 RGB, on the detector's canvas).
-
-    One detector query for each distinct category of a picture; then masks, all of a picture at once, of the instances
-    in the right place alone.
-    """
-    return [[one.verdict for one in own] for own in _judge_images(detector, images, pictures)]
-
-
 class Judged(NamedTuple):
     """The verdict on one instance, and what it was given on."""
 
@@ -188,12 +176,17 @@ class Judged(NamedTuple):
     finding: Finding
 
 
-def _judge_images(detector: Detector, images: Sequence[np.ndarray], pictures: Sequence[Picture]) -> list[list[Judged]]:
+def judge_images(detector: Detector, images: Sequence[np.ndarray], pictures: Sequence[Picture]) -> list[list[Judged]]:
+    """Verdicts on the instances of each picture (uint8 RGB, on the detector's canvas).
+
+    One detector query for each distinct category of a picture; then masks, all of a picture at once, of the instances
+    in the right place alone.
+    """
     found = detector.find(images, [categories_of(one.entry) for one in pictures])
     return [judge_picture(*one) for one in zip(images, (p.entry for p in pictures), found, strict=True)]
 
 
-def judge_picture(image: np.ndarray, entry: Entry, found: Found) -> list[Judged]:
+def judge_picture(image: np.ndarray, entry: Entry, found: DetectionResult) -> list[Judged]:
     """Verdicts on the instances of one picture, uint8 RGB (H, W, 3)."""
     judged = []
     for label, (placement, candidates) in zip(entry.labels, locate(image.shape[:2], entry, found), strict=True):
@@ -209,7 +202,7 @@ def categories_of(entry: Entry) -> list[str]:
     return list(dict.fromkeys(label.category for label in entry.labels))
 
 
-def locate(size: tuple[int, int], entry: Entry, found: Found) -> list[tuple[Placement, Masks | None]]:
+def locate(size: tuple[int, int], entry: Entry, found: DetectionResult) -> list[tuple[Placement, Masks | None]]:
     """Where each instance of a picture (height, width) stands, and masks of those that are in their place and have a
     colour to be judged."""
     placed = [

@@ -34,7 +34,7 @@ HALF = 0.5
 """Of the distance to the mean: the η that is tried beside 0, and goes past the mean in no step on average."""
 Aggregation = dict[str, Any]
 """Of a :data:`bench.studies.settings.Method`."""
-MOST_PROBES = 24
+MAX_PROBES = 24
 PROFILE = "mini"
 PUBLISHED = {2: "interactdiffusion+migc", 3: "interactdiffusion+migc+ip-adapter"}
 """The preset that has the authors' setting, by the number of models."""
@@ -276,8 +276,8 @@ def _plain(settings: MethodSettings, name: str) -> dict[str, Any]:
 
 def _layouts(name: str, limit: int, confirm: str | None, confirm_limit: int | None) -> tuple[LayoutSet, LayoutSet]:
     """Probes, and others: a set's first, or what the probes leave of theirs."""
-    if not 1 <= limit <= MOST_PROBES:
-        raise InputError(f"is {limit}; probes are 1 to {MOST_PROBES} layouts", field="limit")
+    if not 1 <= limit <= MAX_PROBES:
+        raise InputError(f"is {limit}; probes are 1 to {MAX_PROBES} layouts", field="limit")
     whole = load_layouts(name)
     probes = whole.first(limit)
     if confirm is None:

@@ -25,7 +25,7 @@ MORE = "more"
 """Names of groups: the first holds the published window of two models (T + 3 by the paper, T + 4 by the code)."""
 GUIDANCE = (0.5, 0.75, 1.0, 1.5)
 """Factors of every model's guidance in the profile; drawn for each composition."""
-MOST_DRAWS = 2000
+MAX_DRAWS = 2000
 """After so many a list has no further settings that cost what they may."""
 BASE = "stable_diffusion"
 SPREAD = (0.5, 1.0, 2.0)
@@ -111,7 +111,7 @@ def candidates(
     everyone = (*models, BASE) if space.base else models
     rng = np.random.default_rng([seed, steps, *f"{semantics}/{group}/{'+'.join(everyone)}".encode()])
     common, found, drawn_before = with_models(everyone, layout_set), list[dict[str, Any]](), list[Any]()
-    for _ in range(MOST_DRAWS):
+    for _ in range(MAX_DRAWS):
         if len(found) == trials:
             break
         drawn, factor = _drawn(rng, semantics, len(models)), draw(rng, GUIDANCE)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from amdm.errors import InputError, unknown
-from amdm.io.files import make_folder, write_whole
+from amdm.io.files import make_folder, write_atomic
 from amdm.presets.profile import Profile, load_profile
 from bench.layouts.layout_set import LayoutSet
 from bench.report.compositions import Study, write_compositions
@@ -106,7 +106,7 @@ def compare_compositions(tuning: StudyRun, reporting: StudyRun, options: Options
     info = table_info(reporting, list(settings), "Compositions at equal evaluations")
     make_folder(folder)
     about = f"Chosen on {study.tuned_on}; written by `{info.command}`."
-    write_whole(folder / "chosen.yaml", presets_file({n: row.chosen for n, row in rows.items()}, about).encode())
+    write_atomic(folder / "chosen.yaml", presets_file({n: row.chosen for n, row in rows.items()}, about).encode())
     return write_compositions(folder, tables, study, info)
 
 

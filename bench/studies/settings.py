@@ -19,7 +19,7 @@ from bench.layouts.layout_set import LayoutSet, content_hash
 
 Method = dict[str, Any]
 """As it stands in a file of presets."""
-JUDGE = DetectorOptions()
+DETECTOR = DetectorOptions()
 """Of every study: the mini world's."""
 
 
@@ -73,7 +73,7 @@ def presets_file(methods: Mapping[str, Mapping[str, Any]], about: str) -> str:
 
 def check_judged(layout_set: LayoutSet) -> None:
     """Raise InputError, before anything is drawn, for words that the judge of studies cannot read."""
-    check_words(JUDGE.name, layout_set)
+    check_words(DETECTOR.name, layout_set)
 
 
 def check_apart(chosen_on: LayoutSet, others: LayoutSet, what: str, field: str) -> None:

@@ -25,10 +25,10 @@ from bench.layouts.layout_set import LayoutSet
 from bench.layouts.named import load_layouts
 from bench.studies.settings import check_apart, check_judged, check_metric
 
-LARGEST = 2**16
-MOST_EVENTS = 5000
+MAX_BYTES = 2**16
+MAX_EVENTS = 5000
 """Of the file: bytes, and events of the YAML parser."""
-MOST_POINTS = 2000
+MAX_POINTS = 2000
 TUNING = "-tune"
 COSTS = ("evaluations", "seconds", "kid", "failed")
 """What tables have beside metrics, and nobody wants more of."""
@@ -81,14 +81,14 @@ class SweepConfig(Strict):
     limit: int | None = Field(default=None, ge=1)
     seeds: tuple[Count, ...] = Field(default=(0,), strict=False, min_length=1, max_length=20)
     any_layouts: bool = False
-    trials: int = Field(default=20, ge=1, le=MOST_POINTS)
+    trials: int = Field(default=20, ge=1, le=MAX_POINTS)
     together: int = Field(default=4, ge=1, le=64)
     seed: Count = 0
 
     @classmethod
     def read(cls, path: Path) -> SweepConfig:
         """From a file. Raises InputError naming the file and the field."""
-        content = read_yaml(path, LARGEST, MOST_EVENTS)
+        content = read_yaml(path, MAX_BYTES, MAX_EVENTS)
         if not isinstance(content, Mapping):
             raise InputError("must be a mapping of fields", file=path)
         try:
@@ -112,8 +112,8 @@ class SweepConfig(Strict):
         except InputError as error:
             raise InputError(f"with what set changes: {error}", field="method") from None
         if self.search == "grid":
-            if (count := math.prod(len(values) for values in self.space.values())) > MOST_POINTS:
-                raise InputError(f"has {count:,} points; a grid has at most {MOST_POINTS:,}", field="space")
+            if (count := math.prod(len(values) for values in self.space.values())) > MAX_POINTS:
+                raise InputError(f"has {count:,} points; a grid has at most {MAX_POINTS:,}", field="space")
             for point in self.grid():
                 try:
                     self.settings(point)
@@ -147,7 +147,7 @@ class SweepConfig(Strict):
 
     def _check_layouts(self) -> None:
         if not self.layouts.endswith(TUNING) and not self.any_layouts:
-            what = f"{self.layouts[:80]!r} is no set for tuning (…{TUNING}); any_layouts: true allows it all the same"
+            what = f"{self.layouts[:80]!r} is not a set for tuning (…{TUNING}); any_layouts: true allows it"
             raise InputError(what, field="layouts")
         check_apart(self.layout_set, self.confirm_set, "the layouts of the sweep", "confirm.layouts")
         for field, one in (("layouts", self.layout_set), ("confirm.layouts", self.confirm_set)):

@@ -16,14 +16,15 @@ import numpy as np
 import pandas as pd
 
 from amdm.errors import InputError
-from amdm.io.files import make_folder, read_json, write_whole
+from amdm.io.files import make_folder, read_json, write_atomic
 from amdm.loading import load_models
 from amdm.methods import Method
-from amdm.model_set import Loading, ModelSet
+from amdm.model_set import LoadOptions, ModelSet
 from amdm.presets.settings import MethodSettings
+from amdm.profiles import weight_digests
 from amdm.progress import Progress
 from bench.detectors.detector import Detector
-from bench.detectors.load import make_judge
+from bench.detectors.load import make_detector
 from bench.detectors.registry import detector_facts
 from bench.generators.pull_back import with_pull_back
 from bench.generators.renderer import true_renderings
@@ -33,20 +34,20 @@ from bench.job.seeds import check_seeds
 from bench.judges.conditions import judge_revisions, load_judges
 from bench.judges.picture_features import mini_features
 from bench.layouts.layout_set import LayoutSet
-from bench.provenance import provenance
+from bench.provenance import environment, provenance, sources_digest
 from bench.report.joint import calls_of
 from bench.report.kid import as_texts
 from bench.report.tables import TableInfo
 from bench.report.trial_tables import FEATURES, TABLES, Tables
 from bench.run.schema import verdict_row
 from bench.stages.verdicts import Picture, condition_rows, judge_images
-from bench.studies.settings import JUDGE, check_judged
+from bench.studies.settings import DETECTOR, check_judged
 from bench.workers.processes import run_tasks, worker_count
 
 BATCH = 16
 Rows = dict[str, list[tuple[Any, ...]]]
 """By table (:data:`bench.report.trial_tables.TABLES`)."""
-LARGEST = 2**24
+MAX_BYTES = 2**24
 """Bytes of a file."""
 FORMAT = 2
 """To be raised where :mod:`bench.studies.trials` comes to make other rows, or the text of features is another."""
@@ -109,9 +110,9 @@ class TrialWorker:
         judged = judge_images(self.judge, images, pictures) if images else []
         rows: Rows = {
             "verdicts": [
-                verdict_row(one.method, one.seed, one.entry, k, verdict)
-                for one, verdicts in zip(pictures, judged, strict=True)
-                for k, verdict in enumerate(verdicts)
+                verdict_row(one.method, one.seed, one.entry, k, instance.verdict)
+                for one, own in zip(pictures, judged, strict=True)
+                for k, instance in enumerate(own)
             ],
             **condition_rows(self.judges, images, pictures),
             "samples": [_sample(group, made, k, seconds) for k in range(len(group.entries))],
@@ -135,7 +136,7 @@ class TrialWorker:
 @lru_cache(maxsize=1)
 def _loaded(profile: str) -> tuple[ModelSet, Detector]:
     """Kept for the next study of a process: a search asks for trials again and again."""
-    return load_models(profile, (), Loading()), make_judge()
+    return load_models(profile, (), LoadOptions()), make_detector()
 
 
 def _sample(group: Group, made: Any, k: int, seconds: float) -> tuple[Any, ...]:
@@ -233,7 +234,7 @@ def table_info(study: StudyRun, methods: list[str], title: str) -> TableInfo:
     return TableInfo.of(
         layout_set,
         title=title,
-        judge=", ".join([str(detector_facts(JUDGE)), *(f"{of} judge {digest[:12]}" for of, digest in judges)]),
+        judge=", ".join([str(detector_facts(DETECTOR)), *(f"{of} judge {digest[:12]}" for of, digest in judges)]),
         methods=tuple(methods),
         seeds=study.seeds,
         command=provenance().command,
@@ -265,7 +266,7 @@ class Kept:
         """The rows of a batch. Raises InputError for a file that was not written here."""
         if self.folder is None or not (path := self._path(group)).exists():
             return None
-        content = read_json(path, LARGEST)
+        content = read_json(path, MAX_BYTES)
         if not isinstance(content, dict) or content.keys() != self.widths.keys():
             raise InputError("is not what a study keeps; delete it", file=path)
         for name, rows in content.items():
@@ -279,7 +280,7 @@ class Kept:
         if self.folder is not None:
             path = self._path(group)
             make_folder(path.parent)
-            write_whole(path, json.dumps(rows, default=lambda number: number.item()).encode())
+            write_atomic(path, json.dumps(rows, default=lambda number: number.item()).encode())
 
     def _path(self, group: Group) -> Path:
         assert self.folder is not None
@@ -291,13 +292,7 @@ class Kept:
 
 def _facts(profile: str) -> str:
     """Of all that decides results beside settings and layouts."""
-    from amdm.profiles import weight_digests
-    from bench.detectors.detector import DetectorOptions
-    from bench.detectors.registry import detector_facts
-    from bench.judges.conditions import judge_revisions
-    from bench.provenance import environment, sources_digest
-
-    judge = detector_facts(DetectorOptions()).model_dump(mode="json")
+    judge = detector_facts(DETECTOR).model_dump(mode="json")
     versions = {**environment().model_dump(mode="json"), "sources": sources_digest(NO_MATTER)}
     return _digest([FORMAT, versions, weight_digests(profile), judge, judge_revisions()])
 

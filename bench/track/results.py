@@ -20,7 +20,7 @@ from bench.run.info import RunInfo
 from bench.run.read import read_table
 from bench.run.schema import SAMPLE_KEY
 
-MOST_PICTURES = 50
+MAX_PICTURES = 50
 
 
 class Shown(NamedTuple):
@@ -34,7 +34,7 @@ class Shown(NamedTuple):
 class Results:
     """name: of the run folder. key: the same for the same run, also when it went on. config: its settings by name.
     metrics: fractions by "method/metric" and "method/level/metric". table: Table 1. pictures: those with the most
-    instances that failed, the first of them up to :data:`MOST_PICTURES`. folder: where its report lies."""
+    instances that failed, the first of them up to :data:`MAX_PICTURES`. folder: where its report lies."""
 
     name: str
     key: str
@@ -77,7 +77,7 @@ def _failures(run: Path, verdicts: pd.DataFrame) -> list[Shown]:
     counts = own.groupby([*SAMPLE_KEY])["attr"].agg(["sum", "size"]).reset_index()
     failed = counts.assign(wrong=counts["size"] - counts["sum"]).query("wrong > 0")
     samples = failed.merge(read_table(run, "samples"), on=[*SAMPLE_KEY])
-    chosen = samples.sort_values(["wrong", *SAMPLE_KEY], ascending=[False, True, True, True]).head(MOST_PICTURES)
+    chosen = samples.sort_values(["wrong", *SAMPLE_KEY], ascending=[False, True, True, True]).head(MAX_PICTURES)
     shown = []
     for row in chosen.to_dict("records"):
         path = stored_file(run, row["image"])

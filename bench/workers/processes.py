@@ -40,7 +40,7 @@ ONE_REQUEST = 1.0
 LOOK_SECONDS = 5.0
 """How often workers are looked at while none answers: under load the pool was seen not to notice that one died."""
 
-MOST_WORKERS = 4
+MAX_WORKERS = 4
 """By default: more gain little where the parent writes the pictures."""
 
 Factory = Callable[..., Worker]
@@ -65,7 +65,7 @@ def worker_count(asked: int | None, heavy: bool = False) -> int:
         return 1
     import torch
 
-    return 1 if torch.cuda.is_available() else min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+    return 1 if torch.cuda.is_available() else min(MAX_WORKERS, len(os.sched_getaffinity(0)))
 
 
 def run_tasks(

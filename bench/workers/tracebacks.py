@@ -15,7 +15,7 @@ from amdm.errors import InputError, printable
 ERRORS = "errors.txt"
 LONGEST = 20_000
 """Characters of one traceback; of a longer one the end is kept."""
-LARGEST_ERRORS = 16 * 2**20
+MAX_ERRORS_BYTES = 16 * 2**20
 """Bytes of the file; what fails beyond is in the table ``events`` alone."""
 
 _BENCH = str(Path(__file__).resolve().parents[1])
@@ -48,7 +48,7 @@ def add_tracebacks(folder: Path, texts: Sequence[str]) -> None:
     path = folder / ERRORS
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise InputError("is not a regular file", file=path)
-    if not texts or (path.exists() and path.stat().st_size > LARGEST_ERRORS):
+    if not texts or (path.exists() and path.stat().st_size > MAX_ERRORS_BYTES):
         return
     now = datetime.now(UTC).isoformat(timespec="seconds")
     with path.open("a", encoding="utf-8", errors="backslashreplace") as file:

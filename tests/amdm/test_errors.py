@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from amdm.errors import MOST_FAULTS, Faults, InputError, InputErrors, faults_of, instead, unknown
+from amdm.errors import MAX_FAULTS, Faults, InputError, InputErrors, faults_of, instead, unknown
 
 
 def gathered(count: int) -> InputError:
@@ -31,7 +31,7 @@ def test_several_are_one_line_and_each_of_them() -> None:
 
 
 def test_reading_stops_at_the_most() -> None:
-    assert len(faults_of(gathered(1000))) == MOST_FAULTS
+    assert len(faults_of(gathered(1000))) == MAX_FAULTS
 
 
 def test_gathered_within_gathered() -> None:

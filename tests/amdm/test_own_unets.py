@@ -126,7 +126,7 @@ def unet(**changed: Any) -> UNet2DConditionModel:
     [
         (lambda base: ([base.unet], base), r"unets: must be UNets by name"),
         (lambda base: ({}, base), r"unets: must be UNets by name"),
-        (lambda base: ({"a:b": base.unet}, base), r"unets: a:b is no name|unets: 'a:b' is no name"),
+        (lambda base: ({"a:b": base.unet}, base), r"unets: a:b is not a name|unets: 'a:b' is not a name"),
         (lambda base: ({"a": base.vae}, base), r"unets\.a: is a AutoencoderTiny, and no UNet2DConditionModel"),
         (
             lambda base: ({"a": unet(in_channels=4)}, base),
@@ -135,7 +135,7 @@ def unet(**changed: Any) -> UNet2DConditionModel:
         (lambda base: ({"a": unet(cross_attention_dim=32)}, base), r"unets\.a: has cross_attention_dim 32"),
         (lambda base: ({"a": base.unet}, base.vae), r"parts: has no vae; a StableDiffusionPipeline has"),
         (lambda base: ({"a": base.unet}, base, {"s": 2}), r"aggregation: has one model, which aggregates nothing"),
-        (lambda base: ({"a": base.unet, "b": base.unet}, base, {"sx": 2}), r"aggregation\.sx: is no field here"),
+        (lambda base: ({"a": base.unet, "b": base.unet}, base, {"sx": 2}), r"aggregation\.sx: is not a field here"),
     ],
 )
 def test_what_does_not_fit_is_one_line(base: StableDiffusionPipeline, given: Any, what: str) -> None:

@@ -45,10 +45,13 @@ def test_overrides_by_name_are_those_in_texts(preset: MethodSettings) -> None:
     assert (found.aggregation.s, found.aggregation.weights, found.aggregation.eta) == (2, (0.4,), (0.5, 0.25))
     assert found.aggregation.semantics == "paper" and preset.aggregation.s == 3
     assert override_texts(("aggregation.s=5",)) == ["aggregation.s=5"]
-    for wrong, what in (("aggregation.s=5", r"is one text; it must be a list"), ({"a": object()}, "holds what is no")):
+    for wrong, what in (
+        ("aggregation.s=5", r"is one text; it must be a list"),
+        ({"a": object()}, "holds something other than numbers"),
+    ):
         with pytest.raises(InputError, match=f"overrides: {what}"):
             override_texts(wrong)
-    with pytest.raises(InputError, match=r"aggregation\.q: is no field here"):
+    with pytest.raises(InputError, match=r"aggregation\.q: is not a field here"):
         call_settings(preset, {"aggregation.q": 2}, None, None)
 
 
@@ -102,7 +105,7 @@ def test_numbers_of_any_kind_may_stand_in_lists(value: Any) -> None:
 
 @pytest.mark.parametrize("value", [{1, 2}, [object()], 1j, b"x", torch.empty(2, device="meta")])
 def test_what_no_setting_can_be_is_refused(value: Any) -> None:
-    with pytest.raises(InputError, match="overrides: holds what is no number, text or list"):
+    with pytest.raises(InputError, match="overrides: holds something other than numbers, texts and lists"):
         override_texts({"aggregation.eta": value})
 
 
@@ -116,7 +119,7 @@ def test_what_is_set_of_all_models_is_of_each_and_before_what_is_set_of_one(pres
 def test_noise_is_of_floats() -> None:
     check_latents(torch.zeros(1, 8, 16, 16, dtype=torch.float16), (1, 8, 16, 16))
     for dtype in (torch.int64, torch.complex64, torch.bool):
-        with pytest.raises(InputError, match=f"latents: is of {dtype}, and no noise"):
+        with pytest.raises(InputError, match=f"latents: is of {dtype}; it must be floating point"):
             check_latents(torch.zeros(1, 8, 16, 16, dtype=dtype), (1, 8, 16, 16))
 
 

@@ -284,7 +284,7 @@ def test_states_keep_their_precision_whatever_a_callback_returns(pipe: AMDMPipel
 
 
 def test_what_a_callback_returns_under_another_name_is_refused(pipe: AMDMPipeline) -> None:
-    with pytest.raises(InputError, match="prompt_embeds: is no tensor that a callback can change"):
+    with pytest.raises(InputError, match="prompt_embeds: is not a tensor that a callback can change"):
         drawn(pipe, callback_on_step_end=lambda *_: {"prompt_embeds": torch.zeros(1)})
 
 

@@ -15,7 +15,7 @@ from amdm.layout import Instance, Layout
 from amdm.loading import fresh_models, load_models
 from amdm.mini.models import MiniModels
 from amdm.mini.sizes import build_scheduler
-from amdm.model_set import Loading
+from amdm.model_set import LoadOptions
 from amdm.models.text import PhraseEncoder
 from amdm.noise import initial_noise, permutation
 from amdm.pipeline import AMDMPipeline
@@ -127,7 +127,7 @@ def test_loading_and_calling_leave_the_generators_alone() -> None:
     np.random.seed(3)
     before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[index]
     picture("migc")
-    load_models("mini", ("interactdiffusion",), Loading())
+    load_models("mini", ("interactdiffusion",), LoadOptions())
     fresh_models("mini", ("migc",))
     MiniModels.load()
     assert torch.equal(torch.get_rng_state(), before[0])

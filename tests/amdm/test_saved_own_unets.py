@@ -154,7 +154,7 @@ SPOILT: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "a folder outside": (
         of_index(lambda index: index["amdm"]["unets"].update(mine="../unet")),
-        r"amdm\.unets\.mine: '\.\./unet' is no folder of a UNet",
+        r"amdm\.unets\.mine: '\.\./unet' is not a folder of a UNet",
     ),
     "a folder that is absent": (
         of_index(lambda index: index["amdm"]["unets"].update(mine="unet_3")),
@@ -166,11 +166,11 @@ SPOILT: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "an unknown setting": (
         of_index(lambda index: index["amdm"]["settings"]["aggregation"].update(sx=1)),
-        r"model_index\.json: amdm\.settings\.aggregation[a-z.]*\.sx: is no field here",
+        r"model_index\.json: amdm\.settings\.aggregation[a-z.]*\.sx: is not a field here",
     ),
     "an unknown order": (
         of_index(lambda index: index["amdm"].update(channels_last=["unet", 3])),
-        r"amdm\.channels_last: '3' is no network",
+        r"amdm\.channels_last: '3' is not a network",
     ),
     "another configuration": (
         of_file("unet/config.json", lambda path: path.write_text('{"block_out_channels": 3}')),

@@ -48,7 +48,7 @@ def new_page(opener: Any, **options: Any) -> Any:
 @pytest.fixture
 def fake_judge(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blobs in place of the judge; works in one process."""
-    monkeypatch.setattr("bench.detectors.load.make_judge", lambda options: BlobDetector())
+    monkeypatch.setattr("bench.detectors.load.make_detector", lambda options: BlobDetector())
     monkeypatch.setattr("bench.detectors.registry.detector_revision", lambda options, rehash=False: "blobs")
     monkeypatch.setattr("bench.judges.conditions.load_judges", guessing_judges)
     monkeypatch.setattr("bench.judges.conditions.judge_revisions", lambda: {"action": "a", "style": "b"})

@@ -19,7 +19,7 @@ import numpy as np
 from amdm.layout import Layout
 from amdm.mini.vocabulary import ACTIONS, DIRECTED, STYLES
 from bench.cocomig.verdict import Detections, Masks
-from bench.detectors.detector import DetectorFacts, Found, Prompt
+from bench.detectors.detector import DetectionResult, DetectorFacts, Prompt
 from bench.job.batches import groups
 from bench.job.settings import RunSettings
 from bench.job.spec import Job
@@ -87,12 +87,12 @@ class BlobDetector:
     canvas: int | None = None
     sizes: list[int] = field(default_factory=list)
 
-    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[Found]:
+    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[DetectionResult]:
         """See bench.detectors.detector.Detector."""
         self.sizes.append(len(images))
         return [self._find(image, wanted) for image, wanted in zip(images, categories, strict=True)]
 
-    def _find(self, image: np.ndarray, wanted: Sequence[str]) -> Found:
+    def _find(self, image: np.ndarray, wanted: Sequence[str]) -> DetectionResult:
         masks = []
         for colour in RGB.values():
             count, parts = cv2.connectedComponents((image == colour).all(-1).astype(np.uint8))
@@ -103,7 +103,7 @@ class BlobDetector:
         def segment(prompts: Sequence[Prompt]) -> list[Masks]:
             return [Masks(masks[one.best][None], np.ones(1)) for one in prompts]
 
-        return Found(dict.fromkeys(wanted, detections), segment)
+        return DetectionResult(dict.fromkeys(wanted, detections), segment)
 
 
 class GuessedActions:

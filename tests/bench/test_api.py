@@ -103,6 +103,12 @@ def test_the_front_door_is_light_and_complete() -> None:
         bench.absent  # noqa: B018
 
 
+def test_a_job_is_run_with_the_names_of_the_front_door_alone(fake_judge: None, tmp_path: Path) -> None:
+    plan = bench.Plan.resolve(bench.Job("mini", "mini", ("stable_diffusion",), (0,), 5, limit=5))
+    folder, failures = bench.run_benchmark(plan, tmp_path / "run", tmp_path / "reports", 1)
+    assert failures == 0 and len(read_result(folder).samples) == 10
+
+
 @pytest.mark.parametrize("seeds", [np.array([0, 1]), "0-1", [np.int64(0), 1]])
 def test_seeds_come_in_every_form(fake_judge: None, tmp_path: Path, seeds: Any) -> None:
     result = evaluate(draw, limit=np.int64(5), seeds=seeds, batch=np.int32(4), out=tmp_path / "run")  # type: ignore[arg-type]

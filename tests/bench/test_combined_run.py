@@ -29,8 +29,9 @@ from bench.layouts.named import load_layouts
 from bench.report.combined import write_combined
 from bench.report.compare import compare_runs
 from bench.report.gate import check_regression, make_baseline
+from bench.report.html.page import write_page
 from bench.report.measured import Measured
-from bench.report.write import write_pages, write_report
+from bench.report.write import write_report
 from bench.run.info import RunInfo
 from bench.run.merge import merge_runs
 from bench.run.read import read_table, read_tables
@@ -136,7 +137,7 @@ def test_a_new_picture_loses_its_old_verdicts_and_again_forgets_all(folder: Path
     with RunStore(folder, RunInfo.read(folder).settings) as store:
         store.record(samples=[sample])
         assert store.verdict_counts().get((row["method"], sample["layout_index"], sample["seed"])) is None
-        store.forget_verdicts()
+        store.delete_verdicts()
         assert store.verdict_counts() == {}
 
 
@@ -250,7 +251,7 @@ def test_a_change_of_the_judges_of_actions_and_styles_is_a_change_of_judge(
     with pytest.raises(InputError, match=r"condition_judges: was judged by .*action judge new"):
         check_regression(folder, tmp_path / "baseline.json")
     with pytest.raises(InputError, match="judge: is not that of"):
-        write_pages([before, folder], tmp_path / "page")
+        write_page([Measured.read(one) for one in (before, folder)], tmp_path / "page")
     write_report(folder, tmp_path / "report")
     assert "action judge new, style judge b" in (tmp_path / "report" / "report.html").read_text()
 

@@ -11,7 +11,7 @@ import pytest
 
 from amdm.layout import Instance, Interaction, read_layout
 from amdm.mini.vocabulary import STYLES
-from amdm.model_set import Loading
+from amdm.model_set import LoadOptions
 from bench.studio import judge
 from tests.bench.conftest import new_page
 from tests.conftest import needs
@@ -29,7 +29,7 @@ def address() -> Iterator[str]:
     from amdm.studio.serve import Served
     from amdm.studio.work import Studio
 
-    served = Served(Studio("mini", Loading.parse("mini", device="cpu"), judge("mini"))).start()
+    served = Served(Studio("mini", LoadOptions.parse("mini", device="cpu"), judge("mini"))).start()
     yield served.address
     served.close()
 

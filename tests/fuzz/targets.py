@@ -122,7 +122,7 @@ def small_job(folder: Path) -> Iterator[Path]:
     """A run on five layouts by a painter in place of the models, which stands in for them while this is open."""
     with (
         patch("bench.generators.presets.make_generator", lambda job: painter()),
-        patch("bench.detectors.load.make_judge", BlobDetector),
+        patch("bench.detectors.load.make_detector", BlobDetector),
         # The guard measures the peak of the whole case.
         patch("bench.workers.memory._forget_resident_peak", lambda: False),
         patch("bench.run.merge.provenance", lambda: PROVENANCE),

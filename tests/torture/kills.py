@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.torture.command import NEVER, Command
 from tests.torture.same import differences
 
-MOST_IN_SERIES = 8
+MAX_IN_SERIES = 8
 STARTING = 8.0
 """Seconds that two workers need to load the libraries anew."""
 
@@ -60,7 +60,7 @@ def torture(mini: Mini, folder: Path, kills: int, seed: int) -> Iterator[str]:
         place = folder / f"series{series}"
         place.mkdir()
         workers = 2 if series % 10 == 9 else 1
-        wanted = min(kills - done, chance.randint(1, MOST_IN_SERIES))
+        wanted = min(kills - done, chance.randint(1, MAX_IN_SERIES))
         killed, damaged = _series(mini, place, chance, wanted, seconds, workers)
         found = differences(folder / "unstopped", place)
         assert not found, f"seed {seed}, series {series} ({place}): {'; '.join(found)}"

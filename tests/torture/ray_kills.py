@@ -27,8 +27,8 @@ from tests.torture.processes import named
 from tests.torture.same import differences
 
 KINDS = ("worker", "node", "driver")
-MOST_IN_SERIES = 6
-MOST_SERIES_PER_KILL = 10
+MAX_IN_SERIES = 6
+MAX_SERIES_PER_KILL = 10
 """Where runs end before they can be killed, that is told, and the series do not go on for ever."""
 SETTLED = 12.0
 """Seconds within which an actor has loaded its libraries; kills come that much apart, at most."""
@@ -103,11 +103,11 @@ def torture(cluster: Nodes, folder: Path, kills: int, seed: int, limit: int) -> 
     """
     chance, done, series = random.Random(seed), 0, 0
     while done < kills:
-        assert series < MOST_SERIES_PER_KILL * kills, f"{done} kills in {series} series: the runs end too soon"
+        assert series < MAX_SERIES_PER_KILL * kills, f"{done} kills in {series} series: the runs end too soon"
         place = folder / f"series{series}"
         place.mkdir()
         wanted = [KINDS[k] if k < len(KINDS) else chance.choice(KINDS) for k in range(done, kills)]
-        wanted = wanted[: max(chance.randint(1, MOST_IN_SERIES), len(KINDS) - done)]
+        wanted = wanted[: max(chance.randint(1, MAX_IN_SERIES), len(KINDS) - done)]
         killed = _series(place, cluster, chance, wanted, limit)
         found = differences(folder / "unstopped", place)
         assert not found, f"seed {seed}, series {series} ({place}): {'; '.join(found)}"

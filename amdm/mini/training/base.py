@@ -26,7 +26,7 @@ class BaseTrainer(Trainer):
         self.text = PhraseEncoder(build_text_encoder().to(self.device), build_tokenizer())
         self.modules = (self.unet, self.text.text_encoder)
 
-    def named_loss(
+    def training_loss(
         self, step: int, scenes: list[Scene], clean: torch.Tensor, rng: np.random.Generator
     ) -> tuple[str, torch.Tensor]:
         texts = ["" if rng.random() < NO_CAPTION else scene.caption for scene in scenes]

@@ -54,7 +54,7 @@ class CombinedTrainer(ControlTrainer):
         controls = (models.interactdiffusion, models.migc, models.ip_adapter)
         self.modules = (models.base.unet, *(model.unet for model in controls))
 
-    def named_loss(
+    def training_loss(
         self, step: int, scenes: list[Scene], clean: torch.Tensor, rng: np.random.Generator
     ) -> tuple[str, torch.Tensor]:
         turn = TURNS[step % len(TURNS)]

@@ -41,7 +41,7 @@ class ControlTrainer(Trainer):
         """Put in what the stages before left, and choose what is trained."""
         load_average(self.job, "base", self.modules[:2])
 
-    def named_loss(
+    def training_loss(
         self, step: int, scenes: list[Scene], clean: torch.Tensor, rng: np.random.Generator
     ) -> tuple[str, torch.Tensor]:
         if step % 2:

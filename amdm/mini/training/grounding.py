@@ -35,7 +35,7 @@ class GroundingTrainer(ControlTrainer):
         self.modules = (self.models.interactdiffusion.control_modules(),)
         self.modules[0].requires_grad_(True)
 
-    def named_loss(
+    def training_loss(
         self, step: int, scenes: list[Scene], clean: torch.Tensor, rng: np.random.Generator
     ) -> tuple[str, torch.Tensor]:
         return "interactdiffusion", self._interactdiffusion(scenes, clean, rng)

@@ -52,7 +52,7 @@ class Job:
 
 
 class Trainer(ABC):
-    """Subclasses say what is trained (``modules``) and how a batch is judged (``named_loss``)."""
+    """Subclasses say what is trained (``modules``) and how a batch is judged (``training_loss``)."""
 
     name: str
     modules: tuple[nn.Module, ...]
@@ -65,7 +65,7 @@ class Trainer(ABC):
         self.step = 0
 
     @abstractmethod
-    def named_loss(
+    def training_loss(
         self, step: int, scenes: list[Scene], clean: torch.Tensor, rng: np.random.Generator
     ) -> tuple[str, torch.Tensor]:
         """What is trained in ``step`` (the same in all processes) and its loss: scenes, clean latents (B, C, h, w)."""
@@ -97,7 +97,7 @@ class Trainer(ABC):
             with torch.no_grad():
                 clean = self.vae.encoder(images.to(self.device, memory_format=torch.channels_last)).float()
             rng = np.random.default_rng([self.job.seed, step, self.rank])
-            name, loss = self.named_loss(step, [scene for scene, _ in batch], clean, rng)
+            name, loss = self.training_loss(step, [scene for scene, _ in batch], clean, rng)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self._share_gradients()

@@ -1,7 +1,7 @@
 // The editor: the canvas, names and joins of its boxes, the caption, the style picture, and the layout file.
 const words = JSON.parse(props.words);
 const OWN = "own words";
-const MOST_UPLOAD = 8 * 2 ** 20;
+const MAX_UPLOAD = 8 * 2 ** 20;
 const grammar = new RegExp(`^a (${words.colours.join("|")}) (${words.categories.join("|")})$`);
 const parts = (phrase) => (words.colours.length ? grammar.exec(phrase)?.slice(1) ?? null : null);
 

@@ -21,7 +21,7 @@ function base64(file) {
 }
 
 async function giveStyle(file) {
-  if (file.size > MOST_UPLOAD) {
+  if (file.size > MAX_UPLOAD) {
     editor.said("A style picture has at most 8 MiB.", true);
     return;
   }

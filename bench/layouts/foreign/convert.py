@@ -11,7 +11,7 @@ from typing import Any
 
 from amdm.errors import Faults, InputError, in_file, unknown
 from amdm.layout import read_object
-from bench.layouts.annotations import ID, LARGEST_ANNOTATIONS, check_one_kind, indexed, picture_size, segment_of
+from bench.layouts.annotations import ID, MAX_ANNOTATIONS_BYTES, check_one_kind, indexed, picture_size, segment_of
 from bench.layouts.foreign import rows, voc, yolo
 from bench.layouts.foreign.boxes import BoxForm, Record, keep, notes_of, record
 from bench.layouts.layout_set import LayoutSet
@@ -88,7 +88,7 @@ def read_coco(instances: Path, captions: Path | None, counts: Counter[str]) -> d
     faults, records, segments = Faults(), dict[str, Record](), Counter[str]()
     texts = None if captions is None else _indexed(captions, {"caption": str})
     with in_file(instances):
-        objects = indexed(read_object(instances, LARGEST_ANNOTATIONS), {"category_id": ID}, faults)
+        objects = indexed(read_object(instances, MAX_ANNOTATIONS_BYTES), {"category_id": ID}, faults)
     with in_file(captions):
         if texts is not None:
             check_one_kind(texts, objects)
@@ -111,4 +111,4 @@ def read_coco(instances: Path, captions: Path | None, counts: Counter[str]) -> d
 
 def _indexed(path: Path, fields: dict[str, Any]) -> Any:
     with in_file(path):
-        return indexed(read_object(path, LARGEST_ANNOTATIONS), fields)
+        return indexed(read_object(path, MAX_ANNOTATIONS_BYTES), fields)

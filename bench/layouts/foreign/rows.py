@@ -17,7 +17,7 @@ from amdm.layout import FIELDS, check_fields
 from bench.layouts.foreign.boxes import NAMES, BoxForm, Record, made_caption, number, pixel_size, record
 from bench.layouts.readers import read_record
 
-LARGEST_ROWS = 16 * 2**20
+MAX_ROWS_BYTES = 16 * 2**20
 """Bytes, as of a layout set."""
 JSONL_FIELDS = (*FIELDS, "key", "width", "height")
 CSV_FIELDS = ("key", "label", "caption", "image_id", "width", "height")
@@ -31,7 +31,7 @@ def read_jsonl(path: Path, form: BoxForm, counts: Counter[str]) -> dict[str, Rec
         InputError: naming every line and field that is wrong.
     """
     faults, records = Faults(), dict[str, Record]()
-    for line, text in enumerate(lines_of(read_text(path, LARGEST_ROWS)), 1):
+    for line, text in enumerate(lines_of(read_text(path, MAX_ROWS_BYTES)), 1):
         if not text.strip():
             continue
         with in_file(path), faults.at(f"line {line}"):
@@ -93,7 +93,7 @@ def read_csv(path: Path, form: BoxForm, counts: Counter[str]) -> dict[str, Recor
     Raises:
         InputError: naming every line and column that is wrong.
     """
-    rows = csv.DictReader(StringIO(read_text(path, LARGEST_ROWS), newline=""), strict=True)
+    rows = csv.DictReader(StringIO(read_text(path, MAX_ROWS_BYTES), newline=""), strict=True)
     faults, found = Faults(), _Rows(form, counts)
     try:
         header = list(rows.fieldnames or ())
@@ -102,7 +102,7 @@ def read_csv(path: Path, form: BoxForm, counts: Counter[str]) -> dict[str, Recor
             with in_file(path), faults.at(f"line {rows.line_num}"):
                 found.add(row)
     except csv.Error as error:
-        raise InputError(f"is no CSV: {error}", file=path, field=f"line {rows.line_num}") from None
+        raise InputError(f"is not CSV: {error}", file=path, field=f"line {rows.line_num}") from None
     for one in found.records.values():
         if one["caption"] is None:
             one["caption"] = made_caption([item["label"] for item in one["segment"]])

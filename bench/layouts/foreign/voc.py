@@ -9,11 +9,11 @@ from typing import NoReturn
 from xml.parsers import expat
 
 from amdm.errors import Faults, InputError
-from amdm.io.files import read_limited
+from amdm.io.files import read_bytes
 from bench.layouts.foreign.boxes import BoxForm, Record, number, pixel_size, read_each
 
 FORM = BoxForm("xyxy", "pixel")
-LARGEST_XML = 2**20
+MAX_XML_BYTES = 2**20
 DEEPEST = 32
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 _Texts = dict[tuple[str, ...], list[str]]
@@ -36,7 +36,7 @@ def read_voc(source: Path, counts: Counter[str]) -> dict[str, Record]:
     paths = sorted(source.glob("*.xml")) if source.is_dir() else [source]
     if not paths:
         raise InputError("holds no *.xml", file=source)
-    return read_each(paths, lambda path: _segment(_parse(read_limited(path, LARGEST_XML)), counts), counts, True)
+    return read_each(paths, lambda path: _segment(_parse(read_bytes(path, MAX_XML_BYTES)), counts), counts, True)
 
 
 @dataclass

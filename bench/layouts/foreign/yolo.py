@@ -11,7 +11,7 @@ from amdm.io.yaml import read_yaml
 from bench.layouts.foreign.boxes import NAMES, BoxForm, Record, number, read_each
 
 FORM = BoxForm("cxcywh", "relative")
-LARGEST_LABELS, LARGEST_NAMES = 2**20, 2**20
+MAX_LABELS_BYTES, MAX_NAMES_BYTES = 2**20, 2**20
 NAMES_FILE = "classes.txt"
 
 
@@ -22,7 +22,7 @@ def read_yolo(folder: Path, names: Path | None, counts: Counter[str]) -> dict[st
     ``classes.txt`` in the folder.
 
     Raises:
-        InputError: no folder, no names; each line that is no box, by file and line.
+        InputError: no folder, no names; each line that is not a box, by file and line.
     """
     if not folder.is_dir():
         raise InputError("is not a folder of label files", file=folder)
@@ -31,19 +31,19 @@ def read_yolo(folder: Path, names: Path | None, counts: Counter[str]) -> dict[st
         raise InputError("is not there; it names the classes, one a line (--names FILE)", file=chosen, field="names")
     classes = read_names(chosen)
     paths = [path for path in sorted(folder.glob("*.txt")) if path.resolve() != chosen.resolve()]
-    return read_each(paths, lambda path: _segment(read_text(path, LARGEST_LABELS), classes, counts), counts)
+    return read_each(paths, lambda path: _segment(read_text(path, MAX_LABELS_BYTES), classes, counts), counts)
 
 
 def read_names(path: Path) -> dict[int, str]:
     """Class number → name. Raises InputError for a file of another form, and for an empty line between names, which
     would leave the numbers after it in doubt."""
     if path.suffix not in (".yaml", ".yml"):
-        lines = [line.strip() for line in lines_of(read_text(path, LARGEST_NAMES).rstrip())]
+        lines = [line.strip() for line in lines_of(read_text(path, MAX_NAMES_BYTES).rstrip())]
         if "" in lines:
             what = "is empty, and a class is numbered by its line; YAML (names) has numbers of its own"
             raise InputError(what, file=path, field=f"line {lines.index('') + 1}")
         return dict(enumerate(lines))
-    content = read_yaml(path, LARGEST_NAMES)
+    content = read_yaml(path, MAX_NAMES_BYTES)
     listed = content.get("names") if isinstance(content, dict) else None
     pairs = dict(enumerate(listed)) if isinstance(listed, list) else listed
     if not isinstance(pairs, dict) or not pairs:

@@ -18,7 +18,7 @@ from amdm.errors import InputError, printable
 from amdm.io.files import make_folder
 from bench.cocomig.verdict import COLOUR_SHARE, IOU_THRESHOLD, best_mask, failure, to_canvas
 from bench.detectors.cache import CACHE_FILE, CachedDetector
-from bench.detectors.registry import detector_canvas
+from bench.detectors.registry import detector_spec
 from bench.job.batches import CEILING
 from bench.layouts.layout_set import Entry
 from bench.report.measured import Measured, Together
@@ -42,7 +42,7 @@ CONDITIONS = {
 }
 """What becomes of an action or a style → its name on the page, the fate that it looks like, whose letter and which, and
 its words."""
-MOST_PICTURES = 12_000
+MAX_PICTURES = 12_000
 """Of a page: a picture is about 3 kB of it."""
 
 Key = tuple[str, int, int]
@@ -59,12 +59,12 @@ Outlines = dict[int, list[list[int]]]
 UNIT = 1000
 FINENESS = 0.004
 """Of the longer side: how far a simplified line may lie from the mask's edge."""
-MOST_PARTS = 4
+MAX_PARTS = 4
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """data: what the page's scripts read. left_out: rows beyond :data:`MOST_PICTURES`. outlined: some mask is drawn."""
+    """data: what the page's scripts read. left_out: rows beyond :data:`MAX_PICTURES`. outlined: some mask is drawn."""
 
     data: dict[str, Any]
     left_out: int
@@ -75,7 +75,7 @@ def gallery(shown: Together, pictures: Pictures) -> Gallery:
     """A row for each layout and seed, a tile a method; whole seeds are left out where there are too many pictures."""
     entries = {entry.index: entry for run in shown.runs for entry in run.entries}
     seeds = list(dict.fromkeys(seed for run in shown.runs for seed in run.info.seeds))
-    kept = seeds[: max(1, MOST_PICTURES // max(1, len(entries) * len(shown.methods)))]
+    kept = seeds[: max(1, MAX_PICTURES // max(1, len(entries) * len(shown.methods)))]
     makers = [_Tiles(run, pictures) for run in shown.runs]
     places = {(method, seed): maker for maker in makers for method in maker.methods for seed in maker.run.info.seeds}
     rows: list[dict[str, Any]] = []
@@ -266,14 +266,14 @@ def outliner(run: Measured) -> Callable[[np.ndarray, Entry], Outlines]:
     cache = run.folder / CACHE_FILE
     if run.detector is None or not cache.is_file():
         return lambda image, entry: {}
-    canvas = detector_canvas(run.detector)
+    canvas = detector_spec(run.detector).canvas
     try:
         detector = CachedDetector(cache, run.settings.judge, canvas, _refuse)
     except (InputError, sqlite3.Error, OSError):
         return lambda image, entry: {}
 
     def find(image: np.ndarray, entry: Entry) -> Outlines:
-        judged = image if canvas is None else to_canvas(image, canvas)
+        judged = to_canvas(image, canvas)
         try:
             (found,) = detector.find([judged], [categories_of(entry)])
             located = locate(judged.shape[:2], entry, found)
@@ -291,7 +291,7 @@ def outline(mask: np.ndarray) -> list[list[int]]:
     enlarged = np.kron(mask, np.ones((scale, scale), bool)).astype(np.uint8)
     parts, _ = cv2.findContours(enlarged, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     lines = []
-    for part in sorted(parts, key=cv2.contourArea, reverse=True)[:MOST_PARTS]:
+    for part in sorted(parts, key=cv2.contourArea, reverse=True)[:MAX_PARTS]:
         simple = cv2.approxPolyDP(part, FINENESS * max(enlarged.shape), True).reshape(-1, 2)
         if len(simple) > 2:
             thousandths = np.rint((simple + 0.5) * (UNIT / (scale * width), UNIT / (scale * height)))

@@ -16,7 +16,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from amdm.errors import printable
-from amdm.io.files import write_whole
+from amdm.io.files import write_atomic
 from bench.cocomig.intervals import CONFIDENCE
 from bench.cocomig.metrics import METRICS, Estimate, averages
 from bench.job.batches import CEILING
@@ -43,7 +43,7 @@ def write_page(runs: Sequence[Measured], folder: Path, single_file: bool = False
     folder.mkdir(parents=True, exist_ok=True)
     pictures = Pictures(folder, single_file)
     text = _template().render(_content(shown, pictures, single_file))
-    write_whole(folder / PAGE, text.encode("utf-8", "replace"))
+    write_atomic(folder / PAGE, text.encode("utf-8", "replace"))
     pictures.remove_others()
     return folder / PAGE
 

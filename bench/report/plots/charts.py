@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from amdm.errors import InputError, printable, unknown
-from amdm.io.files import write_whole
+from amdm.io.files import write_atomic
 from bench.cocomig.metrics import Estimate
 from bench.report import palette
 from bench.report.html.figures import Confusion, confusions
@@ -92,7 +92,7 @@ def save(figure: Figure, path: Path) -> None:
     stamps: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
     with paper_style():
         figure.savefig(file, format=kind, dpi=DPI, metadata=stamps[kind])
-    write_whole(path, file.getvalue())
+    write_atomic(path, file.getvalue())
 
 
 def method_look(style: int | None) -> dict[str, Any]:

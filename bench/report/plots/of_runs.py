@@ -21,7 +21,7 @@ from bench.report.tables import NAN, levels_of
 
 COSTS = {"evaluations": "evaluations (guided calls) a picture", "seconds": "seconds a picture"}
 """What a picture costs → the axis's name; the other quantities are :data:`bench.cocomig.metrics.METRICS`."""
-LARGEST_TABLE = 2**20
+MAX_TABLE_BYTES = 2**20
 """Bytes; two auxiliaries and eleven numbers of steps take 4,000."""
 
 
@@ -134,13 +134,13 @@ def hand_over_panels(path: Path) -> list[Panel]:
 def _read(path: Path) -> pd.DataFrame:
     """The table, its numbers checked."""
     try:
-        table = pd.read_csv(StringIO(read_text(path, LARGEST_TABLE)), dtype=str, keep_default_na=False)
+        table = pd.read_csv(StringIO(read_text(path, MAX_TABLE_BYTES)), dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f"is no CSV: {str(error).strip()}", file=path) from None
+        raise InputError(f"is not CSV: {str(error).strip()}", file=path) from None
     shares = [f"{name}{end}" for name in SHOWN if name in table for end in ("", "_low", "_high")]
     for name in ("auxiliary", "target", "k", *shares):
         if name not in table:
-            raise InputError("is missing: this is no table of `amdm-bench hand-over`", file=path, field=name)
+            raise InputError("is missing: this is not a table of `amdm-bench hand-over`", file=path, field=name)
     if not shares or table.empty:
         raise InputError("holds no measured property", file=path)
     faults, seen = Faults(), set[tuple[str, str, int]]()

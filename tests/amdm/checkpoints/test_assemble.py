@@ -20,7 +20,7 @@ from amdm.errors import InputError
 from amdm.io.files import sha256
 from amdm.layout import Instance, Layout
 from amdm.loading import load_models
-from amdm.model_set import Loading, ModelSet
+from amdm.model_set import LoadOptions, ModelSet
 from amdm.models import full_size, ip_adapter
 from amdm.models.control import SampleRequest
 from amdm.pipeline import AMDMPipeline
@@ -47,7 +47,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def random(small: None) -> ModelSet:
-    return load_models("paper", NAMES, Loading(random_weights=True))
+    return load_models("paper", NAMES, LoadOptions(random_weights=True))
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def predictions(models: ModelSet) -> dict[str, torch.Tensor]:
 
 @pytest.mark.numeric
 def test_what_is_loaded_says_what_was_saved_with_one_base_in_memory(random: ModelSet, folder: Path) -> None:
-    loaded = load_models("paper", NAMES, Loading(folder))
+    loaded = load_models("paper", NAMES, LoadOptions(folder))
     exact, expected = to_double(loaded), to_double(random)
     ours, theirs = predictions(exact), predictions(expected)
     for name in NAMES:
@@ -141,13 +141,13 @@ def test_each_model_needs_the_files_that_are_named_and_no_others(folder: Path, n
         path = folder / one.place
         if one.name not in needed and path.exists():
             path.unlink()
-    load_models("paper", (name,), Loading(folder))
+    load_models("paper", (name,), LoadOptions(folder))
     for one in needed - set(CONVERSIONS):  # these are read from their conversions
         path = folder / file_named(one).place
         content = path.read_bytes()
         path.unlink()
         with pytest.raises(InputError, match="is absent"):
-            load_models("paper", (name,), Loading(folder))
+            load_models("paper", (name,), LoadOptions(folder))
         path.write_bytes(content)
 
 
@@ -177,10 +177,10 @@ def test_v12_in_half_precision_from_the_published_half(folder: Path) -> None:
     convert_all(folder, lambda line: None)
     path.unlink()
     (folder / converted_place(name)).unlink()
-    loaded = load_models("paper", (name,), Loading(folder, dtype=torch.float16)).models[name].unet.state_dict()
+    loaded = load_models("paper", (name,), LoadOptions(folder, dtype=torch.float16)).models[name].unet.state_dict()
     assert all(torch.equal(loaded[key], value) for key, value in published.items())
     with pytest.raises(InputError, match=r"convert`, after `amdm weights fetch --profile interactdiffusion-v1\.2`"):
-        load_models("paper", (name,), Loading(folder))
+        load_models("paper", (name,), LoadOptions(folder))
 
 
 def test_a_full_size_batch_is_decoded_one_at_a_time(random: ModelSet, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,13 +201,13 @@ def test_a_base_that_differs_in_one_tensor_is_shared_but_for_it(folder: Path) ->
     state = load_file(path)
     state["conv_in.weight"] = state["conv_in.weight"] + 1
     save_file(state, path)
-    loaded = load_models("paper", ("stable_diffusion", "gligen"), Loading(folder))
+    loaded = load_models("paper", ("stable_diffusion", "gligen"), LoadOptions(folder))
     own, base = loaded.models["gligen"].unet, loaded.models["stable_diffusion"].unet
     assert own.conv_in.weight is not base.conv_in.weight and own.conv_out.weight is base.conv_out.weight
 
 
 def test_half_precision(folder: Path) -> None:
-    loaded = load_models("paper", ("migc",), Loading(folder, dtype=torch.bfloat16))
+    loaded = load_models("paper", ("migc",), LoadOptions(folder, dtype=torch.bfloat16))
     assert {p.dtype for m in loaded.modules().values() for p in m.parameters()} == {torch.bfloat16}
     assert predictions(loaded)["migc"].dtype == torch.float32
 
@@ -243,7 +243,7 @@ def test_a_misfit_is_named(folder: Path, name: str, change: Any, expected: str) 
     change(state)
     save_file(state, path)
     with pytest.raises(InputError) as found:
-        load_models("paper", ("stable_diffusion", "ip-adapter"), Loading(folder))
+        load_models("paper", ("stable_diffusion", "ip-adapter"), LoadOptions(folder))
     assert str(path) in str(found.value) and expected in str(found.value)
 
 
@@ -252,11 +252,11 @@ def test_absent_torn_and_unconverted_files_are_one_line(folder: Path) -> None:
     content = converted.read_bytes()
     converted.write_bytes(content[: len(content) // 2])
     with pytest.raises(InputError, match="amdm weights convert"):
-        load_models("paper", ("migc",), Loading(folder))
+        load_models("paper", ("migc",), LoadOptions(folder))
     converted.unlink()
     with pytest.raises(InputError, match="is absent: run `amdm weights convert`"):
-        load_models("paper", ("migc",), Loading(folder))
+        load_models("paper", ("migc",), LoadOptions(folder))
     path = folder / file_named("sd14-unet").place
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(InputError, match=str(path)):
-        load_models("paper", ("stable_diffusion",), Loading(folder))
+        load_models("paper", ("stable_diffusion",), LoadOptions(folder))

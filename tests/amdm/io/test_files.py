@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from amdm.errors import InputError
-from amdm.io.files import read_json, read_limited, read_text, sha256, write_whole
+from amdm.io.files import read_bytes, read_json, read_text, sha256, user_cache, write_atomic
 
 
 def test_a_file_is_read_up_to_its_limit_and_no_further(tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_bytes(b"12345")
-    assert read_limited(path, 5) == b"12345"
+    assert read_bytes(path, 5) == b"12345"
     assert sha256(path) == hashlib.sha256(b"12345").hexdigest()
     with pytest.raises(InputError, match="f: has more than 4 bytes"):
-        read_limited(path, 4)
+        read_bytes(path, 4)
 
 
 def test_what_is_no_file_is_one_line_and_never_waited_for(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_what_is_no_file_is_one_line_and_never_waited_for(tmp_path: Path) -> Non
         (tmp_path / "a\0b", "cannot be a file's name|is absent"),
     ):
         with pytest.raises(InputError, match=what):
-            read_limited(path, 10)
+            read_bytes(path, 10)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -54,12 +54,20 @@ def test_what_is_no_json_is_one_line(tmp_path: Path, content: bytes) -> None:
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_whole(tmp_path / "file", b"before")
+    write_atomic(tmp_path / "file", b"before")
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        write_whole(tmp_path / "file", b"after")
+        write_atomic(tmp_path / "file", b"after")
     assert (tmp_path / "file").read_bytes() == b"before"
+
+
+def test_the_users_cache_is_where_the_system_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert user_cache("weights") == tmp_path / "amdm" / "weights"
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert user_cache("weights") == tmp_path / "home" / ".cache" / "amdm" / "weights"

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from amdm.errors import InputError
-from amdm.io.images import LARGEST_FILE, load_style
+from amdm.io.images import MAX_FILE_BYTES, load_style
 
 LEFT_RED = np.zeros((4, 8, 3), np.uint8)
 LEFT_RED[:, :4] = 255, 0, 0
@@ -110,7 +110,7 @@ def test_a_torn_picture_is_no_picture(tmp_path: Path, suffix: str) -> None:
 def test_what_is_no_file_or_too_large_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with (tmp_path / "large.png").open("wb") as file:
-        file.truncate(LARGEST_FILE + 1)
+        file.truncate(MAX_FILE_BYTES + 1)
     for name, message in (("absent", "not a file"), ("pipe", "not a file"), (".", "not a file"), ("large.png", "more")):
         with pytest.raises(InputError, match=message):
             load_style(tmp_path / name)

@@ -9,7 +9,7 @@ import torch
 from amdm.checkpoints.catalogue import file_named
 from amdm.errors import InputError
 from amdm.loading import load_models
-from amdm.model_set import Loading
+from amdm.model_set import LoadOptions
 from amdm.models import full_size
 from amdm.models.full_size import build_models, build_tokenizer, build_vae, fill_randomly
 from amdm.models.interactdiffusion import InteractDiffusion
@@ -74,14 +74,14 @@ def test_random_numbers_fill_shared_parameters_once(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(full_size, "UNET", small)
     monkeypatch.setattr(full_size, "TEXT", text)
     monkeypatch.setattr(full_size, "VAE", {**full_size.VAE, "block_out_channels": (32,) * 4})
-    models = load_models("paper", ("interactdiffusion", "migc"), Loading(random_weights=True))
+    models = load_models("paper", ("interactdiffusion", "migc"), LoadOptions(random_weights=True))
     unets = [model.unet for model in models.models.values()]
     assert isinstance(models.models["interactdiffusion"], InteractDiffusion)
     assert isinstance(models.models["migc"], MIGC)
     assert not any(p.is_meta for module in models.modules().values() for p in module.parameters())
     shared = {id(p) for p in unets[0].parameters()} & {id(p) for p in unets[1].parameters()}
     assert len(shared) > 0.7 * len(list(unets[1].parameters()))
-    again = load_models("paper", ("interactdiffusion", "migc"), Loading(random_weights=True))
+    again = load_models("paper", ("interactdiffusion", "migc"), LoadOptions(random_weights=True))
     for one, other in zip(unets[0].parameters(), again.models["interactdiffusion"].unet.parameters(), strict=True):
         assert torch.equal(one, other)
     fill_randomly(list(models.modules().values()), seed=1)  # what has values keeps them

@@ -15,7 +15,7 @@ from amdm.layout import Instance, Layout
 from amdm.mini.sizes import MIGC_HEADS, MIGC_LAYERS, UNET, build_scheduler, build_text_encoder, build_tokenizer
 from amdm.models.control import SampleRequest
 from amdm.models.migc import MIGC, instance_masks
-from amdm.models.migc_processor import Branch
+from amdm.models.migc_processor import AttentionMode
 from amdm.models.text import PhraseEncoder
 from tests.closeness import assert_same, to_double
 from tests.recipe import recipe_tensor
@@ -112,11 +112,16 @@ def test_vanilla_steps_are_the_base_model(make: Make) -> None:
 
 
 def test_the_order_of_branches(make: Make) -> None:
-    def branches(**options: int) -> list[Branch]:
+    def branches(**options: int) -> list[AttentionMode]:
         model = make(**options)
         return [model.branch(i) for i in range(4)]
 
-    both, migc, naive, vanilla = Branch.MIGC_AND_NAIVE, Branch.MIGC, Branch.NAIVE, Branch.VANILLA
+    both, migc, naive, vanilla = (
+        AttentionMode.MIGC_AND_NAIVE,
+        AttentionMode.MIGC,
+        AttentionMode.NAIVE,
+        AttentionMode.VANILLA,
+    )
     assert branches(migc_steps=1) == [migc, migc, vanilla, vanilla]
     assert branches(migc_steps=0, naive_fuser_steps=2) == [both, naive, naive, vanilla]
     assert branches(migc_steps=1, naive_fuser_steps=0) == [both, migc, vanilla, vanilla]

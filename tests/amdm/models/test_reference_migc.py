@@ -22,7 +22,7 @@ from amdm.checkpoints.keys.migc import convert_migc, migc_layer
 from amdm.errors import InputError
 from amdm.models.migc import MIGC, instance_masks
 from amdm.models.migc_attention import InstanceScales, LayerMasks, MIGCAttention, naive_fusion
-from amdm.models.migc_processor import Branch, MIGCConditions, MIGCProcessor, MIGCState
+from amdm.models.migc_processor import AttentionMode, MIGCConditions, MIGCProcessor, MIGCState
 from tests.conftest import recorded_folder
 from tests.recipe import recipe_tensor
 
@@ -115,7 +115,7 @@ def state_for(arrays: dict[str, torch.Tensor], size: tuple[int, int]) -> MIGCSta
     return MIGCState(conditions, unconditional=contexts[:1])
 
 
-def branch_of(model_options: dict[str, Any], ith: int) -> Branch:
+def branch_of(model_options: dict[str, Any], ith: int) -> AttentionMode:
     fake = SimpleNamespace(migc_steps=model_options["MIGCsteps"], naive_fuser_steps=model_options["NaiveFuserSteps"])
     return MIGC.branch(fake, ith)  # type: ignore[arg-type]
 

@@ -166,19 +166,23 @@ def test_a_negative_prompt_is_a_text_that_can_be_written() -> None:
     ("method", "change", "message"),
     [
         ("migc", "aggregation.s=5", "migc.aggregation: has one model, which aggregates nothing"),
-        ("migc", "foo=3", "migc.foo: is no field here; there are: models, settings, .*`amdm presets` prints"),
+        ("migc", "foo=3", "migc.foo: is not a field here; there are: models, settings, .*`amdm presets` prints"),
         (
             "migc",
             "agregation.s=3",
-            r"migc.agregation: is no field here; did you mean aggregation[?] there are: models, ",
+            r"migc.agregation: is not a field here; did you mean aggregation[?] there are: models, ",
         ),
         (
             "interactdiffusion+migc",
             "aggregation.etta=[1, 1]",
-            r"etta: is no field here; did you mean eta[?] there are: se",
+            r"etta: is not a field here; did you mean eta[?] there are: se",
         ),
         ("migc", "settings.migc.guidence_scale=3", r"did you mean guidance_scale[?] there are: num_inference_steps, "),
-        ("migc", "settings.mgic.guidance_scale=3", r"is no model of this method; did you mean migc[?] there are: migc"),
+        (
+            "migc",
+            "settings.mgic.guidance_scale=3",
+            r"is not a model of this method; did you mean migc[?] there are: migc",
+        ),
         ("migc", "settings.migc.scheduler=eular", r"is 'eular'; did you mean euler[?] there are: ddim, euler"),
         ("interactdiffusion+migc", "aggregation.weights=0.4", r"weights: must be a list, for example \[0.5\]"),
     ],
@@ -208,6 +212,9 @@ def test_settings_that_were_chosen_by_measurement_stand_in_a_file_of_their_own(
     assert set(found.methods) - declared == {"a+b@tuned"}
     settings = found.method("a+b@tuned")
     assert settings.steps == 20 and settings.aggregation is not None and settings.aggregation.s == 5
+    assert load_profile("mini") is found  # while the files are the same
+    (tmp_path / "mini-tuned.yaml").write_text(f"methods: {{b+a@tuned: {chosen}}}\n")
+    assert set(load_profile("mini").methods) - declared == {"b+a@tuned"}
 
 
 def test_what_a_method_ignores_is_described_where_there_is_any() -> None:

@@ -15,8 +15,8 @@ from PIL import Image
 from amdm.errors import InputError
 from amdm.layout import Instance, Interaction, read_layout
 from amdm.mini.vocabulary import STYLES
-from amdm.studio.drawing import MOST_BOXES, layout_file, page_of_file, read_page
-from amdm.studio.style import LARGEST_SIDE, mini_style, uploaded_style
+from amdm.studio.drawing import MAX_BOXES, layout_file, page_of_file, read_page
+from amdm.studio.style import MAX_SIDE, mini_style, uploaded_style
 from bench.layouts.readers import read_json
 
 CIRCLE = {"phrase": "a red circle", "box": [0.1, 0.1, 0.4, 0.4]}
@@ -79,15 +79,15 @@ def test_of_a_file_the_page_says_what_it_does_not_show() -> None:
         ({"boxes": [CIRCLE, None]}, "box 2 has no name"),
         ({"boxes": [CIRCLE, ARCH | {"phrase": "x" * 201}]}, "box 2 has a name of more than 200"),
         ({"boxes": [CIRCLE, ARCH | {"phrase": "\ud800"}]}, "box 2 holds half of a surrogate pair"),
-        ({"boxes": [CIRCLE] * (MOST_BOXES + 1)}, "there are 13 boxes"),
+        ({"boxes": [CIRCLE] * (MAX_BOXES + 1)}, "there are 13 boxes"),
         ({"boxes": {}}, "boxes: must be a list"),
         ({"joins": [JOIN | {"object": 1}]}, "join 1 joins a box to itself"),
-        ({"joins": [JOIN | {"object": 2}]}, "join 1 names a object that is no box"),
-        ({"joins": [JOIN | {"object": True}]}, "join 1 names a object that is no box"),
+        ({"joins": [JOIN | {"object": 2}]}, "join 1 names a object that is not a box"),
+        ({"joins": [JOIN | {"object": True}]}, "join 1 names a object that is not a box"),
         ({"joins": [JOIN | {"action": ""}]}, "join 1 has no action"),
         ({"caption": 3}, "caption: must be a text"),
         ({"style": {"name": "a.png", "data": "!"}}, "the style picture cannot be read"),
-        ({"style": "a.png"}, "the style picture is no file"),
+        ({"style": "a.png"}, "the style picture is not a file"),
     ],
 )
 def test_wrong_input_is_told_in_words(changes: dict[str, Any], words: str) -> None:
@@ -121,7 +121,7 @@ def test_no_name_of_the_page_is_used(name: Any) -> None:
 
 
 def test_a_large_style_picture_is_scaled_down_and_a_broken_one_refused() -> None:
-    assert uploaded_style(png((2000, 1000)), "a").image.size == (LARGEST_SIDE, LARGEST_SIDE // 2)
+    assert uploaded_style(png((2000, 1000)), "a").image.size == (MAX_SIDE, MAX_SIDE // 2)
     with pytest.raises(InputError, match=r"the style picture cannot be read as a picture"):
         uploaded_style(base64.b64encode(b"GIF89a").decode(), "a")
     with pytest.raises(InputError, match="the style picture has more than"):

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from amdm.cli.main import app
 from amdm.errors import InputError
-from amdm.studio.guard import LARGEST_REQUEST, Guard, TooLarge, refused
+from amdm.studio.guard import MAX_REQUEST_BYTES, Guard, TooLarge, refused
 from tests.conftest import needs
 
 
@@ -60,7 +60,7 @@ def test_a_body_without_a_length_is_counted_and_answers_carry_the_policy() -> No
     asyncio.run(ask(10))
     assert b"connect-src 'self'" in dict(sent[0]["headers"])[b"content-security-policy"]
     with pytest.raises(TooLarge):
-        asyncio.run(ask(LARGEST_REQUEST + 1))
+        asyncio.run(ask(MAX_REQUEST_BYTES + 1))
 
 
 def test_a_port_that_is_taken() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from amdm.model_set import Loading
+from amdm.model_set import LoadOptions
 from amdm.studio.work import Studio
 from tests.conftest import needs
 
@@ -60,7 +60,7 @@ def test_a_job_that_waits_for_another_page_can_be_cancelled(monkeypatch: pytest.
         assert release.wait(300)
 
     monkeypatch.setattr(Studio, "_draw_all", draw_all)
-    served = Served(Studio("mini", Loading())).start()
+    served = Served(Studio("mini", LoadOptions())).start()
     try:
         one, other = Asker(served.address, "one"), Asker(served.address, "other")
         drawn = one.generate()

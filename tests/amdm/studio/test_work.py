@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from amdm.cli.main import app
 from amdm.io.images import load_style
-from amdm.model_set import Loading
+from amdm.model_set import LoadOptions
 from amdm.studio.choices import Choices
 from amdm.studio.drawing import Drawing, layout_file, read_page
 from amdm.studio.judged import BoxVerdict, Judged, OtherVerdict
@@ -179,7 +179,7 @@ def test_the_lines_repeat_the_picture(studio: Studio, tmp_path: Path, monkeypatc
 
 
 def test_the_lines_hold_the_models_as_the_page_did(studio: Studio) -> None:
-    run, held = job(drawing(False)).runs[0], Loading(Path("my weights"), "cuda:1", torch.float16)
+    run, held = job(drawing(False)).runs[0], LoadOptions(Path("my weights"), "cuda:1", torch.float16)
     assert "--device cuda:1 \\\n    --dtype float16 \\\n    --weights-dir 'my weights'" in shell_lines(
         run, "paper", 7, held
     )

@@ -90,7 +90,7 @@ def layout_file(path: Path, **change: Any) -> Path:
         (["--layouts", "nonsense"], "layouts: unknown layout set 'nonsense'"),
         (["--layouts", "mini-hrad"], "unknown layout set 'mini-hrad'; did you mean mini-hard? there are: mini, "),
         (["--methods", "mgic"], "methods: unknown method 'mgic'; did you mean migc?"),
-        (["--set", "agregation.s=3"], "agregation: is no field here; did you mean aggregation? there are: models, "),
+        (["--set", "agregation.s=3"], "agregation: is not a field here; did you mean aggregation? there are: models, "),
         (["--dtype", "flaot32"], "dtype: unknown dtype 'flaot32'; did you mean float32?"),
         (["--seeds", "3-1"], "seeds: '3-1' runs backwards: write 1-3"),
         (["--seeds", "0-3,2"], "seeds: must be distinct"),

@@ -32,7 +32,7 @@ def test_bad_requests_are_one_line_and_write_nothing(call: Call, run_fake_job: J
             "x: unknown metric of these runs 'evals'; did you mean eval",
         ),
         (("tradeoff", run, "--out", "a.png", "--y", "irs"), "y: unknown metric of these runs 'irs'; did you mean isr?"),
-        (("handover", run / "run.json", "--out", "a.png"), "run.json: is no CSV"),
+        (("handover", run / "run.json", "--out", "a.png"), "run.json: is not CSV"),
         (("levels", run / "absent", "--out", "a.png"), "run.json"),
     ):
         answer = call("plot", *options)

@@ -18,7 +18,7 @@ from bench.cocomig.metrics import (
     image_sums,
     metric_table,
     over_seeds,
-    paired_differences,
+    paired,
 )
 from bench.cocomig.verdict import failure
 from bench.layouts.readers import read_json
@@ -104,10 +104,11 @@ def test_breakdown() -> None:
 
 
 def test_seeds() -> None:
-    rows = over_seeds(pd.concat([table({0: "cc"}, seed=1), table({0: "cp"}, seed=2)])).set_index("level")
+    sums = image_sums(pd.concat([table({0: "cc"}, seed=1), table({0: "cp"}, seed=2)]))
+    rows = over_seeds(sums).set_index("level")
     assert rows.loc["Avg", ["seeds", "isr_mean"]].tolist() == [2, 0.75]
     assert rows.loc["Avg", "isr_std"] == pytest.approx(np.std([1, 0.5], ddof=1))
-    assert np.isnan(over_seeds(table({0: "cc"})).iloc[0].isr_std)
+    assert np.isnan(over_seeds(image_sums(table({0: "cc"}))).iloc[0].isr_std)
 
 
 def random_table(rate: float, method: str, seed: int, count: int = 300) -> pd.DataFrame:
@@ -149,15 +150,15 @@ def test_seeds_of_a_layout_are_drawn_together() -> None:
 def test_paired_difference() -> None:
     first = random_table(0.6, "a", 1)
     second = first.assign(method="b")
-    same = paired_differences(pd.concat([first, second]), "a", "b")["isr"]
+    same = paired(image_sums(pd.concat([first, second])), "a", "b")["isr"]
     assert same[0] == 0 and same[3:] == (300, 0)
     assert same.low == -same.high and 0.005 < same.high < 0.012  # 300 layouts leave room for rare differences
     second.loc[second.layout_index < 30, ["success", "attr"]] = False
     fewer = second[second.layout_index < 290]
-    worse = paired_differences(pd.concat([first, fewer]), "a", "b")["isr"]
+    worse = paired(image_sums(pd.concat([first, fewer])), "a", "b")["isr"]
     assert 0 < worse.low < worse.value < worse.high < 0.12
     assert (worse.pairs, worse.unpaired) == (290, 10)
-    independent = paired_differences(pd.concat([first, random_table(0.6, "b", 2)]), "a", "b")["isr"]
+    independent = paired(image_sums(pd.concat([first, random_table(0.6, "b", 2)])), "a", "b")["isr"]
     assert independent.high - independent.low > 2 * (worse.high - worse.low)
 
 
@@ -189,6 +190,6 @@ def test_bad_tables(verdicts: pd.DataFrame, message: str) -> None:
 
 def test_unknown_methods() -> None:
     with pytest.raises(InputError, match="no verdicts of 'b'"):
-        paired_differences(table(EXAMPLE, "a"), "a", "b")
+        paired(image_sums(table(EXAMPLE, "a")), "a", "b")
     with pytest.raises(InputError, match="no sample in common"):
-        paired_differences(pd.concat([table({0: "cc"}, "a"), table({1: "cc"}, "b")]), "a", "b")
+        paired(image_sums(pd.concat([table({0: "cc"}, "a"), table({1: "cc"}, "b")])), "a", "b")

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.cocomig.verdict import Masks, Verdict
+from bench.cocomig.verdict import Masks
 from bench.detectors.cache import CachedDetector, _mac, _secret
-from bench.detectors.detector import DetectorFacts, Found, Prompt
-from bench.stages.verdicts import Picture, judge_images
+from bench.detectors.detector import DetectionResult, DetectorFacts, Prompt
+from bench.stages.verdicts import Judged, Picture, judge_images
 from tests.bench.fakes import BlobDetector, paint, small_set
 from tests.bench.io.test_sqlite_safety import trap
 
@@ -32,9 +32,9 @@ class CountingDetector(BlobDetector):
     looks = 0
     asked: list[int]
 
-    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[Found]:
+    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[DetectionResult]:
         type(self).looks += len(images)
-        return [Found(one.detections, self._counted(one.segment)) for one in super().find(images, categories)]
+        return [DetectionResult(one.detections, self._counted(one.segment)) for one in super().find(images, categories)]
 
     def _counted(self, segment: Callable[[Sequence[Prompt]], list[Masks]]) -> Callable[[Sequence[Prompt]], list[Masks]]:
         def counted(prompts: Sequence[Prompt]) -> list[Masks]:
@@ -54,13 +54,14 @@ def never() -> Any:
     raise AssertionError("the detector was built although every answer was known")
 
 
-def verdicts(path: Path, facts: DetectorFacts, factory: Callable[[], Any] = CountingDetector) -> list[list[Verdict]]:
+def verdicts(path: Path, facts: DetectorFacts, factory: Callable[[], Any] = CountingDetector) -> list[list[Judged]]:
     return judge_images(CachedDetector(path, facts, None, factory), IMAGES, PICTURES)
 
 
 def test_judging_again_builds_no_detector_and_says_the_same(tmp_path: Path) -> None:
     plain = judge_images(CountingDetector(), IMAGES, PICTURES)
-    assert any(v.attr for own in plain for v in own) and any(v.failure == "wrong_place" for own in plain for v in own)
+    outcomes = [one.verdict for own in plain for one in own]
+    assert any(one.attr for one in outcomes) and any(one.failure == "wrong_place" for one in outcomes)
     assert verdicts(tmp_path / "c", FACTS) == plain
     assert verdicts(tmp_path / "c", FACTS, never) == plain
 
@@ -68,7 +69,7 @@ def test_judging_again_builds_no_detector_and_says_the_same(tmp_path: Path) -> N
 def test_masks_of_a_picture_are_asked_at_once_and_only_where_the_place_is_right(tmp_path: Path) -> None:
     found = verdicts(tmp_path / "c", FACTS)
     assert CountingDetector.looks == len(IMAGES)
-    assert CountingDetector.asked == [count for own in found if (count := sum(v.success for v in own))]
+    assert CountingDetector.asked == [count for own in found if (count := sum(v.verdict.success for v in own))]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ def test_what_another_machine_wrote_is_not_believed(tmp_path: Path, monkeypatch:
     with sqlite3.connect(tmp_path / "c") as database:
         for (key,) in database.execute("SELECT key FROM answers").fetchall():
             database.execute("UPDATE answers SET answer = ?, mac = ? WHERE key = ?", (nothing, _mac(key, nothing), key))
-    assert verdicts(tmp_path / "c", FACTS, never)[0][0].detected is False  # there it is believed
+    assert verdicts(tmp_path / "c", FACTS, never)[0][0].verdict.detected is False  # there it is believed
     monkeypatch.undo()
     assert verdicts(tmp_path / "c", FACTS) == expected
 
@@ -170,6 +171,15 @@ def test_an_answer_is_believed_under_its_own_question_alone(tmp_path: Path) -> N
         for (key, _, _), (_, answer, mac) in zip(rows, rows[1:] + rows[:1], strict=True):
             database.execute("UPDATE answers SET answer = ?, mac = ? WHERE key = ?", (answer, mac, key))
     assert verdicts(tmp_path / "c", FACTS) == expected
+
+
+def test_without_a_home_the_secret_is_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    assert len(_secret.__wrapped__()) == 32
 
 
 @pytest.mark.parametrize("kept", [True, False])

@@ -138,7 +138,7 @@ def test_work_is_shared_and_verdicts_are_those_of_one_instance_at_a_time(
     decodings = counting(
         monkeypatch, sam.mask_decoder, "forward", lambda **inputs: inputs["sparse_prompt_embeddings"].shape[1]
     )
-    together = [one for own in judge_images(exact, images, pictures) for one in own]
+    together = [one.verdict for own in judge_images(exact, images, pictures) for one in own]
     assert sum(texts) == 6 and len(texts) == 2  # three pictures of two categories, four queries at once
     assert encodings == [1, 1, 1]
     assert decodings == [sum(one.success for one in alone[k : k + 3]) for k in (0, 3, 6)]
@@ -155,8 +155,8 @@ def test_nothing_is_segmented_where_no_place_is_right(
     encodings = counting(monkeypatch, tiny_sam().vision_encoder, "forward", lambda pixels, **_: len(pixels))
     layout = Layout("x", (Instance("a red cat", (0.0, 0.0, 0.01, 0.9)), Instance("a red cat", (0.0, 0.0, 0.02, 1.0))))
     entry = SimpleNamespace(layout=layout, labels=[Label.parse("a red cat")] * 2)
-    (verdicts,) = judge_images(judge, images[:1], [Picture("m", 0, entry, Path())])
-    assert [one.failure for one in verdicts] == ["wrong_place"] * 2 and encodings == []
+    (judged,) = judge_images(judge, images[:1], [Picture("m", 0, entry, Path())])
+    assert [one.verdict.failure for one in judged] == ["wrong_place"] * 2 and encodings == []
 
 
 def test_inputs_are_the_official_ones(

@@ -13,7 +13,7 @@ from amdm.errors import InputError
 from amdm.mini.vocabulary import CATEGORIES
 from bench.cocomig.verdict import intersection_over_union
 from bench.detectors.detector import PictureError
-from bench.detectors.mini import MiniJudge
+from bench.detectors.mini import MiniDetector
 from bench.generators.renderer import true_renderings
 from bench.layouts.named import load_layouts
 from bench.stages.verdicts import Picture, judge_images
@@ -24,8 +24,8 @@ LAYOUTS = load_layouts("mini-tune").subset(50)
 
 
 @pytest.fixture(scope="module")
-def judge() -> MiniJudge:
-    return MiniJudge()
+def judge() -> MiniDetector:
+    return MiniDetector()
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +33,13 @@ def images() -> np.ndarray:
     return true_renderings([e.layout for e in LAYOUTS.entries], [f"t/{e.index}" for e in LAYOUTS.entries]).images
 
 
-def test_true_renderings_pass(judge: MiniJudge, images: np.ndarray) -> None:
+def test_true_renderings_pass(judge: MiniDetector, images: np.ndarray) -> None:
     pictures = [Picture("c", 0, entry, Path()) for entry in LAYOUTS.entries]
-    verdicts = [one for own in judge_images(judge, list(images), pictures) for one in own]
+    verdicts = [one.verdict for own in judge_images(judge, list(images), pictures) for one in own]
     assert np.mean([one.success and one.attr for one in verdicts]) >= 0.95
 
 
-def test_a_shape_that_is_not_there_is_rarely_found(judge: MiniJudge, images: np.ndarray) -> None:
+def test_a_shape_that_is_not_there_is_rarely_found(judge: MiniDetector, images: np.ndarray) -> None:
     absent = [[c for c in CATEGORIES if c not in {lb.category for lb in e.labels}] for e in LAYOUTS.entries]
     wrong = total = 0
     for entry, found in zip(LAYOUTS.entries, judge.find(images, absent), strict=True):
@@ -50,19 +50,19 @@ def test_a_shape_that_is_not_there_is_rarely_found(judge: MiniJudge, images: np.
     assert wrong / total <= 0.05
 
 
-def test_the_colour_is_checked(judge: MiniJudge, images: np.ndarray) -> None:
+def test_the_colour_is_checked(judge: MiniDetector, images: np.ndarray) -> None:
     swapped = images[..., ::-1].copy()  # red becomes blue
     pictures = [Picture("c", 0, entry, Path()) for entry in LAYOUTS.entries]
     rows = [
-        (label.colour, verdict.attr)
+        (label.colour, judged.verdict.attr)
         for one, own in zip(pictures, judge_images(judge, list(swapped), pictures), strict=True)
-        for label, verdict in zip(one.entry.labels, own, strict=True)
+        for label, judged in zip(one.entry.labels, own, strict=True)
     ]
     assert np.mean([attr for colour, attr in rows if colour in ("red", "blue")]) <= 0.1
 
 
 @pytest.mark.numeric
-def test_a_batch_is_its_pictures_one_by_one(judge: MiniJudge, images: np.ndarray) -> None:
+def test_a_batch_is_its_pictures_one_by_one(judge: MiniDetector, images: np.ndarray) -> None:
     exact = copy.copy(judge)  # in float64: a score on the threshold is then on the same side of it
     exact.model = to_double(judge.model)
     exact.model.register_forward_pre_hook(lambda _, given: ([image.double() for image in given[0]],))
@@ -83,9 +83,9 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "w" / "mini_judge.safetensors"
     flip_last_bit(path)
     with pytest.raises(InputError, match="SHA-256"):
-        MiniJudge(path)
+        MiniDetector(path)
 
 
-def test_other_picture_sizes_are_refused(judge: MiniJudge) -> None:
+def test_other_picture_sizes_are_refused(judge: MiniDetector) -> None:
     with pytest.raises(PictureError, match="64×64"):
         judge.find(np.zeros((1, 128, 128, 3), np.uint8), [["circle"]])

@@ -13,7 +13,7 @@ from amdm.errors import InputError
 from bench import evaluate
 from bench.benchmark import score_run
 from bench.detectors.detector import Detector, DetectorOptions
-from bench.detectors.mini import MiniJudge
+from bench.detectors.mini import MiniDetector
 from bench.detectors.registry import (
     DETECTORS,
     check_words,
@@ -34,7 +34,7 @@ from tests.bench.fakes import BlobDetector, paint
 def test_the_mini_judge_by_name() -> None:
     judge = load_detector("mini")
     facts = detector_facts(DetectorOptions())
-    assert isinstance(judge, MiniJudge) and facts.revision == judge.revision
+    assert isinstance(judge, MiniDetector) and facts.revision == judge.revision
     assert facts.model_dump() == {
         "name": "mini-judge",
         "revision": judge.revision,
@@ -96,10 +96,10 @@ def test_scoring_again_builds_no_detector(run_fake_job: JobRunner, monkeypatch: 
     def never(options: DetectorOptions) -> Detector:
         raise AssertionError("the detector was built")
 
-    monkeypatch.setattr("bench.detectors.load.make_judge", never)
+    monkeypatch.setattr("bench.detectors.load.make_detector", never)
     assert score_run(run, 1, again=True) == (75, 0)
     assert read_table(run, "verdicts").equals(before)
-    monkeypatch.setattr("bench.detectors.load.make_judge", lambda options: BlobDetector())
+    monkeypatch.setattr("bench.detectors.load.make_detector", lambda options: BlobDetector())
     (run / "detections.sqlite").unlink()
     assert score_run(run, 1, again=True) == (75, 0)
     assert read_table(run, "verdicts").equals(before)
@@ -116,5 +116,5 @@ def test_a_new_detector_is_one_file_and_one_line(tmp_path: Path, monkeypatch: py
     facts = RunInfo.read(result.folder).settings.judge
     assert facts.model_dump() == {"name": "toy", "revision": "1", "thresholds": {"score": 0.125}, "dtype": "float32"}
     assert verify_run(result.folder) == []
-    monkeypatch.setattr("tests.toys.detector.SPEC", replace(detector_spec(DetectorOptions("toy")), thresholds={}))
+    monkeypatch.setattr("tests.toys.detector.SPEC", replace(detector_spec("toy"), thresholds={}))
     assert verify_run(result.folder) == ["run.json: thresholds are not those of this version"]

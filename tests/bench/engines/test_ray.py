@@ -34,7 +34,7 @@ needs("ray", "ray")
 pytestmark = pytest.mark.ray
 
 COUNT = 10
-MOST_SECONDS = 600
+MAX_SECONDS = 600
 """Of a test: the longest took two minutes on a machine with six times as much work as cores."""
 
 
@@ -43,10 +43,10 @@ def bounded() -> Iterator[None]:
     """No test waits for ever."""
 
     def late(*_: object) -> None:
-        raise TimeoutError(f"not done within {MOST_SECONDS} s")
+        raise TimeoutError(f"not done within {MAX_SECONDS} s")
 
     before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(MOST_SECONDS)
+    signal.alarm(MAX_SECONDS)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
@@ -138,7 +138,7 @@ def test_workers_have_the_priority_of_the_command(cluster: Cluster) -> None:
     """At Ray's default they starve beside other work of the machine."""
     import ray
 
-    assert ray.get(ray.remote(lambda: os.nice(0)).remote(), timeout=MOST_SECONDS) == os.nice(0)
+    assert ray.get(ray.remote(lambda: os.nice(0)).remote(), timeout=MAX_SECONDS) == os.nice(0)
 
 
 def sockets(process: int) -> Iterator[str]:

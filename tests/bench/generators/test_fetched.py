@@ -12,7 +12,7 @@ from amdm.errors import InputError
 from bench.generators.fetched import images_of
 from bench.generators.folder import find_images
 from bench.io.remote import RemoteFolder
-from bench.run.images import LARGEST_PICTURE
+from bench.run.images import MAX_PICTURE_BYTES
 from tests.bench.generators.test_folder import INDEX, KEYS, LAYOUTS, put
 
 
@@ -52,9 +52,9 @@ def test_a_mapping_names_objects_of_the_place(remote: RemoteFolder, tmp_path: Pa
 
 def test_what_is_too_large_for_a_picture_is_not_fetched(remote: RemoteFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"x_{KEYS[0]}.png"
-    monkeypatch.setattr(RemoteFolder, "sizes", lambda _: {name: LARGEST_PICTURE + 1})
+    monkeypatch.setattr(RemoteFolder, "sizes", lambda _: {name: MAX_PICTURE_BYTES + 1})
     with images_of(remote, LAYOUTS, None, None) as (held, found):  # fetching would fail: there is none
-        assert (held / name).stat().st_size == LARGEST_PICTURE + 1 and len(found.paths) == 1
+        assert (held / name).stat().st_size == MAX_PICTURE_BYTES + 1 and len(found.paths) == 1
 
 
 def test_names_that_no_file_can_have_are_left_aside(remote: RemoteFolder, monkeypatch: pytest.MonkeyPatch) -> None:

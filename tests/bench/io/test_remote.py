@@ -32,7 +32,7 @@ def test_urls_are_told_from_folders() -> None:
 
 
 def test_kinds_that_are_not_known_or_not_installed_are_one_line() -> None:
-    with pytest.raises(InputError, match="'nowhere' is no kind of place that fsspec knows"):
+    with pytest.raises(InputError, match="'nowhere' is not a kind of place that fsspec knows"):
         RemoteFolder.parse("nowhere://a/b").sizes()
     with pytest.raises(InputError, match="not installed"):
         RemoteFolder.parse("oci://a/b").sizes()

@@ -17,7 +17,7 @@ import pytest
 from amdm.errors import InputError
 from amdm.layout import Layout
 from bench.benchmark import run_benchmark
-from bench.detectors.detector import Found
+from bench.detectors.detector import DetectionResult
 from bench.job.batches import CEILING, groups, torn
 from bench.job.growth import grown
 from bench.job.plan import Plan
@@ -41,7 +41,7 @@ def job(**fields: Any) -> Job:
 class InCompany(BlobDetector):
     """Its boxes tell how many pictures it looked at together."""
 
-    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[Found]:
+    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[DetectionResult]:
         found = super().find(images, categories)
         for one in found:
             for each in one.detections.values():
@@ -59,7 +59,7 @@ def in_company(method: str, layouts: Sequence[Layout], keys: Sequence[str], **_:
 @pytest.fixture(autouse=True)
 def nothing_is_the_same_in_other_batches(fake_networks: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.generators.presets.make_generator", lambda job: in_company)
-    monkeypatch.setattr("bench.detectors.load.make_judge", lambda options: InCompany())
+    monkeypatch.setattr("bench.detectors.load.make_detector", lambda options: InCompany())
 
 
 def run(place: Path, *jobs: Job, tables: bool = False, **options: Any) -> int:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from amdm.errors import InputError
 from amdm.loading import load_models
-from amdm.model_set import Loading
+from amdm.model_set import LoadOptions
 from bench.judges.clip_style import ClipStyleJudge, csls
 from bench.layouts.named import load_layouts
 from bench.report.full_size import retrieval_table
@@ -54,7 +54,7 @@ def test_references_of_one_style_answer_together() -> None:
 
 @pytest.fixture(scope="module")
 def judge() -> ClipStyleJudge:
-    adapter: Any = load_models("mini", ("ip-adapter",), Loading()).models["ip-adapter"]
+    adapter: Any = load_models("mini", ("ip-adapter",), LoadOptions()).models["ip-adapter"]
 
     def encode(images: Sequence[np.ndarray]) -> torch.Tensor:
         pixels = adapter.image_processor([Image.fromarray(one) for one in images], return_tensors="pt").pixel_values

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +19,8 @@ from amdm.mini.vocabulary import STYLES
 from bench.judges import training
 from bench.judges.action import ActionJudge
 from bench.judges.style import STYLE_WEIGHTS, StyleJudge
-from bench.judges.training import (
-    ACTION_CLASSES,
-    CONDITIONS,
-    accuracy,
-    confusion_tables,
-    held_out_case,
-    idle_pairs,
-    train_judges,
-)
+from bench.judges.training import idle_pairs, train_judges
+from scripts.judge_accuracy import ACTION_CLASSES, CONDITIONS, accuracy, confusion_tables, held_out_case, report
 
 BOXES = ((0.0, 0.4, 0.2, 0.6), (0.4, 0.4, 0.6, 0.6), (0.8, 0.4, 1.0, 0.6))
 OBJECTS = tuple(SceneObject("red", "square", box) for box in BOXES)
@@ -122,7 +114,6 @@ def test_the_stored_tables_hold_the_bounds(stored: Tables) -> None:
 
 
 def test_the_stored_page_is_of_the_stored_tables(stored: Tables) -> None:
-    report = runpy.run_path(str(ROOT / "scripts" / "judge_accuracy.py"))["report"]
     assert (ROOT / "reports" / "judges" / "accuracy.md").read_text(encoding="utf-8") == report(*stored)
 
 

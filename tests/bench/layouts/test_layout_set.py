@@ -86,7 +86,7 @@ def test_the_vocabulary_is_that_of_all_categories() -> None:
 
 
 def test_vocabularies() -> None:
-    assert (len(COCO.categories), len(COCO.colours), len(MINI.categories)) == (80, 7, 8)
+    assert (len(COCO.categories), len(MINI.categories)) == (80, 8)
     assert not set(COCO.categories) & set(MINI.categories)
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from amdm.mini.vocabulary import STYLES
-from bench.layouts.mini import COMBINED_SETS, MINI_SETS, build_mini_set, build_style_pictures
 from bench.layouts.named import MINI_SETS as NAMES
 from bench.layouts.named import load_layouts
+from scripts.mini_layouts import COMBINED_SETS, MINI_SETS, build_mini_set, build_style_pictures, main
 
 PER_LEVEL = {
     **{name: one[0] for name, one in MINI_SETS.items()},
@@ -29,6 +30,14 @@ def test_every_set_has_its_name() -> None:
 def test_the_builder_makes_the_shipped_bytes(name: str) -> None:
     shipped = files("bench.layouts").joinpath("sets", f"{name}.json").read_text(encoding="utf-8")
     assert json.dumps(build_mini_set(name), separators=(",", ":")) + "\n" == shipped
+
+
+def test_the_script_writes_every_shipped_file(tmp_path: Path) -> None:
+    main(tmp_path)
+    sets = Path(str(files("bench.layouts") / "sets"))
+    made = {path.relative_to(tmp_path) for path in tmp_path.rglob("*.*")}
+    assert made == {path.relative_to(sets) for path in sets.rglob("*.*")}
+    assert all((sets / one).read_bytes() == (tmp_path / one).read_bytes() for one in made if one.suffix == ".json")
 
 
 @pytest.mark.parametrize("name", list(PER_LEVEL))

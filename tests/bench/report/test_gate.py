@@ -177,7 +177,7 @@ def test_a_run_without_verdicts_is_no_baseline(run_fake_job: JobRunner, baseline
     stored = json.loads(baseline.read_text())
     for verdicts in ([], [[*stored["verdicts"][0][:-1], float("nan")]]):
         baseline.write_text(json.dumps({**stored, "verdicts": verdicts}))
-        with pytest.raises(InputError, match="verdicts: is empty, or holds what is no number"):
+        with pytest.raises(InputError, match="verdicts: is empty, or holds something that is not a number"):
             check_regression(run_fake_job("again" if verdicts else "whole"), baseline)
 
 

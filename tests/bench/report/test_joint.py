@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.report.joint import BEST, SEMANTICS, Rows, joint_contrasts, outcome_table
+from bench.cocomig.metrics import over_seeds
+from bench.report.joint import BEST, SEMANTICS, SHOWN, Rows, joint_contrasts, outcome_table
+from bench.report.tables import seeds_markdown
 
 SETTINGS = {
     "one": {"models": ["a"], "aggregation": None},
@@ -70,3 +72,20 @@ def test_outcomes_are_shares_of_all_interactions() -> None:
     table = outcome_table(pd.DataFrame(rows, columns=["method", "outcome"]), ("n", "m", "absent")).set_index("method")
     assert list(table.index) == ["n", "m"]
     assert table.loc["m"].to_dict() == {"right": 75, "other": 0, "none": 25, "reversed": 0, "interactions": 4}
+
+
+def test_joint_success_is_told_over_seeds() -> None:
+    one = sums().query("method == 'one'")
+    seeds = [one.assign(seed=k, joint_interactions=k, joint_pictures=0, interactions_in_place=0) for k in (0, 1)]
+    table = over_seeds(pd.concat(seeds))
+    average = table[table.level == "Avg"].iloc[0]
+    assert average.joint_interaction_mean == 0.25 and average.joint_interaction_std == pytest.approx(0.5 / np.sqrt(2))
+    page = seeds_markdown(table, SHOWN)
+    cells = dict(
+        zip(
+            *([cell.strip() for cell in line.split("|")] for line in page.splitlines() if line.startswith("| ")),
+            strict=True,
+        )
+    )
+    assert cells["joint by interaction"] == "25.00 ± 35.36" and cells["joint by picture"] == "0.00 ± 0.00"
+    assert cells["action given place"] == "–"  # nothing was in place

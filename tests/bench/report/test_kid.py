@@ -114,7 +114,7 @@ def test_a_folder_is_a_reference(run_fake_job: JobRunner, tmp_path: Path) -> Non
     asked = ["kid", str(run), "--reference", str(folder), "--reports", str(tmp_path / "reports"), "--json"]
     rows = json.loads(CliRunner().invoke(app, asked).stdout)["rows"]
     assert {one["method"]: one["kid"] for one in rows} == pytest.approx(table.kid.to_dict())
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         kid_table(run, mini_features(), tmp_path / "absent")
 
 

@@ -41,7 +41,9 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 def test_a_run_that_is_not_there_is_told_from_those_beside_it(tmp_path: Path) -> None:
     flat_run(tmp_path / "seeds-0", "images")
-    with pytest.raises(InputError, match=r"seed-0/run\.json: is absent: there is no run; did you mean seeds-0\? there are: seeds-0$"):
+    with pytest.raises(
+        InputError, match=r"seed-0/run\.json: is absent: there is no run; did you mean seeds-0\? there are: seeds-0$"
+    ):
         RunInfo.read(tmp_path / "seed-0")
     with pytest.raises(InputError, match=r"run\.json: is absent: there is no run$"):
         RunInfo.read(tmp_path / "seeds-0" / "images")

@@ -115,7 +115,7 @@ def test_what_another_machine_said_of_the_run_is_read_though_it_added_no_part(
 def test_what_is_dropped_or_made_again_is_so_everywhere(remote: RemoteFolder, own_cache: Path) -> None:
     make(remote, 3)
     with writing(remote) as folder, RunStore(folder, SETTINGS) as store:
-        store.forget_verdicts()
+        store.delete_verdicts()
         add(store, index=1, attempts=2)
     elsewhere(own_cache)
     folder = reading(remote)

@@ -253,7 +253,7 @@ def test_findings_go_with_the_verdicts_that_they_explain(tmp_path: Path) -> None
         assert table.found_colour.fillna("").tolist() == ["blue", ""] and table.x1.isna().tolist() == [False, True]
         add(store, index=0)
         assert read_table(store.folder, "findings").layout_index.tolist() == [1]
-        store.forget_verdicts()
+        store.delete_verdicts()
         assert read_table(store.folder, "findings").empty
         with pytest.raises(sqlite3.IntegrityError):
             store.record(judged={"findings": [finding("m", 0, 1.5)]})

@@ -160,7 +160,7 @@ def test_a_table_that_memory_could_not_hold_is_refused(tmp_path: Path, monkeypat
     with RunStore(tmp_path / "run", SETTINGS) as store:
         store.record(events=["one", "two"])
     assert len(read_table(tmp_path / "run", "events")) == 2
-    monkeypatch.setattr("bench.run.read.MOST_ROWS", 1)
+    monkeypatch.setattr("bench.run.read.MAX_ROWS", 1)
     with pytest.raises(InputError, match=r"run\.sqlite: events: has more than 1 rows"):
         read_table(tmp_path / "run", "events")
 

@@ -12,7 +12,7 @@ from PIL import Image
 from amdm.errors import InputError
 from bench.benchmark import run_benchmark, score_run
 from bench.defaults import images_job
-from bench.detectors.detector import Found
+from bench.detectors.detector import DetectionResult
 from bench.import_images import score_images
 from bench.job.plan import Plan
 from bench.job.spec import Job
@@ -35,7 +35,7 @@ class Troubled(BlobDetector):
         super().__init__()
         self.trouble, self.asked = trouble, list[int]()
 
-    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[Found]:
+    def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[DetectionResult]:
         """See bench.detectors.detector.Detector."""
         self.asked.append(len(images))
         self.trouble(images)

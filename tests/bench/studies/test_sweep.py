@@ -48,8 +48,8 @@ def test_the_example_is_read() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"layouts": "mini-combined"}, "layouts: 'mini-combined' is no set for tuning"),
-        ({"layouts": "mini-combined-tuna"}, "layouts: 'mini-combined-tuna' is no set for tuning"),
+        ({"layouts": "mini-combined"}, "layouts: 'mini-combined' is not a set for tuning"),
+        ({"layouts": "mini-combined-tuna"}, "layouts: 'mini-combined-tuna' is not a set for tuning"),
         ({"layouts": "no-tune"}, "layouts: unknown layout set 'no-tune'"),
         (
             {"confirm": {"layouts": "mini-combined-tune", "limit": 10}},
@@ -69,12 +69,12 @@ def test_the_example_is_read() -> None:
         ({"space": {}}, "space: "),
         ({"space": {"aggregation.s": 3}}, "space.aggregation.s: must be a list of values, or a range"),
         ({"space": {"aggregation.s": [99]}}, "space: aggregation.s=99: "),
-        ({"space": {"aggregation.z": [1]}}, "aggregation.z: is no field here"),
+        ({"space": {"aggregation.z": [1]}}, "aggregation.z: is not a field here"),
         ({"space": {"aggregation.s": [1] * 3000}}, "space: has 3,000 points"),
         ({"space": RANGES}, "space.aggregation.eta: is a range; a grid takes lists"),
         ({"search": "optuna", "space": {"aggregation.s": {"low": 2, "high": 1}}}, "space.aggregation.s: low must be"),
         ({"search": "optuna", "space": {"aggregation.s": {"lo": 2, "high": 1}}}, "space.aggregation.s.low: "),
-        ({"serach": "grid"}, "serach: is no field here; did you mean search?"),
+        ({"serach": "grid"}, "serach: is not a field here; did you mean search?"),
         ({"trials": "many"}, "trials: "),
         ({"seeds": [0.5]}, "seeds.0: "),
     ],

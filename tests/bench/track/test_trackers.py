@@ -11,7 +11,7 @@ import pytest
 
 from amdm.errors import InputError
 from bench.track.registry import TRACKERS, check_tracker, track
-from bench.track.results import MOST_PICTURES, results_of
+from bench.track.results import MAX_PICTURES, results_of
 from tests.bench.cli.test_main import SMALL, Call, call  # noqa: F401
 from tests.bench.conftest import JobRunner
 from tests.bench.fakes import paint
@@ -30,7 +30,7 @@ def test_results_are_those_of_the_report(made: tuple[Path, Path]) -> None:
     assert 0 < found.metrics["interactdiffusion/isr"] < 1 and "migc/L2/miou" in found.metrics
     assert "ISR" in " ".join(found.table.columns)
     wrong = [int(one.caption.rpartition(": ")[2].partition(" ")[0]) for one in found.pictures]
-    assert 0 < len(wrong) <= MOST_PICTURES and wrong == sorted(wrong, reverse=True) and min(wrong) > 0
+    assert 0 < len(wrong) <= MAX_PICTURES and wrong == sorted(wrong, reverse=True) and min(wrong) > 0
     assert all(one.image.shape == (64, 64, 3) and "ceiling" not in one.caption for one in found.pictures)
     assert results_of(*made).key == found.key
 

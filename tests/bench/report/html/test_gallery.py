@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench.report.html.gallery import MOST_PARTS, THUMBNAIL, Pictures, outline
+from bench.report.html.gallery import MAX_PARTS, THUMBNAIL, Pictures, outline
 
 
 def test_a_square_has_four_corners_at_its_edges() -> None:
@@ -34,7 +34,7 @@ def test_the_largest_parts_are_drawn_and_nothing_of_an_empty_mask() -> None:
     for k in range(6):
         mask[10 * k : 10 * k + 2 + k, 5 : 5 + 8 + k] = True
     lines = outline(mask)
-    assert len(lines) == MOST_PARTS and min(line[1] for line in lines) > 200  # the two least, on top, are not
+    assert len(lines) == MAX_PARTS and min(line[1] for line in lines) > 200  # the two least, on top, are not
     assert outline(np.zeros((64, 64), bool)) == []
 
 

@@ -28,7 +28,7 @@ from bench.report.combined import published
 from bench.report.html import gallery
 from bench.report.html.page import write_page
 from bench.report.measured import Measured
-from bench.report.write import write_pages, write_report
+from bench.report.write import write_report
 from tests.bench.conftest import JobRunner
 from tests.bench.report.html.conftest import HOSTILE, hostile, many
 
@@ -154,19 +154,19 @@ def test_published_figures_stand_apart_and_are_marked(run_measured: Runner, tmp_
 
 def test_runs_on_the_same_layouts_stand_side_by_side(run_fake_job: JobRunner, tmp_path: Path) -> None:
     runs = [run_fake_job(name) for name in ("a", "b")]
-    page = write_pages(runs, tmp_path / "both").read_text(encoding="utf-8")
+    page = write_page([Measured.read(one) for one in runs], tmp_path / "both").read_text(encoding="utf-8")
     names = [one["name"] for one in data_of(page)["methods"]]
     assert names == ["a: interactdiffusion", "a: migc", "b: interactdiffusion", "b: migc", "ceiling"]
     assert all(len(row["tiles"]) == 5 and all(row["tiles"]) for row in data_of(page)["rows"])
     assert "intervals hold for all 6 pairs at once" in page
     with pytest.raises(InputError, match="two runs have one name"):
-        write_pages([runs[0], runs[0]], tmp_path / "both")
+        write_page([Measured.read(runs[0])] * 2, tmp_path / "both")
 
 
 def test_runs_on_other_layouts_have_pages_of_their_own(run_fake_job: JobRunner, tmp_path: Path) -> None:
     runs = [run_fake_job("a"), run_fake_job("b", layouts="mini-hard")]
     with pytest.raises(InputError, match=r"b: layout_hash: is not that of .*a; a page shows one"):
-        write_pages(runs, tmp_path / "both")
+        write_page([Measured.read(one) for one in runs], tmp_path / "both")
 
 
 def test_a_run_of_before_has_boxes_that_were_asked_for_and_says_what_is_not_known(
@@ -176,7 +176,7 @@ def test_a_run_of_before_has_boxes_that_were_asked_for_and_says_what_is_not_know
     with sqlite3.connect(folder / "run.sqlite") as database:
         database.execute("DROP TABLE findings")
     (folder / "detections.sqlite").unlink()
-    page = write_pages([folder], tmp_path / "page").read_text(encoding="utf-8")
+    page = write_page([Measured.read(folder)], tmp_path / "page").read_text(encoding="utf-8")
     verdicts = [one for row in data_of(page)["rows"] for tile in row["tiles"] for one in tile["verdicts"]]
     assert verdicts and not any({"box", "colour", "lines"} & set(one) for one in verdicts)
     assert "Not recorded in this run" in page and 'mask-key"' not in page
@@ -218,7 +218,7 @@ def test_too_many_pictures_are_those_of_the_first_seeds(
     run_measured: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = run_measured(limit=5, seeds=(0, 1, 2))
-    monkeypatch.setattr("bench.report.html.gallery.MOST_PICTURES", 2 * 3 * 5)
+    monkeypatch.setattr("bench.report.html.gallery.MAX_PICTURES", 2 * 3 * 5)
     page = write_page([run], tmp_path).read_text(encoding="utf-8")
     assert {row["seed"] for row in data_of(page)["rows"]} == {0, 1} and "Shown: seed 0, 1; 5 layouts" in page
 

@@ -1,11 +1,17 @@
-"""The layout sets of the mini world, in COCO-MIG's own JSON form; frozen before any model was trained."""
+"""The layout sets of the mini world, in COCO-MIG's own JSON form: python scripts/mini_layouts.py.
+
+They are frozen, and were before any model was trained: the same files come out each time.
+"""
 
 from __future__ import annotations
 
+import json
 from io import BytesIO
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
+import typer
 from PIL import Image
 
 from amdm.mini.scene_stream import acting_scene, style_picture
@@ -30,6 +36,16 @@ COMBINED_SETS: dict[str, tuple[int, range]] = {
 are chosen on ``mini-combined-tune``, and its style pictures are others, too."""
 
 STYLE_FOLDER = "styles"
+
+
+def main(to: Annotated[Path, typer.Option(help="the folder")] = Path("bench/layouts/sets")) -> None:
+    """Write the sets and their style pictures."""
+    (to / STYLE_FOLDER).mkdir(parents=True, exist_ok=True)
+    for name in (*MINI_SETS, *COMBINED_SETS):
+        text = json.dumps(build_mini_set(name), separators=(",", ":"))
+        (to / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    for file, content in build_style_pictures().items():
+        (to / STYLE_FOLDER / file).write_bytes(content)
 
 
 def build_mini_set(name: str) -> dict[str, Any]:
@@ -80,3 +96,7 @@ def _segment(scene: Scene) -> list[dict[str, Any]]:
 
 def _style_file(style: str, number: int) -> str:
     return f"{style}-{number:02d}.png"
+
+
+if __name__ == "__main__":
+    typer.run(main)
