@@ -27,12 +27,13 @@ from bench.detectors.detector import DetectorOptions
 from bench.generators.function import UserFunction, as_generator
 from bench.generators.presets import with_ceiling
 from bench.import_images import score_images
-from bench.io.remote import is_url
+from bench.io.remote import RemoteFolder, is_url, local_or_remote
 from bench.job.plan import Plan
 from bench.job.seeds import seeds_of
 from bench.job.spec import EXTERNAL, Job
 from bench.report.measured import Measured
 from bench.report.text import as_markdown
+from bench.run.places import to_read, to_write
 from bench.workers.processes import worker_count
 
 
@@ -40,7 +41,8 @@ from bench.workers.processes import worker_count
 class Result:
     """What was measured.
 
-    folder: of the run; the commands of ``amdm-bench`` read it. verdicts: one row an instance. samples: one row a
+    folder: of the run; the commands of ``amdm-bench`` read it. Of a run in a remote folder it is the working folder on
+    this machine (docs/storage.md). verdicts: one row an instance. samples: one row a
     picture. metrics: by method and level, fractions in [0, 1] with intervals. table: the paper's Table 1, per cent.
     failures: pictures that could not be generated or judged; they are in no figure.
     """
@@ -82,15 +84,15 @@ def evaluate(
               in, as many PIL images or arrays out;
             - an :class:`amdm.pipeline.AMDMPipeline`, or another diffusers pipeline, which then reads captions alone;
             - the name of a preset (``"interactdiffusion+migc"``), or ``"module:function"``;
-            - a folder of pictures; one that is called as a preset is must be given as a ``Path``.
+            - a folder of pictures, or its URL; one that is called as a preset is must be given as a ``Path``.
         layouts: a layout set by name, or a layout file.
         detector: by name; None takes the one that belongs to the layouts' categories.
         limit: layouts in all, rounded up to a multiple of 5 and balanced over levels; None takes all.
         seeds: also one number, or a text as on the command line ("0-9"). Of a folder of pictures, the seed that they
             were made with.
         batch: samples generated together. name: what tables call the generator; a preset has its own.
-        out: the run folder. None makes a temporary one for an object in memory, else one under ``runs/``. A run of an
-            object in memory cannot be continued: nothing says that it is the same object.
+        out: the run folder, or its URL. None makes a temporary one for an object in memory, else one under ``runs/``. A
+            run of an object in memory cannot be continued: nothing says that it is the same object.
         workers: processes; an object in memory works in this one. device: of presets, and of what is built by name.
 
     Raises:
@@ -100,11 +102,10 @@ def evaluate(
     >>> result = evaluate("migc", limit=5, device="cpu")  # doctest: +SKIP
     >>> result.metrics.query("level == 'Avg'")[["method", "isr", "miou"]]  # doctest: +SKIP
     """
-    folder, workers = None if out is None else _local(out), worker_count(plain(workers))
+    workers, chosen = worker_count(plain(workers)), _seeds(seeds)
     asked: dict[str, Any] = {"layouts": layouts, "detector": detector, "limit": limit}
-    chosen = _seeds(seeds)
     if isinstance(generator, Path) or (isinstance(generator, str) and _is_folder(generator)):
-        return _evaluate_folder(Path(generator), chosen, name, folder, workers, **asked)
+        return _evaluate_folder(local_or_remote(generator), chosen, name, out, workers, **asked)
     asked |= {"seeds": chosen, "batch": batch}
     source = None
     if isinstance(generator, str) and ":" in generator:
@@ -118,30 +119,30 @@ def evaluate(
         name = _name(generator) if name is None else name
         job, workers = _in_memory_job(name, **asked), 1
         source = partial(with_ceiling, {name: partial(as_generator(function, name), name)})
-        folder = folder or Path(tempfile.mkdtemp(prefix="amdm-bench-")) / "run"
+        out = out or Path(tempfile.mkdtemp(prefix="amdm-bench-")) / "run"
     else:
         raise InputError(f"{generator!r} is not a function, pipeline, preset or folder", field="generator")
-    return read_result(*run_benchmark(Plan.resolve(job), folder, _reports(folder), workers, source=source))
+    with to_write(out) as folder:
+        return read_result(*run_benchmark(Plan.resolve(job), folder, _reports(out), workers, source=source))
 
 
 def score(folder: Path | str, *, detector: str | None = None, workers: int = 1, again: bool = False) -> Result:
-    """Judge the pictures of a run folder that have no verdicts yet, or all of them ``again``.
+    """Judge the pictures of a run folder, or of that at a URL, that have no verdicts yet, or all of them ``again``.
 
     Raises:
         InputError: it is not a run folder, or it holds verdicts of another detector (without ``again``).
     """
-    folder = _local(folder)
-    _, failures = score_run(
-        folder, worker_count(plain(workers)), again, detector=None if detector is None else DetectorOptions(detector)
-    )
-    return read_result(folder, failures)
+    options, count = None if detector is None else DetectorOptions(detector), worker_count(plain(workers))
+    with to_write(folder) as own:
+        _, failures = score_run(own, count, again, detector=options)
+        return read_result(own, failures)
 
 
 def read_result(folder: Path | str, failures: int = 0) -> Result:
-    """The result of a run folder."""
-    folder = _local(folder)
-    run = Measured.read(folder)
-    return Result(folder, run.verdicts, run.samples, run.metrics, run.table1, failures)
+    """The result of a run folder, or of that at a URL."""
+    own = to_read(folder, pictures=False)
+    run = Measured.read(own)
+    return Result(own, run.verdicts, run.samples, run.metrics, run.table1, failures)
 
 
 def pipeline_function(pipe: DiffusionPipeline) -> UserFunction:
@@ -174,17 +175,8 @@ def _seeds(seeds: int | str | Sequence[int]) -> tuple[int, ...]:
     return found
 
 
-def _local(folder: Path | str) -> Path:
-    """Raises InputError for a remote folder, of which there would be a folder ``s3:`` here."""
-    if is_url(folder):
-        raise InputError(
-            "is a remote folder: `amdm-bench` measures and reads there, Python's functions do not", file=folder
-        )
-    return Path(folder)
-
-
 def _is_folder(text: str) -> bool:
-    return Path(text).is_dir() and text not in load_profile(chosen_profile("auto")[0]).methods
+    return is_url(text) or (Path(text).is_dir() and text not in load_profile(chosen_profile("auto")[0]).methods)
 
 
 def _name(generator: Callable[..., Any]) -> str:
@@ -193,8 +185,8 @@ def _name(generator: Callable[..., Any]) -> str:
     return name if own else f"{name} (caption only)"
 
 
-def _reports(folder: Path | None) -> Path:
-    return Path("reports") if folder is None else folder.parent / "reports"
+def _reports(out: Path | str | None) -> Path:
+    return Path("reports") if out is None or is_url(out) else Path(out).parent / "reports"
 
 
 def _in_memory_job(name: str, layouts: str, batch: int | None, **fields: Any) -> Job:
@@ -205,10 +197,18 @@ def _in_memory_job(name: str, layouts: str, batch: int | None, **fields: Any) ->
 
 
 def _evaluate_folder(
-    images: Path, seeds: tuple[int, ...], name: str | None, out: Path | None, workers: int, layouts: str, **fields: Any
+    images: Path | RemoteFolder,
+    seeds: tuple[int, ...],
+    name: str | None,
+    out: Path | str | None,
+    workers: int,
+    layouts: str,
+    **fields: Any,
 ) -> Result:
     if len(seeds) != 1:
         raise InputError("a folder of pictures has one seed", field="seeds")
-    plan = Plan.resolve(images_job(layouts, name or images.resolve().name, seeds[0], **fields))
-    folder, _, failures = score_images(images, plan, out=out, reports=_reports(out), workers=workers)
-    return read_result(folder, failures)
+    own = images.name if isinstance(images, RemoteFolder) else images.resolve().name
+    plan = Plan.resolve(images_job(layouts, name or own, seeds[0], **fields))
+    with to_write(out) as held:
+        folder, _, failures = score_images(images, plan, out=held, reports=_reports(out), workers=workers)
+        return read_result(folder, failures)

@@ -120,25 +120,34 @@ def lines(plan: Plan, timing: Timing, workers: int) -> list[str]:
 
 
 def _by_machines(plan: Plan, hours: float, load: float, gpu: bool) -> list[str]:
-    """The same on n machines like this one. hours: on one, without loading; load: seconds, on each.
+    """The same on n machines like this one, by engine. hours: on one, without loading; load: seconds, on each.
 
-    A machine is given whole groups of layouts (:func:`bench.job.batches.share`), so that more of them than groups gain
-    nothing: the largest share is what counts.
+    Ray hands out batches, a shard is given whole groups of layouts (:func:`bench.job.batches.share`).
     """
-    groups = len({group.entries[0].index for group in plan.batches})
-    if plan.job.shard is not None or groups < 2:
+    if plan.job.shard is not None:
         return []
-    counts = [n for n in MACHINES if n < groups] + [min(groups, MACHINES[-1])]
+    groups = len({group.entries[0].index for group in plan.batches})
+    what = f"n {'GPUs' if gpu else 'machines like this'}"
+    loads = f"{load:.3g} s of loading on each"
+    engines = (
+        (len(plan.batches), f"by --engine ray on {what}, {loads}", f"{'GPUs' if gpu else 'machines'}, one a batch"),
+        (groups, f"by shards, --shard i/n on {what}, then merge, {loads}", "shards, one a group of layouts"),
+    )
+    found = []
+    for parts, about, most in engines:
+        if parts > 1:
+            end = f"; no more than {parts} {most}" if parts <= MACHINES[-1] else ""
+            found.append(f"{about}: {_spread(parts, hours, load, gpu)}{end}")
+    return found
+
+
+def _spread(parts: int, hours: float, load: float, gpu: bool) -> str:
+    """Hours on every number of machines among which so many equal parts are dealt out: the largest share counts."""
     figures = []
-    for n in counts:
-        own = hours * math.ceil(groups / n) / groups + load / 3600
-        spent = hours + n * load / 3600
-        figures.append(f"{n}: {_figure(own)} h" + (f" ({_figure(spent)} GPU-hours)" if gpu else ""))
-    most = f"; no more than {groups} shards, one a group of layouts" if counts[-1] == groups else ""
-    what = "GPUs" if gpu else "machines like this"
-    return [
-        f"by shards, --shard i/n on n {what}, then merge, {load:.3g} s of loading on each: {', '.join(figures)}{most}"
-    ]
+    for n in [n for n in MACHINES if n < parts] + [min(parts, MACHINES[-1])]:
+        own = hours * math.ceil(parts / n) / parts + load / 3600
+        figures.append(f"{n}: {_figure(own)} h" + (f" ({_figure(hours + n * load / 3600)} GPU-hours)" if gpu else ""))
+    return ", ".join(figures)
 
 
 def _judge(detector: Detector, images: Sequence[np.ndarray], group: Group) -> None:

@@ -16,7 +16,7 @@ PAGE = (Path(__file__).resolve().parents[1] / "docs" / "cluster.md").read_text(e
 STUBS = {
     "scontrol": "echo node-1; echo node-2",
     "getent": 'echo "10.0.0.7 STREAM $2"',
-    "srun": 'printf "%s\\n" "$@"',
+    "srun": 'printf "%s\\n" "$@"; echo "$RAY_AUTH_MODE ${#RAY_AUTH_TOKEN}" >&2',
 }
 
 
@@ -39,6 +39,7 @@ def test_the_slurm_script_starts_ray_and_a_command_of_ours(tmp_path: Path) -> No
     environment = {f"SLURM_{name}": value for name, value in (slurm | {"GPUS_PER_NODE": "4"}).items()}
     environment["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
     found = subprocess.run(["bash", str(script)], env=environment, capture_output=True, text=True, check=True)
+    assert found.stderr == "token 64\n"  # both reach every node: `ray start` may ask for a token that it finds
     words = found.stdout.splitlines()
     launcher, command = words[: words.index("--")], words[words.index("--") + 1 :]
     assert launcher[1:6] == ["ray", "symmetric-run", "--address", "10.0.0.7:6379", "--min-nodes"]

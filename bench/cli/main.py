@@ -18,6 +18,7 @@ from amdm.output import JsonOption, tell, tell_aside
 from bench.cli import doctor, layouts, plot, report, runs, score, studies
 from bench.cli import options as opt
 from bench.job.seeds import seeds_of
+from bench.run.places import to_write
 from bench.workers.processes import WorkerLostError, worker_count
 
 if TYPE_CHECKING:
@@ -321,7 +322,7 @@ def measure(
     if tracker is not None:
         check_tracker(tracker)
     plan = Plan.resolve(job)
-    with opt.resumable(), opt.to_write(out) as own:
+    with opt.resumable(), to_write(out) as own:
         count, say = worker_count(workers, plan.is_heavy), partial(tell_aside, as_json=as_json)
         folder, failures = run_benchmark(plan, own, reports, count, force, say=say, engine=engine)
     opt.tell_result(folder, reports, as_json)

@@ -1,4 +1,4 @@
-"""Options that several commands have, how their texts are read, and run folders that may lie in a remote folder."""
+"""Options that several commands have, and how their texts are read."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import csv
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar, overload
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from typer import Argument, Exit, Option
 
 from amdm.errors import InputError, printable
 from amdm.output import tell
-from bench.io.remote import RemoteFolder, local_or_remote
 from bench.workers.processes import worker_count
 
 if TYPE_CHECKING:
@@ -190,28 +189,3 @@ def missing_of(report: Path) -> list[str]:
         for row in rows
         if int(row["n"]) < int(row["expected"])
     ]
-
-
-def to_read(run: str, pictures: bool = True, again: bool = False) -> Path:
-    """A local run folder as it is; of a remote folder, its working folder (:func:`bench.run.mirror.reading`)."""
-    found = local_or_remote(run)
-    if isinstance(found, Path):
-        return found
-    from bench.run.mirror import reading
-
-    return reading(found, pictures, again)
-
-
-@overload
-def to_write(run: str) -> AbstractContextManager[Path]: ...
-@overload
-def to_write(run: str | None) -> AbstractContextManager[Path | None]: ...
-def to_write(run: str | None) -> AbstractContextManager[Path | None]:
-    """A local run folder as it is, and None as None; of a remote folder, its working folder while it is written
-    (:func:`bench.run.mirror.writing`)."""
-    found = None if run is None else local_or_remote(run)
-    if not isinstance(found, RemoteFolder):
-        return nullcontext(found)
-    from bench.run.mirror import writing
-
-    return writing(found)

@@ -14,6 +14,7 @@ from amdm.output import JsonOption, tell
 from bench.cli import options as opt
 from bench.cli.options import names
 from bench.cli.report import USUAL, ColumnsOption
+from bench.run.places import to_read
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 app = Typer(no_args_is_help=True, help="Figures for papers: levels, sizes, trade-off, heatmap, hand-over, samples.")
 
-RunsArgument = Annotated[list[Path], Argument(help="run folders, all on the same layouts")]
+RunsArgument = Annotated[list[str], Argument(help="run folders, or their URLs, all on the same layouts")]
 FigureOption = Annotated[Path, Option("--out", help="the figure: .png, .svg or .pdf")]
 ShownOption = Annotated[str | None, Option("--methods", help="those to show, with commas, in this order; default: all")]
 MetricsOption = Annotated[str, Option(help="metrics with commas, a chart each; metrics.csv has their names")]
@@ -78,9 +79,9 @@ def tradeoff(
     Example: amdm-bench plot tradeoff runs/combined --out tradeoff.pdf --x place --y colour_given_place
     """
     from bench.report.plots.charts import draw_spots
-    from bench.report.plots.of_runs import read_runs, tradeoff
+    from bench.report.plots.of_runs import tradeoff
 
-    _write(lambda: draw_spots(*tradeoff(read_runs(runs, _list(methods)), x, y)), out, as_json)
+    _write(lambda: draw_spots(*tradeoff(_read(runs, methods), x, y)), out, as_json)
 
 
 @app.command()
@@ -90,9 +91,8 @@ def heatmap(runs: RunsArgument, out: FigureOption, methods: ShownOption = None, 
     Example: amdm-bench plot heatmap runs/mini --out colours.pdf --methods interactdiffusion
     """
     from bench.report.plots.charts import colour_confusions, draw_heatmaps
-    from bench.report.plots.of_runs import read_runs
 
-    _write(lambda: draw_heatmaps(colour_confusions(read_runs(runs, _list(methods)))), out, as_json)
+    _write(lambda: draw_heatmaps(colour_confusions(_read(runs, methods))), out, as_json)
 
 
 @app.command()
@@ -126,15 +126,14 @@ def samples(
 
     Example: amdm-bench plot samples runs/mini --keys 3,17 --out samples.pdf
     """
-    from bench.report.plots.of_runs import read_runs
     from bench.report.plots.samples import draw_samples, read_samples
 
-    _write(lambda: draw_samples(read_samples(read_runs(runs, _list(methods)), _list(keys), seed)), out, as_json)
+    _write(lambda: draw_samples(read_samples(_read(runs, methods, True), _list(keys), seed)), out, as_json)
 
 
 def _panels(
     panels: Callable[[Together, Sequence[str]], list[Panel]],
-    runs: list[Path],
+    runs: list[str],
     out: Path,
     metrics: str,
     methods: str | None,
@@ -142,9 +141,15 @@ def _panels(
 ) -> None:
     """Draw a panel a metric."""
     from bench.report.plots.charts import draw_panels
+
+    _write(lambda: draw_panels(panels(_read(runs, methods), names(metrics))), out, as_json)
+
+
+def _read(runs: list[str], methods: str | None, pictures: bool = False) -> Together:
+    """pictures: those of runs in remote folders are fetched."""
     from bench.report.plots.of_runs import read_runs
 
-    _write(lambda: draw_panels(panels(read_runs(runs, _list(methods)), names(metrics))), out, as_json)
+    return read_runs([to_read(run, pictures) for run in runs], _list(methods))
 
 
 def _list(text: str | None) -> tuple[str, ...] | None:

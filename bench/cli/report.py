@@ -13,6 +13,7 @@ from amdm.io.files import write_atomic
 from amdm.output import JsonOption, tell, tell_aside
 from bench.cli import options as opt
 from bench.report.columns import USUAL_COLUMNS
+from bench.run.places import to_read, to_write
 
 ClipWeightsOption = Annotated[Path | None, Option(help="safetensors in open_clip's form; default: of the judge")]
 MEASURES_NOTHING = "random weights: these numbers measure nothing, and are not written"
@@ -43,7 +44,7 @@ def table(
     from bench.report.write import write_measured
 
     chosen = opt.names(columns)
-    measured = [Measured.read(opt.to_read(run)) for run in runs]
+    measured = [Measured.read(to_read(run)) for run in runs]
     folders = [reports / run.name for run in measured]
     pages = [write_measured(run, folder, chosen) for run, folder in zip(measured, folders, strict=True)]
     combine = published or len(runs) > 1
@@ -66,7 +67,7 @@ def page(
     from bench.report.html.page import write_page
     from bench.report.measured import Measured
 
-    measured = [Measured.read(opt.to_read(run)) for run in runs]
+    measured = [Measured.read(to_read(run)) for run in runs]
     written = write_page(measured, reports / measured[0].name if len(measured) == 1 else reports, single_file)
     tell(str(written), {"page": written}, as_json)
 
@@ -90,7 +91,7 @@ def clip(
 
     path = _clip_weights(weights, random_weights)
     scorer = ClipScorer(path, LoadOptions.parse("mini", device=device).device, bgr)
-    own = opt.to_read(run)
+    own = to_read(run)
     scores = clip_scores(own, scorer)
     shown = clip_table(scores)
     if random_weights:
@@ -131,7 +132,7 @@ def kid(
         features: Features = ClipScorer(_clip_weights(weights, False), device).image_features
     else:
         features = mini_features()
-    own = opt.to_read(run)
+    own = to_read(run)
     table = kid_table(own, features, reference)
     write_table(reports / own.resolve().name / "kid.csv", table)
     tell(as_markdown(table), {"rows": table}, as_json)
@@ -161,7 +162,7 @@ def style(
 
     path = _clip_weights(weights, random_weights)
     judge = load_judge("clip-style", path, LoadOptions.parse("mini", device=device).device)
-    with opt.to_write(run) as own:
+    with to_write(run) as own:
         found = retrieve_styles(own, judge) if path is None else record_styles(own, judge, sha256(path))
     if path is None:
         tell_aside(MEASURES_NOTHING, as_json)
@@ -201,7 +202,7 @@ def compare(
     if (method_a is None) != (method_b is None):
         raise InputError("--method-a and --method-b go together", field="method")
     pair = (method_a, method_b) if method_a is not None and method_b is not None else None
-    found = compare_runs(opt.to_read(first, pictures=False), opt.to_read(second, pictures=False), pair)
+    found = compare_runs(to_read(first, pictures=False), to_read(second, pictures=False), pair)
     tell(found.report, found, as_json)
     if summary is not None:
         summary.write_text(found.report, encoding="utf-8")
@@ -223,7 +224,7 @@ def regress(
     """
     from bench.report.gate import check_regression, read_tolerance
 
-    result = check_regression(opt.to_read(run, pictures=False), baseline, read_tolerance(allow or ()))
+    result = check_regression(to_read(run, pictures=False), baseline, read_tolerance(allow or ()))
     tell(result.report, result.as_json(), as_json)
     if summary is not None:
         summary.write_text(result.report, encoding="utf-8")
@@ -245,5 +246,5 @@ def baseline(
     """Make a run the baseline."""
     from bench.report.gate import make_baseline
 
-    make_baseline(opt.to_read(run, pictures=False), to, reason, smaller)
+    make_baseline(to_read(run, pictures=False), to, reason, smaller)
     tell(f"wrote {to}", {"baseline": to}, as_json)

@@ -12,7 +12,8 @@ from typer import Argument, Exit, Option, Typer
 from amdm.errors import InputError
 from amdm.output import JsonOption, plain, tell, tell_aside
 from bench.cli import options as opt
-from bench.io.remote import is_url, local_or_remote
+from bench.io.remote import local_or_remote
+from bench.run.places import to_read, to_write
 
 
 def export(
@@ -39,7 +40,7 @@ def export(
 
         if method is not None:
             raise InputError("goes without --hub, which exports all methods", field="method")
-        folders = export_hub(opt.to_read(run), to, dataset)
+        folders = export_hub(to_read(run), to, dataset)
         shown = "\n".join(f"wrote {folder}" for folder in folders)
         tell(f"{shown}\nnothing was uploaded", {"folders": folders, "folder": to}, as_json)
         return
@@ -49,7 +50,7 @@ def export(
         raise InputError("goes with --hub", field="dataset")
     if method is None:
         raise InputError("is needed where pictures are exported, or --hub", field="method")
-    count = export_images(opt.to_read(run), method, seed, to)
+    count = export_images(to_read(run), method, seed, to)
     tell(f"wrote {count} pictures to {to}", {"pictures": count, "folder": to}, as_json)
 
 
@@ -61,7 +62,7 @@ def verify(run: opt.RunArgument, weights_dir: opt.WeightsDirOption = None, as_js
     from bench.run.verify import verify_run
 
     opt.use_weights_dir(weights_dir)
-    problems = verify_run(opt.to_read(run, again=True))
+    problems = verify_run(to_read(run, again=True))
     end = f"{run}: {len(problems)} problem{'s'[: len(problems) > 1]}" if problems else f"{run}: whole"
     tell("\n".join([*problems, end]), {"run": run, "whole": not problems, "problems": problems}, as_json)
     if problems:
@@ -83,8 +84,8 @@ def merge(
     from bench.run.merge import merge_runs, named
     from bench.run.schema import SAMPLE_KEY
 
-    folders = [opt.to_read(part) for part in parts]
-    with opt.to_write(out) as whole:
+    folders = [to_read(part) for part in parts]
+    with to_write(out) as whole:
         merged = merge_runs(whole, folders, allow_gaps)
         report = reports / whole.resolve().name
         write_report(whole, report)
@@ -139,7 +140,7 @@ def show(run: opt.RunArgument, as_json: JsonOption = False) -> None:
     from bench.run.info import RunInfo
     from bench.run.overview import RunOverview
 
-    folder = opt.to_read(run, pictures=False)
+    folder = to_read(run, pictures=False)
     overview, info = plain(RunOverview.of(folder)), RunInfo.read(folder)
     progress = info.progress.model_dump(mode="json", exclude_defaults=True)
     provenance = info.provenance.model_dump(mode="json") if info.provenance else {}
@@ -164,13 +165,13 @@ def diff(
     """
     from bench.report.run_diff import diff_markdown, run_diff
 
-    found = run_diff(opt.to_read(first, pictures=False), opt.to_read(second, pictures=False))
+    found = run_diff(to_read(first, pictures=False), to_read(second, pictures=False))
     tell(diff_markdown(found), found, as_json)
 
 
 @app.command("rm")
 def remove(
-    runs: Annotated[list[str], Argument(help="run folders, local ones")],
+    runs: Annotated[list[str], Argument(help="run folders, or their URLs")],
     yes: Annotated[bool, Option("--yes", "-y", help="do not ask")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -180,16 +181,14 @@ def remove(
     """
     from bench.run.remove import look_at, remove_run
 
-    if away := [run for run in runs if is_url(run)]:
-        raise InputError("is a remote folder: remove its objects by the storage's own tools", file=away[0])
-    folders = [Path(run) for run in runs]
+    folders = [local_or_remote(run) for run in runs]
     looked = [look_at(run) for run in folders]  # all of them are runs, or none goes
     done: list[dict[str, Any]] = []
     for run, found in zip(folders, looked, strict=True):
         size = f"{len(found.own)} files, {found.bytes / 2**20:.1f} MiB"
         removed = yes or typer.confirm(f"remove {run} ({size})?", err=as_json)
         what = {"files": len(found.own), "bytes": found.bytes, "others": found.others}
-        done.append({"run": run, "removed": removed, **what})
+        done.append({"run": str(run), "removed": removed, **what})
         if not removed:
             tell_aside(f"{run}: stays", as_json)
             continue

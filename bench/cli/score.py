@@ -14,6 +14,7 @@ from typer import Argument, Exit, Option
 from amdm.errors import InputError
 from amdm.output import JsonOption, tell, tell_aside
 from bench.cli import options as opt
+from bench.run.places import to_write
 from bench.workers.processes import worker_count
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _score_run(
     from bench.run.info import RunInfo
     from bench.stages.full_size import record_actions
 
-    with opt.resumable(), opt.to_write(run) as folder:
+    with opt.resumable(), to_write(run) as folder:
         options = held(RunInfo.read(folder).detector_name)
         count = worker_count(workers, detector_spec(options.name).heavy)
         judged, failed = score_run(folder, count, again, force, options)
@@ -135,7 +136,7 @@ def _score_images(
     plan = Plan.resolve(job)
     plan = replace(plan, detector=held(plan.detector.name))
     count = worker_count(workers, plan.is_heavy)
-    with opt.resumable(), opt.to_write(out) as own:
+    with opt.resumable(), to_write(out) as own:
         folder, found, failed = score_images(
             images,
             plan,

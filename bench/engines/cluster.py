@@ -85,7 +85,7 @@ class RayEngine:
                 )
         except Exception as error:  # Ray has no type of its own for them
             what = "Ray did not start on this machine" if address == LOCAL else f"no Ray cluster at {address!r}"
-            raise InputError(f"{what}: {_first_line(error)}", field="address") from None
+            raise InputError(f"{what}: {_first_line(error)}{_token_hint(address)}", field="address") from None
         ray._private.worker._worker_logs_enabled = False  # pages about lost workers on stdout; we tell them in a line
         try:
             yield Cluster(workspace, device, self.workers)
@@ -203,6 +203,13 @@ def _check_answers(address: str) -> None:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0))
+
+
+def _token_hint(address: str) -> str:
+    """Ray says nothing of a token that it was not told to show, and shows none to an address unless told to."""
+    if address == LOCAL or os.environ.get("RAY_AUTH_MODE"):
+        return ""
+    return "; where it asks for a token, RAY_AUTH_MODE=token must be set"
 
 
 def _first_line(error: Exception) -> str:

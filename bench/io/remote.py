@@ -34,9 +34,9 @@ def is_url(text: object) -> bool:
     return isinstance(text, str) and "://" in text
 
 
-def local_or_remote(text: str) -> Path | RemoteFolder:
-    """What a text names. Raises InputError as :meth:`RemoteFolder.parse`."""
-    return RemoteFolder.parse(text) if is_url(text) else Path(text)
+def local_or_remote(named: Path | str) -> Path | RemoteFolder:
+    """What a text names; a path is local. Raises InputError as :meth:`RemoteFolder.parse`."""
+    return RemoteFolder.parse(str(named)) if is_url(named) else Path(named)
 
 
 @dataclass(frozen=True)
@@ -169,6 +169,14 @@ class RemoteFolder:
         for names, paths in _some(files):
             with self._told():
                 self._files.put([str(path) for path in paths], [self._at(name) for name in names])
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Objects of these names, in this order."""
+        if {"*", "["} & set(self.url):  # fsspec would take it for a pattern
+            raise InputError("has * or [ in its URL: remove its objects by the storage's own tools", file=self.url)
+        for part, _ in _some((name, Path(name)) for name in names):
+            with self._told():
+                self._files.rm([self._at(name) for name in part])
 
     @contextmanager
     def _told(self, name: str = "") -> Iterator[None]:

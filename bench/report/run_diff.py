@@ -15,6 +15,9 @@ from bench.report.text import as_markdown, as_page
 from bench.run.info import RunInfo
 from bench.run.read import read_table
 
+SHOWN = {"first": "first", "second": "second", "difference": "second − first"}
+"""Columns, and what they are called for readers."""
+
 
 def run_diff(first: Path, second: Path) -> dict[str, Any]:
     """``settings``: of each that differs its field, and what it is in both (None: there is none). ``metrics``: of each
@@ -36,7 +39,9 @@ def run_diff(first: Path, second: Path) -> dict[str, Any]:
     for method, metric in dict.fromkeys([*metrics[0], *metrics[1]]):
         values = [one.get((method, metric)) for one in metrics]
         difference = None if values[0] is None or values[1] is None else values[1] - values[0]
-        rows.append({"method": method, "metric": metric, "first": values[0], "second": values[1], "less": difference})
+        rows.append(
+            {"method": method, "metric": metric, "first": values[0], "second": values[1], "difference": difference}
+        )
     return {"first": str(first), "second": str(second), "settings": changed, "metrics": rows}
 
 
@@ -46,7 +51,7 @@ def diff_markdown(found: dict[str, Any]) -> str:
         {
             "method": row["method"],
             "metric": METRICS[row["metric"]].label,
-            **{name: math.nan if row[name] is None else 100 * row[name] for name in ("first", "second", "less")},
+            **{shown: math.nan if row[name] is None else 100 * row[name] for name, shown in SHOWN.items()},
         }
         for row in found["metrics"]
     ]

@@ -10,6 +10,7 @@ says that the run is done.
 from __future__ import annotations
 
 import hashlib
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
@@ -162,6 +163,22 @@ def reading(remote: RemoteFolder, pictures: bool = True, again: bool = False) ->
         with closing(lock):
             pull(remote, home, pictures=pictures, again=again)
     return folder
+
+
+@contextmanager
+def removing(remote: RemoteFolder) -> Iterator[Path]:
+    """The working folder of a run in a remote folder, without its pictures, while no command of this machine works on
+    it; it is gone afterwards.
+
+    Raises:
+        InputError: there is no run, it cannot be read, or it is in use. ConnectionError: the remote folder does not
+            answer.
+    """
+    home = home_of(remote)
+    with _in_remote(remote), closing(lock_file(home)):
+        pull(remote, home, pictures=False)
+        yield folder_of(remote)
+        shutil.rmtree(home)
 
 
 @contextmanager

@@ -23,8 +23,8 @@ from bench.run.parts import MAX_PART_BYTES, add_part
 from bench.run.schema import BESIDE_SAMPLES, DATABASE, KEY_COLUMNS, SCHEMA
 from bench.workers.tracebacks import ERRORS, MAX_ERRORS_BYTES
 
-_PART = re.compile(r"records/part-(\d{6})\.parquet")
-_PICTURE = re.compile(r"images/(?!\.\.?/)[A-Za-z0-9.+@%-]+/[A-Za-z0-9.+@%_-]+\.png")
+PART = re.compile(r"records/part-(\d{6})\.parquet")
+PICTURE = re.compile(r"images/(?!\.\.?/)[A-Za-z0-9.+@%-]+/[A-Za-z0-9.+@%_-]+\.png")
 """As :func:`bench.run.images.picture_name` makes them."""
 _BASE = "parts"
 """Beside the working folder, when it last was as the remote folder: of how many parts its database was made, and the
@@ -107,7 +107,7 @@ def pull(
 
 def _parts(remote: RemoteFolder, sizes: Mapping[str, int]) -> int:
     """How many there are. Raises InputError where one before the last is absent, or one is too large."""
-    numbers = {int(found[1]) for name in sizes if (found := _PART.fullmatch(name))}
+    numbers = {int(found[1]) for name in sizes if (found := PART.fullmatch(name))}
     for number in range(1, len(numbers) + 1):
         if number not in numbers:
             raise InputError("is absent, and later parts are there", file=f"{remote}/{part_name(number)}")
@@ -164,7 +164,7 @@ def _surplus(folder: Path, rebuilt: Path) -> frozenset[SampleKey] | None:
 
 
 def _pull_pictures(remote: RemoteFolder, folder: Path, sizes: Mapping[str, int], again: bool) -> None:
-    there = {name for name in sizes if _PICTURE.fullmatch(name) and sizes[name] <= MAX_PICTURE_BYTES}
+    there = {name for name in sizes if PICTURE.fullmatch(name) and sizes[name] <= MAX_PICTURE_BYTES}
     for path in folder.glob("images/*/*"):
         name = path.relative_to(folder).as_posix()
         if again or name not in there or path.stat().st_size != sizes[name]:

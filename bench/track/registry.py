@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -27,11 +29,12 @@ def check_tracker(name: str) -> None:
 
 
 def track(name: str, results: Results) -> str:
-    """Hand the results to a tracker; returns where they are, for readers.
+    """Hand the results to a tracker; returns where they are, for readers. What its package prints goes to stderr.
 
     Raises:
         InputError: see :func:`check_tracker`. Whatever the tracker raises.
     """
     check_tracker(name)
     log: Callable[[Any, Results], str] = registered_module("tracker", name, TRACKERS, "track").log
-    return log(import_module(name), results)
+    with redirect_stdout(sys.stderr):  # stdout is the command's own, with --json one document
+        return log(import_module(name), results)

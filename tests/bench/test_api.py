@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,6 +15,7 @@ from amdm.errors import InputError
 from amdm.layout import Layout
 from amdm.pipeline import AMDMPipeline
 from bench import evaluate, read_result, score
+from bench.io.remote import RemoteFolder
 from bench.layouts.named import load_layouts
 from tests.amdm.test_own_unets import tiny_stable_diffusion
 from tests.bench.fakes import paint
@@ -123,13 +125,19 @@ def test_seeds_that_are_none_leave_nothing_behind(fake_judge: None, tmp_path: Pa
     assert not (tmp_path / "run").exists()
 
 
-def test_a_place_is_refused_and_no_folder_of_its_name_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("fake_judge", "own_cache")
+def test_runs_and_pictures_in_remote_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for use in (
-        lambda: evaluate(paint, out="s3://b/run"),
-        lambda: score("s3://b/run"),
-        lambda: read_result("s3://b/r"),
-    ):
-        with pytest.raises(InputError, match=r"s3://b/r.*is a remote folder"):
-            use()
-    assert not list(tmp_path.iterdir())
+    url, pictures = f"memory://{tmp_path.name}/run", f"memory://{tmp_path.name}/pictures"
+    here = evaluate(draw, limit=5, out=tmp_path / "here" / "run")
+    there = evaluate(draw, limit=5, out=url)
+    assert there.metrics.equals(here.metrics) and Path("reports/run/table1.md").is_file()
+    assert {"run.json", "records/part-000001.parquet"} <= RemoteFolder.parse(url).sizes().keys()
+    assert there.folder.is_relative_to(tmp_path / "cache") and read_result(url).metrics.equals(here.metrics)
+    assert score(url, again=True).metrics.equals(here.metrics)
+    files = sorted((there.folder / "images" / "draw").iterdir())
+    RemoteFolder.parse(pictures).send((path.name, path) for path in files)
+    taken = evaluate(pictures, limit=5, out=f"memory://{tmp_path.name}/taken")
+    assert set(taken.samples.method) == {"pictures"} and len(taken.samples) == 5
+    assert not list(tmp_path.glob("memory*"))
+    fsspec.filesystem("memory").store.clear()

@@ -51,7 +51,7 @@ def test_the_figures_follow_from_the_timing() -> None:
         f"about {hours / 2:.2g} hours" in lines(plan, timing, 2)[1] and "2 processes as if" in lines(plan, timing, 2)[1]
     )
     gpu = lines(Plan.resolve(job(device="cuda")), timing, 1)
-    assert len(shown) == 5 and "no more than 3 shards" in shown[4] and "GPU-hours" not in shown[4]
+    assert len(shown) == 6 and "no more than 3 shards" in shown[5] and not any("GPU-hours" in one for one in shown[4:])
     assert gpu[2] == f"GPU-hours: about {hours:.2g}, one GPU for that time"
 
 
@@ -90,7 +90,19 @@ def test_hours_and_gpu_hours_by_the_number_of_gpus() -> None:
     shown = lines(plan, timing, 1)[-1]
     assert shown.startswith("by shards, --shard i/n on n GPUs, then merge, 36 s of loading on each: ")
     assert shown.endswith(f"1: {own[0]}, 2: {own[1]}, 3: {own[2]}; no more than 3 shards, one a group of layouts")
-    assert not lines(Plan.resolve(job(shard=(1, 2))), timing, 1)[-1].startswith("by shards")
+    of_a_shard = lines(Plan.resolve(job(shard=(1, 2))), timing, 1)
+    assert not any(line.startswith("by ") for line in of_a_shard)
+
+
+@pytest.mark.usefixtures("fake_networks")
+def test_with_ray_batches_are_dealt_out_not_groups_of_layouts() -> None:
+    plan = Plan.resolve(job(device="cuda"))
+    timing = Timing(BOTH[1], (9.0, 4.8), (3.0, 0.4), 4, 1024.0, load_seconds=36.0)
+    hours, batches = (20 * 1.2 + 20 * 1.2 * 20 / 24 + 50 * 0.1) / 3600, len(plan.batches)
+    shown = lines(plan, timing, 1)[-2]
+    assert shown.startswith("by --engine ray on n GPUs, 36 s of loading on each: 1: ") and batches > 8
+    assert f", 8: {hours * 2 / batches + 0.01:.2g} h ({hours + 8 * 0.01:.2g} GPU-hours), " in shown
+    assert shown.endswith(f"; no more than {batches} GPUs, one a batch")
 
 
 def test_what_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

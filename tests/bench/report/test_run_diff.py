@@ -18,7 +18,7 @@ def test_settings_and_metrics_that_differ_are_shown(run_fake_job: JobRunner) -> 
     assert settings["limit"] == (25, 10) and settings["weights.unet"] == ("abc", "xyz")
     assert any(name.startswith("method_settings.interactdiffusion.") for name in settings)
     alone = next(row for row in found["metrics"] if row["method"] == "interactdiffusion")
-    assert alone["second"] is None and alone["less"] is None and 0 < alone["first"] <= 1
+    assert alone["second"] is None and alone["difference"] is None and 0 < alone["first"] <= 1
     page = diff_markdown(found)
     assert "- weights.unet: 'abc', 'xyz'" in page and "| interactdiffusion | ISR" in page
 
@@ -28,5 +28,5 @@ def test_the_second_less_the_first(run_fake_job: JobRunner) -> None:
     lose(second, "migc", 4, 3)
     found = run_diff(first, second)
     assert found["settings"] == [] and "The settings are the same." in diff_markdown(found)
-    rows = {(row["method"], row["metric"]): row["less"] for row in found["metrics"]}
+    rows = {(row["method"], row["metric"]): row["difference"] for row in found["metrics"]}
     assert rows["migc", "isr"] == pytest.approx(-3 / 100) and rows["interactdiffusion", "isr"] == 0

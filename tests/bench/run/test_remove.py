@@ -2,15 +2,21 @@ from __future__ import annotations
 
 import fcntl
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 from amdm.errors import InputError
+from bench.io.remote import RemoteFolder
 from bench.run.images import picture_name
+from bench.run.mirror import writing
 from bench.run.remove import look_at, remove_run
+from bench.run.store import RunStore
 from tests.bench.conftest import JobRunner
+from tests.bench.run.test_store import SETTINGS, add
 
 
 @pytest.fixture
@@ -143,3 +149,49 @@ def test_a_removal_that_was_stopped_goes_on(run: Path, monkeypatch: pytest.Monke
 
 def test_names_are_those_that_pictures_are_written_under(run: Path) -> None:
     assert (run / picture_name("migc", "", "0", 0)).name == "%_s0_0.png"
+
+
+@pytest.fixture
+def remote(tmp_path: Path, own_cache: Path) -> Iterator[RemoteFolder]:
+    """A run in a remote folder, which holds what is not the run's, too."""
+    one = RemoteFolder.parse(f"memory://{tmp_path.name}/run")
+    with writing(one) as folder, RunStore(folder, SETTINGS) as store:
+        for k in range(3):
+            add(store, index=k)
+            store._mirror.flush()  # type: ignore[union-attr]
+    one.write("thesis.txt", b"mine")
+    one.write("images/m/mine.png", b"mine")
+    yield one
+    fsspec.filesystem("memory").store.clear()
+
+
+def test_a_run_in_a_remote_folder_goes_and_what_is_not_its_own_stays(remote: RemoteFolder, own_cache: Path) -> None:
+    found = look_at(remote)
+    assert found.others == ["images/m/mine.png", "thesis.txt"] and list(map(str, found.own))[-1] == "run.json"
+    assert found.bytes == sum(size for name, size in remote.sizes().items() if name not in found.others)
+    assert remove_run(remote) == found
+    assert list(remote.sizes()) == found.others and not list(own_cache.rglob("*.sqlite"))
+    with pytest.raises(InputError, match="there is no run"):
+        remove_run(remote)
+
+
+@pytest.mark.parametrize("left", range(1, 7))
+def test_removing_in_a_remote_folder_goes_on_where_it_was_stopped(remote: RemoteFolder, left: int) -> None:
+    found = look_at(remote)
+    remote.remove(list(map(str, found.own))[:-left])
+    remove_run(remote)
+    assert list(remote.sizes()) == found.others
+
+
+def test_records_in_a_remote_folder_name_nothing_but_pictures(remote: RemoteFolder) -> None:
+    with writing(remote) as folder, RunStore(folder, SETTINGS) as store:
+        add(store, index=7)
+        store._database.execute("UPDATE samples SET image = 'thesis.txt' WHERE layout_index = 7")
+        store._changed([("m", 7, 0)])
+    assert "thesis.txt" in remove_run(remote).others and remote.has("thesis.txt")
+
+
+def test_a_run_in_a_remote_folder_that_is_in_use_stays(remote: RemoteFolder) -> None:
+    with writing(remote), pytest.raises(InputError, match="in use"):
+        remove_run(remote)
+    assert remote.has("run.json")

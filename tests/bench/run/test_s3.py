@@ -122,7 +122,9 @@ def test_every_command_on_runs_at_a_place(
     assert taken.progress.taken_from["folder"] == f"s3://{BUCKET}/pictures" and taken.status == "complete"
 
     capsys.readouterr()
-    assert run(monkeypatch, "runs", "rm", whole) == 2 and "own tools" in capsys.readouterr().err
+    assert run(monkeypatch, "plot", "samples", whole, "--out", "figure.png") == 0
+    assert run(monkeypatch, "runs", "rm", "--yes", f"s3://{BUCKET}/runs/part-1") == 0
+    assert not files(s3).find(f"{BUCKET}/runs/part-1") and "part-1: removed" in capsys.readouterr().out
     files(s3).rm(f"{BUCKET}/runs/whole/images/paint", recursive=True)
     assert run(monkeypatch, "verify", whole) == 1 and "is absent" in capsys.readouterr().out
 

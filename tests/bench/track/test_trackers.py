@@ -129,3 +129,16 @@ def test_trackio_keeps_them_here(made: tuple[Path, Path], tmp_path: Path, monkey
     database = b"".join(path.read_bytes() for path in (tmp_path / "trackio").glob("*.db*"))
     assert b"interactdiffusion/isr" in database
     assert len(list((tmp_path / "trackio" / "media").rglob("*.png"))) == len(results.pictures)
+
+
+def test_what_a_package_prints_is_not_on_stdout(
+    made: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def module(*_: object) -> SimpleNamespace:
+        return SimpleNamespace(log=lambda package, results: print("show it with ...") or "there")
+
+    monkeypatch.setattr("bench.track.registry.check_tracker", lambda name: None)
+    monkeypatch.setattr("bench.track.registry.registered_module", module)
+    monkeypatch.setattr("bench.track.registry.import_module", lambda name: None)
+    assert track("trackio", results_of(*made)) == "there"
+    assert capsys.readouterr() == ("", "show it with ...\n")
