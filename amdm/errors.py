@@ -125,6 +125,8 @@ def instead(name: object, known: Collection[str], see: str = "") -> str:
     close = get_close_matches(str(name)[:200].casefold(), spelled, 1)
     hint = f"did you mean {spelled[close[0]]}? " if close else ""
     listed = list(known)
+    if not listed:
+        return "there is none"
     if len(listed) <= LONGEST_LIST:
         return f"{hint}there are: {', '.join(listed)}"
     where = see or f"among them {', '.join(listed[:LONGEST_LIST])}"

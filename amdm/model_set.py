@@ -56,7 +56,7 @@ def require_device(device: str | torch.device) -> torch.device:
     try:
         found = torch.device(device)
     except RuntimeError:
-        raise InputError(f"{device!r} is not a device of torch", field="device") from None
+        raise InputError(f"{device!r} is not a device of torch; write cpu, cuda or cuda:1", field="device") from None
     if found.type not in ("cpu", "cuda"):
         raise InputError(f"{str(device)!r} is neither cpu nor cuda", field="device")
     if found.type == "cuda" and not torch.cuda.is_available():

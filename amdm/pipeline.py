@@ -205,7 +205,7 @@ class AMDMPipeline(PipelineParts):
         layouts: Layout | Sequence[Layout] | None = None,
         interactions: Sequence[Interaction] | Sequence[Sequence[Interaction]] | None = None,
         *,
-        ip_adapter_image: Image.Image | Sequence[Image.Image] | None = None,
+        ip_adapter_image: Any = None,
         height: int | None = None,
         width: int | None = None,
         num_inference_steps: int | None = None,
@@ -227,7 +227,8 @@ class AMDMPipeline(PipelineParts):
         Args:
             prompt: captions in place of those of the layouts; without layouts, captions alone. Layouts may stand here.
             layouts: what is where (boxes xyxy in [0, 1]). interactions: of all samples, or of each one.
-            ip_adapter_image: a style image for all samples, or one for each.
+            ip_adapter_image: a style image for all samples, or one for each: of PIL, or an array or tensor of
+                uint8 or of floats in [0, 1] (:func:`amdm.io.picture.to_pixels`).
             height, width, num_inference_steps, guidance_scale: in place of the preset's; of Python, NumPy or torch.
                 guidance_scale may be by model: ``{"migc": 5.0}``.
             negative_prompt: in place of the preset's; a list holds one, or one a layout.
@@ -291,6 +292,7 @@ class AMDMPipeline(PipelineParts):
 
     def to(self, *args: Any, **kwargs: Any) -> AMDMPipeline:
         """Move every network: ``to("cuda")``, ``to(torch.float16)`` (the UNets and encoders; latents stay float32)."""
+        self._require_idle("to")
         for one in (*args, *kwargs.values()):
             if isinstance(one, str | torch.device):
                 require_device(one)
@@ -301,6 +303,7 @@ class AMDMPipeline(PipelineParts):
 
     def enable_model_cpu_offload(self, gpu_id: int | None = None, device: torch.device | str = "cuda") -> None:  # type: ignore[override]
         """Keep on the device only what a phase needs: encoders and UNets to encode, UNets to sample, then the VAE."""
+        self._require_idle("enable_model_cpu_offload")
         if self._single_use:
             raise InputError("cannot be with enable_single_use", field="enable_model_cpu_offload")
         self._offload_to = require_device(device if gpu_id is None else f"{torch.device(device).type}:{gpu_id}")
@@ -312,6 +315,7 @@ class AMDMPipeline(PipelineParts):
         Raises:
             InputError: model offload is on, which moves them back and forth.
         """
+        self._require_idle("enable_single_use")
         if self._offload_to is not None:
             raise InputError("cannot be with model offload", field="enable_single_use")
         self._single_use = True
@@ -331,9 +335,9 @@ class AMDMPipeline(PipelineParts):
     @contextmanager
     def _holding(self) -> Iterator[None]:
         """Around a call: with offload on no other one runs, and networks go back to where the call found them."""
-        if self._single_use and next(self.unet.parameters()).is_meta:
-            raise InputError("the one call was made; load the pipeline again", field="enable_single_use")
-        with nullcontext() if self._offload_to is None else _OFFLOADING:
+        with _OFFLOADING if self._offload_to is not None or self._single_use else nullcontext():
+            if self._single_use and (self._calls or next(self.unet.parameters()).is_meta):
+                raise InputError("the one call was made; load the pipeline again", field="enable_single_use")
             before = self._held
             try:
                 yield

@@ -68,4 +68,4 @@ def tell(owner: Any, callback: Callable[..., Any] | None, inputs: Sequence[str],
     changed = returned.get("latents", before)
     if not isinstance(changed, torch.Tensor) or changed.shape != before.shape:
         raise InputError(f"returned no tensor of the shape {tuple(before.shape)}", field="callback_on_step_end")
-    step.leaving[target] = changed
+    step.leaving[target] = changed.to(before)  # which keeps the precision of the states

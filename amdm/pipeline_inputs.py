@@ -104,14 +104,23 @@ def sample_negatives(given: Any, count: int, copies: int = 1) -> list[str] | Non
 
 
 def style_images(given: Any, count: int) -> list[Any] | None:
-    """One style image a sample, of one for all or one for each; None where there is none."""
-    return [given] * count if isinstance(given, Image.Image) else given
+    """One style image a sample, of one for all or one for each; None where there is none.
+
+    A picture is what :func:`amdm.io.picture.to_pixels` takes.
+    """
+    if isinstance(given, Image.Image) or getattr(given, "ndim", None) == 3:
+        return [given] * count
+    if given is not None and (isinstance(given, str | bytes) or not isinstance(given, Iterable)):
+        raise InputError(f"is a {type(given).__name__}; it must be a picture, or a list of them", field="style")
+    return None if given is None else list(given)
 
 
 def check_latents(latents: Any, expected: tuple[int, ...]) -> None:
-    """Raise InputError unless they are a tensor of the shape (B, C, h, w), or not given."""
+    """Raise InputError unless they are a tensor of floats of the shape (B, C, h, w), or not given."""
     if latents is not None and not isinstance(latents, torch.Tensor):
         raise InputError(f"is a {type(latents).__name__}, and no tensor", field="latents")
+    if latents is not None and not latents.is_floating_point():
+        raise InputError(f"is of {latents.dtype}; it must be floating point", field="latents")
     if latents is not None and tuple(latents.shape) != expected:
         raise InputError(f"has the shape {tuple(latents.shape)}; it must be {expected}", field="latents")
 
@@ -147,7 +156,7 @@ def override_texts(overrides: Sequence[str] | Mapping[str, Any]) -> list[str]:
     if not isinstance(overrides, Mapping):
         return list(overrides)
     try:
-        return [f"{name}={json.dumps(_listed(value))}" for name, value in overrides.items()]
+        return [f"{name}={json.dumps(value, default=_number)}" for name, value in overrides.items()]
     except (TypeError, ValueError) as error:
         raise InputError("holds something other than numbers, texts and lists", field="overrides") from error
 
@@ -196,9 +205,12 @@ def _given(**values: Any) -> dict[str, Any]:
     return {name: plain(value) for name, value in values.items() if value is not None}
 
 
-def _listed(value: Any) -> Any:
-    """As JSON writes it: arrays, tensors and their numbers too."""
-    return value.tolist() if hasattr(value, "tolist") else value
+def _number(value: Any) -> Any:
+    """What JSON cannot write as it can: numbers, arrays and tensors. Raises TypeError for anything else."""
+    found = plain(value)
+    if found is value:
+        raise TypeError
+    return found
 
 
 def sample_keys(

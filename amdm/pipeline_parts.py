@@ -53,9 +53,14 @@ class PipelineParts(DiffusionPipeline):
         if not settable and name not in OWN | HIDDEN:
             way = INSTEAD.get(name, f"what can be set: {', '.join(sorted(PARTS | OWN))}")
             raise InputError(f"is nothing that this pipeline would read; {way}", field=name)
-        if name in PARTS | OWN and "_calls" in self.__dict__ and call_of(self) is not None:
+        if name in PARTS | OWN and self._is_drawing(name):
             raise InputError("cannot be changed while a picture is drawn; set it before the call", field=name)
         super().__setattr__(name, value)
+
+    def _is_drawing(self, name: str) -> bool:
+        """Whether this code runs in a call, or another thread's is under way: that has a scheduler of its own."""
+        calls = self.__dict__.get("_calls")
+        return bool(calls) and (name != "scheduler" or call_of(self) is not None)
 
     @property
     def _target(self) -> ControlModel:

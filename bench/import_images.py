@@ -92,6 +92,8 @@ def _why_nothing(found: FoundImages, layout_set: LayoutSet) -> str:
     what = f"holds no picture that is named …_<key>.png after a layout of {layout_set.name} (keys {_keys(layout_set)})"
     example = [*found.ambiguous, *found.stray, *found.twins, *found.other, *found.foreign]
     shown = f", but for example {example[0]!r}" if example else ""
+    if found.linked:
+        shown += f" (links to folders are not entered: {found.linked[0]!r})"
     return f"{what}{shown}; or map files to keys with --mapping"
 
 

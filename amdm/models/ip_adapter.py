@@ -18,7 +18,7 @@ from torch import nn
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from amdm.errors import InputError
-from amdm.io.picture import to_rgb
+from amdm.io.picture import to_pixels
 from amdm.models.control import ControlModel, GuidedDenoiser, SampleRequest
 from amdm.models.spec import ModelSpec, PublicWeights
 from amdm.models.text import PhraseEncoder
@@ -99,12 +99,15 @@ class IPAdapter(ControlModel):
         return {**super().modules(), "image_encoder": self.image_encoder}
 
     def image_embeddings(self, images: Sequence[Image.Image]) -> torch.Tensor:
-        """Pictures (of any mode, see :func:`amdm.io.picture.to_rgb`) → CLIP image embeddings (B, D).
+        """Pictures, as :func:`amdm.io.picture.to_pixels` takes them, → CLIP image embeddings (B, D).
 
         A picture that comes twice is encoded once.
+
+        Raises:
+            InputError: one of them is no picture.
         """
         distinct = list({id(image): image for image in images}.values())
-        pictures = [to_rgb(one) if isinstance(one, Image.Image) else one for one in distinct]
+        pictures = [_style(one) for one in distinct]
         pixels = self.image_processor(pictures, return_tensors="pt").pixel_values
         encoder = self.image_encoder
         with torch.no_grad(), undisturbed():
@@ -183,6 +186,17 @@ class IPAdapter(ControlModel):
 
     def _tensor(self, name: str) -> torch.Tensor:
         return self.unet.get_parameter(name)
+
+
+def _style(picture: Any) -> Image.Image:
+    """As 8-bit RGB, before the tower's own processor guesses what white is."""
+    try:
+        pixels = to_pixels(picture)
+    except InputError as error:
+        raise error.within(field="style") from None
+    if pixels is None:
+        raise InputError("holds NaN or infinity", field="style")
+    return Image.fromarray(pixels)
 
 
 def _full_size(unet: UNet2DConditionModel, text: PhraseEncoder, scheduler: SchedulerMixin) -> IPAdapter:

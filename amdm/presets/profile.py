@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from amdm.errors import InputError, unknown
 from amdm.io.strict import Strict
 from amdm.models.registry import MODELS
-from amdm.presets.settings import MethodSettings, _first_fault, _merged, _overridden, _override
+from amdm.presets.settings import MethodSettings, _changes, _first_fault, _merged, _overridden, _override
 
 PROFILES = ("mini", "paper")
 FORMER_NAMES = {"switch@combined": "mixed-then-target@combined"}
@@ -53,8 +53,7 @@ class Profile:
         content = self._content(name)
         if content is None:
             raise self._unknown(name)
-        for text in overrides:
-            path, value = _override(text)
+        for path, value in _changes(overrides):
             if path[0] == "aggregation" and content.get("aggregation") is None and len(content.get("models", ())) == 1:
                 raise InputError("has one model, which aggregates nothing", field=f"methods.{name}.aggregation")
             content = _overridden(content, path, value)

@@ -89,8 +89,8 @@ class MethodSettings(Strict):
         Raises:
             InputError: naming the field that is unknown or wrong.
         """
-        for text in overrides:
-            content = _overridden(content, *_override(text))
+        for path, value in _changes(overrides):
+            content = _overridden(content, path, value)
         try:
             return cls.model_validate(content)
         except ValidationError as error:
@@ -178,10 +178,27 @@ def _path(name: str) -> list[str]:
     return name.split(".")
 
 
+def _changes(overrides: Sequence[str]) -> list[tuple[list[str], Any]]:
+    """Paths and values in the order in which they are applied: what is set of all models before what is set of one."""
+
+    def place(change: tuple[list[str], Any]) -> int:
+        path = change[0]
+        return 0 if path[0] != "settings" else 1 if path[1:2] == ["all"] else 2
+
+    return sorted(map(_override, overrides), key=place)
+
+
 def _overridden(content: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
-    """With a field replaced. An aggregation that names its semantics is a whole one, and keeps nothing of another's."""
+    """With a field replaced; ``settings.all`` is that of each of the models, whatever a preset says of one.
+
+    An aggregation that names its semantics is a whole one, and keeps nothing of another's.
+    """
     if list(path) == ["aggregation"] and isinstance(value, dict) and "semantics" in value:
         return {**content, "aggregation": value}
+    models = content.get("models")
+    if list(path[:2]) == ["settings", "all"] and isinstance(models, list | tuple):
+        changes = {str(model): _nested(path[2:], value) for model in models}
+        return _merged(content, {"settings": changes})
     return _merged(content, _nested(path, value))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from amdm.errors import InputError, unknown
 from bench.detectors.detector import RANDOM_REVISION, Detector, DetectorFacts, DetectorOptions, DetectorSpec
 from bench.layouts.layout_set import LayoutSet
+from bench.layouts.vocabulary import quoted
 from bench.registered import registered_module
 
 DETECTORS = {
@@ -50,7 +51,7 @@ def check_words(name: str, layout_set: LayoutSet) -> None:
     known = detector_spec(name).categories
     asked = {label.category for entry in layout_set.entries for label in entry.labels}
     if known is not None and (strange := sorted(asked - set(known))):
-        shown = ", ".join(map(repr, strange[:5])) + (f" and {len(strange) - 5} more" if len(strange) > 5 else "")
+        shown = quoted(strange, known, 5)
         able = [other for other in DETECTORS if asked <= set(detector_spec(other).categories or asked)]
         what = f"{name} does not know {shown} of {layout_set.name}; {', '.join(able)} can judge it"
         raise InputError(what, field="detector")

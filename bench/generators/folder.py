@@ -21,7 +21,18 @@ TWIN_PREFIX = "anno_"
 """Official scripts write an annotated twin beside each picture."""
 FOREIGN = {
     *("__macosx", "$recycle.bin", "recycler", "#recycle", "@recycle", "@eadir", "system volume information"),
-    *("lost+found", "thumbs.db", "ehthumbs.db", "desktop.ini", "__pycache__", "icon\r"),
+    *(
+        "lost+found",
+        "thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "__pycache__",
+        "icon\r",
+        "trash",
+        "recycled",
+        "lost.dir",
+    ),
+    *("network trash folder", "temporary items", "thevolumesettingsfolder", "@__thumb"),
 }
 """What operating systems and servers leave in folders, besides hidden names (a "." in front)."""
 

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from amdm.errors import InputError
+from amdm.errors import InputError, instead
 from amdm.io.files import read_text
 from bench.generators.folder_names import KeyNames, normal_path
 
@@ -68,7 +68,7 @@ def _key(text: str, names: KeyNames, layouts: str) -> str:
         raise InputError("needs a file and a key")
     keys = names.whole(text)
     if not keys:
-        raise InputError(f"{text!r} is the key of no layout of {layouts}")
+        raise InputError(f"{text!r} is the key of no layout of {layouts}; {instead(text, names.keys())}")
     if len(keys) > 1:
         raise InputError(f"{text!r} may be {' or '.join(map(repr, keys))}")
     return keys[0]
@@ -91,6 +91,10 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
         found = ", ".join(map(repr, lines[0][1])) if lines else "nothing"
         what = f"needs the columns file and key; its first line has no {min(absent)!r}, it holds {found}"
         raise InputError(what, file=path)
+    if twice := [name for name in ("file", "key", "seed") if columns.count(name) > 1]:
+        raise InputError(f"has the column {twice[0]} twice", file=path)
+    if len(lines) == 1:
+        raise InputError("has no rows below its header", file=path)
     return [(number, dict(zip(columns, [*row, *[""] * len(columns)], strict=False))) for number, row in lines[1:]]
 
 

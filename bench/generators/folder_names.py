@@ -39,6 +39,10 @@ class KeyNames:
         for key in keys:
             self._keys.setdefault(_plain(key), []).append(key)
 
+    def keys(self) -> list[str]:
+        """All of them."""
+        return [key for alike in self._keys.values() for key in alike]
+
     def whole(self, text: str) -> tuple[str, ...]:
         """The key that the text is; several where only zeros tell keys apart and it is none of them to the letter."""
         return self._told_apart(_plain(text), text)

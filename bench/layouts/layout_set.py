@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,12 +12,10 @@ from typing import Any, NamedTuple
 from amdm.errors import Faults, InputError, unknown
 from amdm.layout import Instance, Interaction, Layout
 from bench.cocomig.colour import HSV_RANGES
-from bench.layouts.vocabulary import MINI, Vocabulary, near_words
+from bench.layouts.vocabulary import MINI, Vocabulary, quoted
 
 MIN_INSTANCES, MAX_INSTANCES = 1, 12
 ARTICLES = ("a", "an", "the")
-SHOWN_WORDS = 3
-"""Of those that a note is about."""
 
 
 @dataclass(frozen=True)
@@ -229,13 +227,15 @@ class LayoutSet:
         labels = [label for entry in self.entries for label in entry.labels]
         notes = []
         if plain := [one for one in labels if not one.colour]:
-            words = _quoted([str(one) for one in plain], HSV_RANGES)
+            words = quoted([str(one) for one in plain], HSV_RANGES)
             what = "name no colour that can be judged, and count by their place alone"
             notes.append(f"{len(plain)} of {len(labels)} instances {what}: {words}")
         if not self.vocabulary.categories:
             own = [one.category for one in labels if not self.vocabulary.knows(one.category)]
-            what = "categories of your own, which the detector is asked for as they are written"
-            notes.append(f"{len(own)} of {len(labels)} instances have {what}: {_quoted(own, self.vocabulary.usual)}")
+            asked = "which the detector is asked for as they are written"
+            mine = f"{len(own)} of {len(labels)} instances have categories of your own, {asked}"
+            words = f"{mine}: {quoted(own, self.vocabulary.usual)}"
+            notes.append(words if own else f"categories are COCO's and shapes together, {asked}")
         return tuple(notes)
 
     @property
@@ -265,7 +265,7 @@ class LayoutSet:
 def unjudged_lines(actions: Sequence[str], styles: Sequence[str]) -> tuple[str, ...]:
     """What is asked for and not judged, a line a kind: names of actions, and of style pictures' files."""
     kinds = (("interactions", actions), ("style pictures", styles))
-    return tuple(f"{len(own)} {kind} are asked for and not judged: {_quoted(own)}" for kind, own in kinds if own)
+    return tuple(f"{len(own)} {kind} are asked for and not judged: {quoted(own)}" for kind, own in kinds if own)
 
 
 def in_turn(entries: Sequence[Entry]) -> list[Entry]:
@@ -306,16 +306,6 @@ def _content(entry: Entry) -> list[Any]:
     style = {"style": entry.style.name} if entry.style is not None else {}
     plain = [entry.layout.caption, [placed(one) for one in entry.layout.instances]]
     return [*plain, {**more, **style}] if more or style else plain
-
-
-def _quoted(texts: Iterable[str], known: Collection[str] = ()) -> str:
-    """The first different ones, with which of the known words each may be a misspelling of."""
-    distinct = list(dict.fromkeys(texts))
-    shown = [
-        f"{one[:80]!r} (did you mean {near}?)" if (near := near_words(one, known)) else repr(one[:80])
-        for one in distinct[:SHOWN_WORDS]
-    ]
-    return ", ".join(shown) + (f" and {len(distinct) - SHOWN_WORDS} more" if len(distinct) > SHOWN_WORDS else "")
 
 
 def check_level(level: int) -> None:

@@ -39,9 +39,9 @@ def read_layouts(path: Path, name: str | None = None) -> LayoutSet:
     Raises:
         InputError: another ending, or what the readers raise.
     """
-    if path.suffix == ".json":
+    if path.suffix.lower() == ".json":
         return read_json(path, name or path.stem)
-    if path.suffix == ".txt":
+    if path.suffix.lower() == ".txt":
         return read_migc(path, path.with_name(f"{path.stem}_anno.yaml"), name or path.stem)
     raise InputError(
         "a layout file ends in .json (COCO-MIG form) or .txt (MIGC's, with *_anno.yaml beside it)", file=path

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from amdm.mini.vocabulary import ACTIONS, STYLES
 from amdm.mini.vocabulary import CATEGORIES as SHAPES
+
+SHOWN_WORDS = 3
+"""Of those that a note is about."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,21 @@ def vocabulary_of(categories: Iterable[str]) -> Vocabulary:
 
 def near_words(text: str, known: Iterable[str]) -> str:
     """What a word of the text may be a misspelling of, or "" where all are unlike, or the very ones."""
-    words, there = text.casefold().split(), set(known)
-    for one in (text.casefold(), *words):
+    whole, there = text.casefold(), set(known)
+    if whole in there:
+        return whole if whole != text else ""
+    for one in (whole, *whole.split()):
         close = get_close_matches(one[:60], there, 1, 0.75)
         if close and one not in there:
             return close[0]
     return ""
+
+
+def quoted(texts: Iterable[str], known: Collection[str] = (), most: int = SHOWN_WORDS) -> str:
+    """The first different ones, with which of the known words each may be a misspelling of."""
+    distinct = list(dict.fromkeys(texts))
+    shown = [
+        f"{one[:80]!r} (did you mean {near}?)" if (near := near_words(one, known)) else repr(one[:80])
+        for one in distinct[:most]
+    ]
+    return ", ".join(shown) + (f" and {len(distinct) - most} more" if len(distinct) > most else "")

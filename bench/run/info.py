@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from amdm.errors import InputError
+from amdm.errors import InputError, instead
 from amdm.io.files import read_json, write_atomic
 from bench.detectors.registry import detector_for_label
 from bench.job.growth import comparable
@@ -134,6 +134,10 @@ class RunInfo(Recorded):
             InputError: naming the field that run.json lacks, or that is not what it must be.
         """
         path = folder / FILE
+        if not path.exists():
+            runs = [one.parent.name for one in folder.absolute().parent.glob(f"*/{FILE}")]
+            others = f"; {instead(folder.name, sorted(runs))}" if runs else ""
+            raise InputError(f"is absent: there is no run{others}", file=path)
         content = read_json(path, MAX_INFO_BYTES)
         if not isinstance(content, dict):
             raise InputError("is not a JSON object", file=path)

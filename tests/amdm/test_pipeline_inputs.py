@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from amdm.errors import InputError
-from amdm.pipeline_inputs import CALLBACK_INPUTS, NOT_TAKEN, call_settings, check_output, checked_number, override_texts
+from amdm.pipeline_inputs import (
+    CALLBACK_INPUTS,
+    NOT_TAKEN,
+    call_settings,
+    check_latents,
+    check_output,
+    checked_number,
+    override_texts,
+    style_images,
+)
 from amdm.presets.profile import load_profile
 from amdm.presets.settings import MethodSettings
 
@@ -80,3 +92,46 @@ def test_a_number_is_finite(value: Any) -> None:
     assert checked_number(torch.tensor(2), "scale") == 2.0
     with pytest.raises(InputError, match=r"scale: is .*; it must be a finite number"):
         checked_number(value, "scale")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[np.float32(0.5), 2], (Fraction(1, 2), Decimal(2)), [torch.tensor(0.5), np.int64(2)], np.longdouble([0.5, 2])],
+)
+def test_numbers_of_any_kind_may_stand_in_lists(value: Any) -> None:
+    (text,) = override_texts({"aggregation.eta": value})
+    assert [float(one) for one in text.removeprefix("aggregation.eta=")[1:-1].split(",")] == [0.5, 2.0]
+
+
+@pytest.mark.parametrize("value", [{1, 2}, [object()], 1j, b"x", torch.empty(2, device="meta")])
+def test_what_no_setting_can_be_is_refused(value: Any) -> None:
+    with pytest.raises(InputError, match="overrides: holds something other than numbers, texts and lists"):
+        override_texts({"aggregation.eta": value})
+
+
+def test_what_is_set_of_all_models_is_of_each_and_before_what_is_set_of_one(preset: MethodSettings) -> None:
+    changes = ["settings.migc.guidance_scale=5", "settings.all.guidance_scale=2", "settings.all.num_inference_steps=9"]
+    in_call = call_settings(preset, changes, None, None)
+    assert in_call == load_profile("mini").method("interactdiffusion+migc", changes)
+    assert [one.guidance_scale for one in in_call.settings.values()] == [2.0, 5.0] and in_call.steps == 9
+
+
+def test_noise_is_of_floats() -> None:
+    check_latents(torch.zeros(1, 8, 16, 16, dtype=torch.float16), (1, 8, 16, 16))
+    for dtype in (torch.int64, torch.complex64, torch.bool):
+        with pytest.raises(InputError, match=f"latents: is of {dtype}; it must be floating point"):
+            check_latents(torch.zeros(1, 8, 16, 16, dtype=dtype), (1, 8, 16, 16))
+
+
+def test_one_picture_is_for_all_and_several_are_one_each() -> None:
+    one = Image.new("RGB", (8, 8))
+    array = np.zeros((8, 8, 3), np.uint8)
+    assert style_images(None, 2) is None and style_images(one, 2) == [one, one]
+    assert style_images(iter([one]), 1) == [one]
+    for picture in (array, torch.zeros(3, 8, 8)):
+        found = style_images(picture, 2)
+        assert found is not None and all(each is picture for each in found)
+    assert len(style_images(np.stack([array] * 3), 3) or ()) == 3
+    for wrong in ("style.png", 3):
+        with pytest.raises(InputError, match=r"style: is a (str|int); it must be a picture, or a list of them"):
+            style_images(wrong, 1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import logging
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -225,6 +227,60 @@ def test_what_a_callback_sets_is_refused(pipe: AMDMPipeline, name: str) -> None:
     with pytest.raises(InputError, match=f"^{name}: (cannot be changed while a picture is drawn|is nothing)"):
         drawn(pipe, callback_on_step_end=change)
     drawn(pipe)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda pipe: pipe.to(torch.float64),
+        lambda pipe: pipe.enable_model_cpu_offload(device="cpu"),
+        lambda pipe: pipe.enable_single_use(),
+        lambda pipe: setattr(pipe, "vae", pipe.vae),
+        lambda pipe: setattr(pipe, "text_encoder", pipe.text_encoder),
+        lambda pipe: setattr(pipe, "models", pipe.models),
+    ],
+)
+def test_networks_stay_what_they_are_while_any_thread_draws(pipe: AMDMPipeline, change: Callable[..., Any]) -> None:
+    before, said = drawn(pipe), []
+
+    def other() -> None:
+        try:
+            change(pipe)
+        except InputError as error:
+            said.append(str(error))
+
+    def meanwhile(owner: AMDMPipeline, i: int, t: float, tensors: dict[str, Any]) -> dict[str, Any]:
+        if i == 2:
+            other()
+            thread = threading.Thread(target=other)
+            thread.start()
+            thread.join()
+        return {}
+
+    assert torch.equal(drawn(pipe, callback_on_step_end=meanwhile), before)
+    assert len(said) == 2 and all("while a picture is drawn" in one or "no picture is drawn" in one for one in said)
+    change(pipe)
+
+
+def test_a_scheduler_that_another_thread_sets_is_of_calls_that_begin_later(pipe: AMDMPipeline) -> None:
+    before = drawn(pipe)
+    other = DPMSolverMultistepScheduler.from_config(pipe.scheduler.config)
+
+    def meanwhile(owner: AMDMPipeline, i: int, t: float, tensors: dict[str, Any]) -> dict[str, Any]:
+        if i == 2:
+            thread = threading.Thread(target=lambda: setattr(pipe, "scheduler", other))
+            thread.start()
+            thread.join()
+        return {}
+
+    assert torch.equal(drawn(pipe, callback_on_step_end=meanwhile), before)
+    assert pipe.scheduler is other and not torch.equal(drawn(pipe), before)
+
+
+def test_states_keep_their_precision_whatever_a_callback_returns(pipe: AMDMPipeline) -> None:
+    found = drawn(pipe, callback_on_step_end=lambda *given: {"latents": given[3]["latents"].half()})
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, drawn(pipe), rtol=0.05, atol=0.05)
 
 
 def test_what_a_callback_returns_under_another_name_is_refused(pipe: AMDMPipeline) -> None:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from amdm.aggregation import official
+from amdm.errors import InputError
 from amdm.layout import Instance, Interaction, Layout
 from amdm.methods import Method, load_methods
 from amdm.mini.sizes import build_scheduler
@@ -272,6 +273,26 @@ def test_a_failed_call_gives_the_device_back(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(RuntimeError, match="mine"):
         pipe(MINI[0], callback_on_step_end=broken)
     assert pipe._held == () and not pipe._calls
+
+
+def test_a_pipeline_for_one_call_makes_one() -> None:
+    pipe = AMDMPipeline.from_pretrained("mini", "migc", overrides=["settings.all.num_inference_steps=3"])
+    pipe.set_progress_bar_config(disable=True)
+
+    def drawn(**more: Any) -> torch.Tensor | str:
+        try:
+            return pipe(MINI[0], generator=torch.Generator().manual_seed(0), output_type="latent", **more).images
+        except InputError as error:
+            return str(error)
+
+    expected, inner = drawn(), []
+    pipe.enable_single_use()
+    again = lambda *_: inner.append(drawn()) or {}  # noqa: E731
+    found = together([lambda: drawn(callback_on_step_end=again)] * MANY)
+    pictures = [one for one in found if not isinstance(one, str)]
+    assert len(pictures) == 1 and torch.equal(pictures[0], expected)
+    refused = [*inner, *(one for one in found if isinstance(one, str))]
+    assert refused == ["enable_single_use: the one call was made; load the pipeline again"] * (3 + MANY - 1)
 
 
 def test_threads_that_encode_texts() -> None:

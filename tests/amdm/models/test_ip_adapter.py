@@ -12,6 +12,7 @@ from diffusers import AutoencoderTiny, StableDiffusionPipeline, UNet2DConditionM
 from PIL import Image
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
+from amdm.errors import InputError
 from amdm.layout import Layout
 from amdm.mini.sizes import UNET, build_scheduler, build_text_encoder, build_tokenizer
 from amdm.models.control import SampleRequest
@@ -128,6 +129,30 @@ def test_a_picture_of_another_mode_is_read_as_a_file_is(make: Make) -> None:
     found = model.image_embeddings([transparent, grey])
     white, plain = Image.new("RGB", (40, 48), "white"), Image.new("RGB", (40, 48), (200, 200, 200))
     torch.testing.assert_close(found, model.image_embeddings([white, plain]), rtol=0, atol=0)
+
+
+def test_arrays_and_tensors_are_the_pictures_that_they_hold(make: Make) -> None:
+    model, picture = make(), style(1)
+    whole = np.asarray(picture)
+    tensor = torch.from_numpy(whole.copy()).permute(2, 0, 1)
+    expected = model.image_embeddings([picture])
+    for one in (whole, whole / np.float32(255), tensor, tensor / 255, (tensor / 255).double()):
+        torch.testing.assert_close(model.image_embeddings([one]), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("picture", "what"),
+    [
+        (np.full((8, 8, 3), np.nan), "style: holds NaN or infinity"),
+        (np.full((8, 8, 3), 200.0), "style: holds floats from 200 to 200"),
+        ("style.png", "style: is a str; it must be a PIL image"),
+        (None, "style: is a NoneType"),
+        (Image.new("F", (8, 8)), "style: holds float values"),
+    ],
+)
+def test_what_is_no_picture_is_one_line(make: Make, picture: Any, what: str) -> None:
+    with pytest.raises(InputError, match=what):
+        make().image_embeddings([picture])
 
 
 def test_public_keys(make: Make) -> None:

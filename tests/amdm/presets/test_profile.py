@@ -231,3 +231,9 @@ def test_a_method_is_found_by_the_name_that_it_had_in_earlier_runs() -> None:
     found = profile.several(["switch@combined"], ["aggregation.s=2"])["switch@combined"]
     assert found.aggregation is not None and found.aggregation.s == 2
     assert profile.method("switch@combined") == profile.methods["mixed-then-target@combined"]
+
+
+def test_what_is_set_of_all_models_holds_over_what_the_preset_says_of_one() -> None:
+    assert load_profile("paper").method("migc@own").settings["migc"].scheduler == "euler"
+    changed = load_profile("paper").method("migc@own", ["settings.all.scheduler=ddim"])
+    assert changed.settings["migc"].scheduler == "ddim"

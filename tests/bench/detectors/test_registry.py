@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,15 @@ from bench import evaluate
 from bench.benchmark import score_run
 from bench.detectors.detector import Detector, DetectorOptions
 from bench.detectors.mini import MiniDetector
-from bench.detectors.registry import DETECTORS, detector_facts, detector_for_label, detector_spec, load_detector
+from bench.detectors.registry import (
+    DETECTORS,
+    check_words,
+    detector_facts,
+    detector_for_label,
+    detector_spec,
+    load_detector,
+)
+from bench.layouts.named import load_layouts
 from bench.report.write import write_report
 from bench.run.info import RunInfo
 from bench.run.read import read_table
@@ -56,6 +65,14 @@ def test_what_cannot_be_is_refused(arguments: dict[str, Any], message: str) -> N
     with pytest.raises(InputError) as raised:
         load_detector(**arguments)
     assert str(raised.value).startswith(message)
+
+
+def test_a_category_that_the_judge_lacks_is_named_with_what_it_may_mean(tmp_path: Path) -> None:
+    segment = [{"label": label, "bbox": [0.1, 0.1, 0.5, 0.5]} for label in ("a red rign", "A Blue Arch", "a red cat")]
+    (tmp_path / "own.json").write_text(json.dumps({"0": {"caption": "c", "segment": segment}}))
+    with pytest.raises(InputError) as raised:
+        check_words("mini", load_layouts(tmp_path / "own.json"))
+    assert "does not know 'Arch' (did you mean arch?), 'cat', 'rign' (did you mean ring?) of own" in str(raised.value)
 
 
 def test_random_weights_are_marked_everywhere(run_fake_job: JobRunner, tmp_path: Path) -> None:

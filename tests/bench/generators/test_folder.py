@@ -44,7 +44,8 @@ def test_what_systems_leave_is_left_aside_and_counted(tmp_path: Path) -> None:
     foreign = [
         *(f"._{name}", ".DS_Store", "Thumbs.db", "desktop.ini", "Desktop.ini", f".hidden/{name}"),
         *(f"__MACOSX/{name}", f"__MACOSX/deep/._{name}", f".Trash-1000/files/{name}", f"$RECYCLE.BIN/{name}"),
-        *(f".ipynb_checkpoints/{name}", f"@eaDir/{name}", f"deep/.Trashes/{name}"),
+        *(f".ipynb_checkpoints/{name}", f"@eaDir/{name}", f"deep/.Trashes/{name}", f"Network Trash Folder/{name}"),
+        *(f"Temporary Items/{name}", f"Trash/{name}", f"RECYCLED/{name}", f"LOST.DIR/{name}", f"a/.@__thumb/{name}"),
     ]
     put(tmp_path, *foreign)
     found = find_images(tmp_path, LAYOUTS)

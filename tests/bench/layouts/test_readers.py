@@ -204,6 +204,8 @@ def test_bad_json(tmp_path: Path, content: Any, message: str) -> None:
         ),
         (("ring",), "mini", ("1 of 1 instances name no colour that can be judged",)),
         (("red cat", "a red zebbra"), "own", ("1 of 2 instances have categories of your own", "(did you mean zebra?)")),
+        (("A Red Bowl",), "own", ("1 of 1 instances have categories of your own", "'Bowl' (did you mean bowl?)")),
+        (("a red bowl", "a red ring"), "own", ("categories are COCO's and shapes together, which the detector",)),
         (("red cat",), "coco", ()),
     ],
 )
@@ -222,6 +224,11 @@ def test_a_hundred_thousand_instances_are_not_read(tmp_path: Path) -> None:
     path = write(tmp_path / "bad.json", {"k": {"caption": "c", "segment": segment}})
     with pytest.raises(InputError, match=r"k\.segment: 100006 instances; a layout of a set has 1 to 12"):
         read_json(path, "bad")
+
+
+def test_an_ending_of_capitals_is_the_same(tmp_path: Path) -> None:
+    (tmp_path / "SET.JSON").write_text(json.dumps({"0": record()}))
+    assert read_layouts(tmp_path / "SET.JSON").entries[0].key == "0"
 
 
 def test_unreadable_files(tmp_path: Path) -> None:

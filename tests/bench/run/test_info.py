@@ -39,6 +39,16 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert set(content) == {"format", "status", "settings", "progress", "provenance"}
 
 
+def test_a_run_that_is_not_there_is_told_from_those_beside_it(tmp_path: Path) -> None:
+    flat_run(tmp_path / "seeds-0", "images")
+    with pytest.raises(
+        InputError, match=r"seed-0/run\.json: is absent: there is no run; did you mean seeds-0\? there are: seeds-0$"
+    ):
+        RunInfo.read(tmp_path / "seed-0")
+    with pytest.raises(InputError, match=r"run\.json: is absent: there is no run$"):
+        RunInfo.read(tmp_path / "seeds-0" / "images")
+
+
 @pytest.mark.parametrize("name", ["forced", "images", "merged"])
 def test_a_file_without_a_format_loses_nothing(name: str, tmp_path: Path) -> None:
     info, flat = RunInfo.read(flat_run(tmp_path / "run", name)), json.loads((FLAT / f"{name}.json").read_text())
