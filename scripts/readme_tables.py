@@ -44,6 +44,12 @@ COMBINED = {
     "interactdiffusion+ip-adapter@paper": "InteractDiffusion(+IP-Adapter), the paper's letter",
     "interactdiffusion+migc+ip-adapter": "InteractDiffusion(+MIGC+IP-Adapter), authors' semantics",
     "interactdiffusion+migc+ip-adapter@paper": "InteractDiffusion(+MIGC+IP-Adapter), the paper's letter",
+    "interactdiffusion@tuned": "InteractDiffusion, tuned",
+    "migc@tuned": "MIGC, tuned",
+    "ip-adapter@tuned": "IP-Adapter, tuned",
+    "interactdiffusion+migc@tuned": "InteractDiffusion(+MIGC), tuned",
+    "interactdiffusion+ip-adapter@tuned": "InteractDiffusion(+IP-Adapter), tuned",
+    "interactdiffusion+migc+ip-adapter@tuned": "InteractDiffusion(+MIGC+IP-Adapter), tuned",
     "interactdiffusion+itself@combined": "InteractDiffusion with itself (null control)",
     **dict.fromkeys(
         ("mixed-then-target@combined", "switch@combined"),  # the second in reports of before
@@ -57,7 +63,7 @@ COMBINED = {
 }
 CLAIM = (
     *("interactdiffusion@combined", "migc@combined", "ip-adapter@combined", "interactdiffusion+migc@combined"),
-    *("interactdiffusion+ip-adapter", "interactdiffusion+migc+ip-adapter", "ceiling"),
+    *("interactdiffusion+ip-adapter", "interactdiffusion+migc+ip-adapter", "interactdiffusion+migc@tuned", "ceiling"),
 )
 COMPOSED = {
     "interactdiffusion": "InteractDiffusion",
