@@ -11,14 +11,13 @@ from typing import Any
 
 def plain(value: Any) -> Any:
     """A NumPy or torch scalar as Python's number, an array or tensor as (nested) lists, a fraction or decimal as float;
-        anything else as it is.
+    anything else as it is.
 
-        The value is not checked here: a bool stays a bool, and a text a text.
+    The value is not checked here: a bool stays a bool, and a text a text.
 
-        >>> from fractions import Fraction
-    from numbers import Real
-        >>> plain(Fraction(1, 2)), plain("0.5")
-        (0.5, '0.5')
+    >>> from fractions import Fraction
+    >>> plain(Fraction(1, 2)), plain("0.5")
+    (0.5, '0.5')
     """
     if isinstance(value, Fraction | Decimal):
         with suppress(OverflowError, ValueError):  # a fraction beyond floats, a signalling NaN: refused as they are

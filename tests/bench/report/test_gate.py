@@ -252,7 +252,7 @@ def test_layouts_that_ask_for_nothing_may_stand_beside_others(run_fake_job: JobR
     make_baseline(before, tmp_path / "baseline.json", "first measurement")
     result = check_regression(now, tmp_path / "baseline.json")
     assert result.failures == [] and "| interactdiffusion | Avg | joint_picture |" in result.report
-    assert all(row["less"] == 0 for row in run_diff(before, now)["metrics"])
+    assert all(row["difference"] == 0 for row in run_diff(before, now)["metrics"])
 
 
 def test_a_run_that_lacks_a_layouts_conditions_of_every_method_is_refused(
