@@ -1,15 +1,16 @@
 """Hours of a job on 1 … 1,000 GPUs, and the stage that is its first bottleneck: a discrete-event simulation.
 
-    python scripts/simulate.py --limit 50                       # stages timed here, then the job simulated
-    python scripts/simulate.py --limit 50 --save times.json     # the stages' seconds, kept ...
-    python scripts/simulate.py --times times.json               # ... for the job as a whole, or on another machine
-    python scripts/simulate.py --limit 50 --check               # the job run with 1 and 2 workers: within 15 %?
+    python -m scripts.simulate --limit 50                       # stages timed here, then the job simulated
+    python -m scripts.simulate --limit 50 --save times.json     # the stages' seconds, kept ...
+    python -m scripts.simulate --times times.json               # ... for the job as a whole, or on another machine
+    python -m scripts.simulate --limit 50 --check               # the job run with 1, 2 and 4 workers: within 15 %?
+    python -m scripts.simulate --limit 50 --check --engine ray --workers 1,2    # and by Ray?
 
 Engines: "workers" is one machine with a worker a GPU, whose parent process alone writes (bench.workers.processes);
-"shards" a machine a GPU, each with a writer of its own (--shard i/n, then merge). As in bench.workers.processes the
-parent has one batch more in hand than there are workers, and hands out none while it writes. The bottleneck is the
-stage without which the job would be shortest. All batches of a method take the same time a picture, and no worker slows
-another; tables and merging are not counted.
+"shards" a machine a GPU, each with a writer of its own (--shard i/n, then merge); "ray" a cluster with an actor a GPU,
+whose command alone writes (bench.stages.streaming), simulated where Ray is installed. The bottleneck is the stage
+without which the job would be shortest. All batches of a method take the same time a picture; tables and merging are
+not counted. On GPUs no worker slows another; --check has the processes of this machine share its cores evenly.
 """
 
 from __future__ import annotations
@@ -19,27 +20,25 @@ import math
 import os
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from contextlib import ExitStack
+from dataclasses import asdict, fields
 from functools import partial
-from heapq import heappop, heappush
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 import typer
-from pydantic import Field, TypeAdapter, ValidationError
 
 from amdm.console import run_app
-from amdm.errors import InputError
-from amdm.io.files import read_bytes
 from bench.benchmark import judge_in
 from bench.cli.main import DEFAULT_METHODS
 from bench.defaults import preset_job
 from bench.detectors.cache import CACHE_FILE
 from bench.detectors.load import CachedSource
+from bench.engines.cluster import RayEngine
 from bench.generators import presets
 from bench.job.batches import Group, share
 from bench.job.plan import Plan
@@ -48,95 +47,27 @@ from bench.job.spec import Job
 from bench.run.read import read_table
 from bench.run.store import RunStore
 from bench.stages.generate import GroupWorker, generate, record_group
+from bench.stages.streaming import stream
 from bench.stages.verdicts import SCORING_BATCH, Picture, ScoringWorker
+from scripts.simulation import Times, job_seconds
 
 GPUS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
 ALLOWED = 0.15
 """By which share a simulated time may miss the measured one."""
-MAX_TIMES_BYTES = 2**20
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Batch = tuple[float, float]
-"""Seconds of a worker, and seconds of the parent that writes what it made."""
-
-
-@dataclass(frozen=True)
-class Times:
-    """Seconds. start: until a new process can load. load, load_judge: the models, the detector, in each process.
-    draw: a picture, by method. judge: a picture. write: a picture and its record, record: a picture's verdicts, both by
-    the parent."""
-
-    start: Seconds
-    load: Seconds
-    load_judge: Seconds
-    draw: dict[str, Seconds]
-    judge: Seconds
-    write: Seconds
-    record: Seconds
-
-    @classmethod
-    def read(cls, path: Path, methods: Iterable[str]) -> Times:
-        """Of a file that ``--save`` wrote. Raises InputError for another file, or one that lacks a method."""
-        try:
-            found = TypeAdapter(cls).validate_json(read_bytes(path, MAX_TIMES_BYTES), strict=True)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise InputError(first["msg"], file=path, field=".".join(map(str, first["loc"]))) from None
-        for method in methods:
-            if method not in found.draw:
-                raise InputError(
-                    "has no seconds of a picture: measure with this method", file=path, field=f"draw.{method}"
-                )
-        return found
-
-    def without(self, stage: str) -> Times:
-        """As if a stage took no time."""
-        return replace(self, **{stage: dict.fromkeys(self.draw, 0.0) if stage == "draw" else 0.0})
-
-
-def phase(batches: Sequence[Batch], workers: int, start: float, load: float) -> float:
-    """Seconds of :func:`bench.workers.processes.run_tasks`: one worker works in the parent, several are started."""
-    workers = min(workers, len(batches))
-    if workers <= 1:
-        return load + sum(work + write for work, write in batches)
-    free = [start + load] * workers
-    running: list[Batch] = []  # by when each is done
-    now, following = 0.0, 0
-    while running or following < len(batches):
-        while following < len(batches) and len(running) < workers + 1:
-            work, write = batches[following]
-            done = max(now, heappop(free)) + work
-            heappush(free, done)
-            heappush(running, (done, write))
-            following += 1
-        now = max(now, running[0][0])
-        finished = []
-        while running and running[0][0] <= now:
-            finished.append(heappop(running)[1])
-        now += sum(finished)
-    return now
-
-
-def job_seconds(times: Times, work: Sequence[Group], workers: int) -> float:
-    """Of a whole job: everything is drawn and written, then everything judged and recorded."""
-    drawn = [(times.draw[g.method] * len(g.entries), times.write * len(g.entries)) for g in work]
-    judged: list[Batch] = []
-    for pictures in Counter((g.method, g.seed) for g in work for _ in g.entries).values():
-        sizes = [SCORING_BATCH] * (pictures // SCORING_BATCH) + [pictures % SCORING_BATCH]
-        judged += [(times.judge * size, times.record * size) for size in sizes if size]
-    return phase(drawn, workers, times.start, times.load) + phase(judged, workers, times.start, times.load_judge)
+Engine = Literal["workers", "ray"]
 
 
 def simulate(times: Times, work: Sequence[Group], gpus: Iterable[int] = GPUS) -> pd.DataFrame:
     """Columns engine, GPUs, hours, GPU-hours, speed-up, bottleneck; GPUs that get nothing count as held, too."""
     groups = len({group.entries[0].index for group in work})
     rows: list[dict[str, Any]] = []
-    for engine in ("workers", "shards"):
+    for engine in ("workers", "shards", *(["ray"] if times.ray is not None else [])):
         for n in gpus:
             parts = min(n, groups)
             of_one = share(list(work), (1, parts)) if engine == "shards" else work  # the first part is the largest
-            workers = n if engine == "workers" else 1
-            seconds = job_seconds(times, of_one, workers)
-            saved = {f.name: seconds - job_seconds(times.without(f.name), of_one, workers) for f in fields(Times)}
+            seconds_of = partial(job_seconds, work=of_one, workers=1 if engine == "shards" else n, ray=engine == "ray")
+            seconds = seconds_of(times)
+            saved = {f.name: seconds - seconds_of(times.without(f.name)) for f in fields(Times)}
             most = parts if engine == "shards" else len(work)
             idle = f"; no more than {most} have work" if n > most else ""
             rows.append(
@@ -175,7 +106,16 @@ def measure(plan: Plan, folder: Path) -> Times:
                 load += max(0.0, seconds[0] - seconds[1]) * len(own[0].entries)
             draw[method] = seconds[1]
         load_judge, judge, record = _measure_judging(plan, store)
-    return Times(start, load, load_judge, draw, judge, sum(write) / len(write), record)
+    return Times(start, load, load_judge, draw, judge, sum(write) / len(write), record, _measure_ray(plan.job.device))
+
+
+def _measure_ray(device: str) -> float | None:
+    if find_spec("ray") is None:
+        return None
+    began = time.perf_counter()
+    with RayEngine("local").connected(device):
+        pass
+    return time.perf_counter() - began
 
 
 def _measure_judging(plan: Plan, store: RunStore) -> tuple[float, float, float]:
@@ -212,14 +152,21 @@ def _load(job: Job) -> None:
     GroupWorker(partial(presets.make_generator, job))
 
 
-def check(plan: Plan, times: Times, counts: Sequence[int], folder: Path) -> pd.DataFrame:
+def check(plan: Plan, times: Times, counts: Sequence[int], folder: Path, engine: Engine = "workers") -> pd.DataFrame:
     """Run the job with each number of workers: columns workers, simulated s, measured s, deviation."""
+    cores = math.inf if plan.job.device.startswith("cuda") else len(os.sched_getaffinity(0))
     rows = []
     for n in counts:
-        simulated, began = job_seconds(times, plan.batches, n), time.perf_counter()
-        with RunStore(folder / f"workers-{n}", plan.settings) as store:
-            generate(store, plan.batches, partial(presets.make_generator, plan.job), n)
-            judge_in(store, plan, n)
+        simulated, began = job_seconds(times, plan.batches, n, engine == "ray", cores), time.perf_counter()
+        with ExitStack() as opened:
+            store = opened.enter_context(RunStore(folder / f"{engine}-{n}", plan.settings))
+            source = partial(presets.make_generator, plan.job)
+            if engine == "ray":
+                cluster = opened.enter_context(RayEngine("local", workers=n).connected(plan.job.device))
+                stream(cluster, store, plan, plan.batches, source)
+            else:
+                generate(store, plan.batches, source, n)
+                judge_in(store, plan, n)
         took = time.perf_counter() - began
         rows.append({"workers": n, "simulated s": simulated, "measured s": took, "deviation": simulated / took - 1})
     return pd.DataFrame(rows)
@@ -237,7 +184,8 @@ def main(
     check_workers: Annotated[
         bool, typer.Option("--check", help="run the job; exit 1 if a time misses by 15 %")
     ] = False,
-    workers: Annotated[str, typer.Option(help="of --check")] = "1,2",
+    workers: Annotated[str, typer.Option(help="of --check: how many, with commas")] = "1,2,4",
+    engine: Annotated[Engine, typer.Option(help="of --check")] = "workers",
 ) -> None:
     """Measure or read stage times, then simulate, or check the simulation."""
     job = preset_job(profile, methods.split(","), layouts=layouts, seeds=seeds_of(seeds), batch=batch, limit=limit)
@@ -253,7 +201,7 @@ def main(
         if not check_workers:
             typer.echo(simulate(known, plan.batches).to_markdown(index=False, floatfmt=".3g"))
             return
-        found = check(plan, known, [int(n) for n in workers.split(",")], Path(scratch))
+        found = check(plan, known, [int(n) for n in workers.split(",")], Path(scratch), engine)
     load = os.getloadavg()[0]
     typer.echo(f"{found.to_markdown(index=False, floatfmt='.3f')}\n\nload {load:.1f} on {os.cpu_count()} processors")
     if not math.isfinite(found["deviation"].max()) or (found["deviation"].abs() > ALLOWED).any():

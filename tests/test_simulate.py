@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from amdm.errors import InputError
 from bench.defaults import preset_job
 from bench.job.plan import Plan
 from scripts import simulate
-from scripts.simulate import Times, phase
+from scripts.simulation import Clock, Task, Times, by_processes, job_seconds
 from tests.bench.conftest import fake_judge, fake_networks  # noqa: F401
 
 TIMES = Times(
@@ -45,7 +46,41 @@ def plan(limit: int = 40, batch: int = 4) -> Plan:
 def test_a_phase_takes_what_its_workers_and_its_writer_take(
     batches: list[tuple[float, float]], workers: int, seconds: float
 ) -> None:
-    assert phase(batches, workers, 10.0, 5.0) == pytest.approx(seconds)
+    clock = Clock()
+    by_processes(clock, [Task(*one) for one in batches], workers, 10.0, 5.0)
+    assert clock.now == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("batches", "workers", "seconds"),
+    [
+        ([(2.0, 0.0)] * 4, 2, 15 + 4),  # a core each
+        ([(2.0, 0.0)] * 4, 4, 2 * 15 + 2 * 2),  # four on two cores: half as fast, as they start and as they work
+        ([(2.0, 0.0), (4.0, 0.0), (4.0, 0.0)], 3, 1.5 * 15 + 1.5 * 2 + 2),  # then two are left, with a core each
+        (
+            [(2.0, 3.0), (3.0, 0.0), (9.0, 0.0)],
+            3,
+            1.5 * 15 + 1.5 * 2 + 1.5 * 1 + 2 + 4,
+        ),  # while it writes the parent is one more
+    ],
+)
+def test_processes_share_the_cores_evenly(batches: list[tuple[float, float]], workers: int, seconds: float) -> None:
+    clock = Clock(cores=2)
+    by_processes(clock, [Task(*one) for one in batches], workers, 10.0, 5.0)
+    assert clock.now == pytest.approx(seconds)
+
+
+def test_ray_draws_and_judges_at_the_same_time() -> None:
+    work = [group for group in plan(batch=16).batches if group.method == "migc"][:2]  # of 16 layouts each
+    times = replace(TIMES, load_judge=1.0, judge=0.5, write=0.25, record=0.125, ray=7.0)
+    # one place: a batch after the other is drawn and written, then a judge starts
+    assert job_seconds(times, work, 1, ray=True) == pytest.approx(7 + 15 + 2 * (16 + 4) + 11 + 2 * (8 + 2))
+    # two: the judge starts when the first batch is written (42 s), and has the second when what it found is recorded
+    assert job_seconds(times, work, 2, ray=True) == pytest.approx(42 + max(16 + 4, 11 + 8) + 2 + 8 + 2)
+    # on one core what goes on at the same time takes as long as one after the other; 2 s of a second judge are lost,
+    # which is ended when the first is there again
+    both = 7 + 15 + 2 * (16 + 4) + 11 + 2 * (8 + 2)
+    assert job_seconds(times, work, 2, ray=True, cores=1) == pytest.approx(both + 2)
 
 
 def test_the_bottleneck_is_the_stage_that_holds_the_job_most() -> None:

@@ -113,11 +113,12 @@ class Pool:
         return [*self.starting, *self.running]
 
     def fit(self, launch: Callable[[Pool], Any]) -> None:
-        """Start actors or end them, if idle, until there are ``size``; give every idle one a task."""
+        """Start actors or end them, if idle, until there are ``size``; give every idle one a task. Those that have not
+        started yet are ended first: the others have their worker."""
         while self.actors < self.size:
             self._begin(launch(self), new=True)
         while self.actors > self.size and (self.idle or self.starting):
-            _end(self.idle.pop() if self.idle else self.starting.pop(next(reversed(self.starting)))[0])
+            _end(self.starting.pop(next(reversed(self.starting)))[0] if self.starting else self.idle.pop())
         while self.idle and self.waiting:
             actor, (task, number) = self.idle.pop(), self.waiting.popleft()
             self.running[actor.work.remote(task)] = actor, task, number
