@@ -75,12 +75,11 @@ def test_ray_draws_and_judges_at_the_same_time() -> None:
     times = replace(TIMES, load_judge=1.0, judge=0.5, write=0.25, record=0.125, ray=7.0)
     # one place: a batch after the other is drawn and written, then a judge starts
     assert job_seconds(times, work, 1, ray=True) == pytest.approx(7 + 15 + 2 * (16 + 4) + 11 + 2 * (8 + 2))
-    # two: the judge starts when the first batch is written (42 s), and has the second when what it found is recorded
-    assert job_seconds(times, work, 2, ray=True) == pytest.approx(42 + max(16 + 4, 11 + 8) + 2 + 8 + 2)
-    # on one core what goes on at the same time takes as long as one after the other; 2 s of a second judge are lost,
-    # which is ended when the first is there again
-    both = 7 + 15 + 2 * (16 + 4) + 11 + 2 * (8 + 2)
-    assert job_seconds(times, work, 2, ray=True, cores=1) == pytest.approx(both + 2)
+    # two: both draw, then both judge: the second starts when its batch is written, after the first's
+    assert job_seconds(times, work, 2, ray=True) == pytest.approx(7 + 15 + 16 + 2 * 4 + 11 + 8 + 2)
+    # on one core nothing is gained
+    everything = 7 + 2 * 15 + 2 * (16 + 4) + 2 * 11 + 2 * (8 + 2)
+    assert job_seconds(times, work, 2, ray=True, cores=1) == pytest.approx(everything)
 
 
 def test_the_bottleneck_is_the_stage_that_holds_the_job_most() -> None:

@@ -15,17 +15,20 @@ from bench.engines.sizes import BACKLOG, Load, pool_sizes
 @pytest.mark.parametrize(
     ("room", "drawing", "judging", "sizes"),
     [
-        (8, Load(1, 100, 0, 0), Load(1, 0, 0, 0), (7, 0)),  # a judge's place is kept for it
-        (8, Load(1, 100, 7, 7), Load(1, 1, 0, 0), (7, 1)),
-        (8, Load(1, 100, 7, 7), Load(1, BACKLOG, 1, 1), (7, 1)),
-        (8, Load(1, 100, 7, 7), Load(1, BACKLOG + 1, 1, 1), (6, 2)),  # too long a queue: one from the other pool
-        (8, Load(1, 100, 6, 6), Load(1, 3, 2, 2), (6, 2)),  # which goes back when the queue is empty
+        (8, Load(1, 100, 0, 0), Load(1, 0, 0, 0), (8, 0)),
+        (8, Load(1, 100, 8, 8), Load(1, BACKLOG - 1, 0, 0), (8, 0)),  # no judge is started for a short queue
+        (8, Load(1, 100, 8, 8), Load(1, BACKLOG, 0, 0), (7, 1)),  # it gets a place of those that draw
+        (8, Load(1, 100, 7, 7), Load(1, 2 * BACKLOG - 1, 1, 1), (7, 1)),
+        (8, Load(1, 100, 7, 7), Load(1, 2 * BACKLOG, 1, 1), (6, 2)),
+        (8, Load(1, 100, 6, 6), Load(1, 3, 2, 2), (6, 2)),  # both stay until nothing waits
         (8, Load(1, 100, 6, 6), Load(1, 0, 1, 2), (7, 1)),
+        (8, Load(1, 100, 7, 7), Load(1, 0, 0, 1), (8, 0)),
+        (2, Load(1, 100, 1, 1), Load(1, 9 * BACKLOG, 1, 1), (1, 1)),  # one goes on drawing
         (8, Load(1, 0, 2, 7), Load(1, 30, 1, 1), (2, 6)),  # the last batches
         (8, Load(1, 0, 0, 2), Load(1, 30, 1, 1), (0, 8)),
         (8, Load(1, 0, 0, 0), Load(1, 0, 2, 8), (0, 2)),
-        (8, Load(1, 100, 0, 0), Load(0.25, 0, 0, 0), (7, 0)),
-        (1, Load(0.25, 100, 0, 0), Load(0.25, 0, 0, 0), (3, 0)),
+        (8, Load(1, 100, 0, 0), Load(0.25, 0, 0, 0), (8, 0)),
+        (1, Load(0.25, 100, 0, 0), Load(0.25, 0, 0, 0), (4, 0)),
         (1, Load(1, 5, 1, 1), Load(1, 3, 0, 0), (1, 0)),  # no room for both: one after the other
         (1, Load(1, 0, 0, 1), Load(1, 3, 0, 0), (0, 1)),
         (0, Load(1, 5, 0, 0), Load(1, 0, 0, 0), (1, 0)),  # a cluster that can grow is asked for a node
