@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -20,9 +21,11 @@ from amdm.io.yaml import read_yaml
 from amdm.presets.profile import Profile, load_profile
 from amdm.presets.settings import MethodSettings, _first_fault
 from bench.cocomig.metrics import METRICS
+from bench.io.sqlite_safety import check_untrusted_sqlite
 from bench.job.seeds import check_seeds
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.named import load_layouts
+from bench.run.lock import lock_file
 from bench.studies.settings import check_apart, check_judged, check_metric
 
 MAX_BYTES = 2**16
@@ -35,6 +38,8 @@ COSTS = ("evaluations", "seconds", "kid", "failed")
 Point = dict[str, Any]
 """By field, as ``--set`` names it."""
 STORAGE = "optuna.sqlite"
+NOT_IN_A_URL = "?%{}"
+"""Characters that the address of a storage does not keep as they are."""
 POINT = "point"
 """The attribute of a stored trial that holds its point, JSON."""
 Measure = Callable[[Sequence[Point]], Sequence[float | None]]
@@ -44,7 +49,7 @@ Measure = Callable[[Sequence[Point]], Sequence[float | None]]
 class Range(Strict):
     """Numbers between bounds, for a search: a list of ``length`` of them where it is given, whole ones where ``whole``.
 
-    log: drawn evenly over their logarithms.
+    log: drawn evenly over their logarithms. Numbers have six digits.
     """
 
     low: float
@@ -142,6 +147,8 @@ class SweepConfig(Strict):
             raise _first_fault(error, None, field, Range) from None
         if not found.low < found.high or (found.log and found.low <= 0):
             raise InputError("low must be below high, and above 0 with log", field=field)
+        if not math.isfinite(found.high - found.low):
+            raise InputError("high less low is no finite number", field=field)
         if found.whole and not (found.low.is_integer() and found.high.is_integer()):
             raise InputError("low and high must be whole numbers", field=field)
 
@@ -205,29 +212,42 @@ def search(config: SweepConfig, folder: Path, measure: Measure) -> list[Point]:
     stopped goes on as one that was not. What was asked for and not answered is asked for again.
 
     Raises:
-        InputError: Optuna is not installed.
+        InputError: Optuna is not installed, its storage cannot be opened, or another process searches in this folder.
     """
     optuna = _optuna()
+    with closing(lock_file(folder)):
+        study = _stored(optuna, config, folder)
+        states = optuna.trial.TrialState
+        for one in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
+            study.tell(one.number, state=states.FAIL)
+        while (done := len(_answered(optuna, study))) < config.trials:
+            seed = int(np.random.SeedSequence([config.seed, done]).generate_state(1)[0])
+            study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+            asked = [study.ask() for _ in range(min(config.together, config.trials - done))]
+            points = [{name: drawn(one, name, values) for name, values in config.space.items()} for one in asked]
+            for one, point in zip(asked, points, strict=True):
+                one.set_user_attr(POINT, json.dumps(point))
+            for one, value in zip(asked, measure(points), strict=True):
+                study.tell(one, value) if value is not None else study.tell(one, state=states.PRUNED)
+        return [json.loads(one.user_attrs[POINT]) for one in _answered(optuna, study)]
+
+
+def _stored(optuna: Any, config: SweepConfig, folder: Path) -> Any:
+    """The study of this sweep, in the folder's storage."""
+    from sqlalchemy.exc import SQLAlchemyError  # which comes with Optuna
+
+    path = folder.resolve() / STORAGE
+    if strange := [one for one in NOT_IN_A_URL if one in str(path)]:
+        raise InputError(f"has {strange[0]!r} in its name, which Optuna's storage cannot have", file=folder.resolve())
+    check_untrusted_sqlite(path)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        storage=f"sqlite:///{folder.resolve() / STORAGE}",
-        study_name=study_name(config),
-        direction="maximize",
-        load_if_exists=True,
-    )
-    states = optuna.trial.TrialState
-    for one in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
-        study.tell(one.number, state=states.FAIL)
-    while (done := len(_answered(optuna, study))) < config.trials:
-        seed = int(np.random.SeedSequence([config.seed, done]).generate_state(1)[0])
-        study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-        asked = [study.ask() for _ in range(min(config.together, config.trials - done))]
-        points = [{name: drawn(one, name, values) for name, values in config.space.items()} for one in asked]
-        for one, point in zip(asked, points, strict=True):
-            one.set_user_attr(POINT, json.dumps(point))
-        for one, value in zip(asked, measure(points), strict=True):
-            study.tell(one, value) if value is not None else study.tell(one, state=states.PRUNED)
-    return [json.loads(one.user_attrs[POINT]) for one in _answered(optuna, study)]
+    try:
+        return optuna.create_study(
+            storage=f"sqlite:///{path}", study_name=study_name(config), direction="maximize", load_if_exists=True
+        )
+    except (SQLAlchemyError, optuna.exceptions.OptunaError, RuntimeError) as error:  # the last: of another version
+        what = str(error.__cause__ or error).splitlines()[0]
+        raise InputError(f"cannot be opened as Optuna's storage ({what}); delete it", file=path) from error
 
 
 def study_name(config: SweepConfig) -> str:
@@ -248,7 +268,8 @@ def drawn(trial: Any, name: str, values: Any) -> Any:
 def _number(trial: Any, name: str, given: Range) -> float | int:
     if given.whole:
         return int(trial.suggest_int(name, int(given.low), int(given.high), log=given.log))
-    return round(float(trial.suggest_float(name, given.low, given.high, log=given.log)), 6)
+    value = float(f"{trial.suggest_float(name, given.low, given.high, log=given.log):.6g}")
+    return min(max(value, given.low), given.high)
 
 
 def _answered(optuna: Any, study: Any) -> list[Any]:

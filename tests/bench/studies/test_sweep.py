@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from typer.testing import CliRunner
 
 from amdm.errors import InputError
 from bench.cli.main import app, main
+from bench.run.lock import lock_file
 from bench.studies.sweep import sweep, sweep_name
 from bench.studies.sweep_config import Point, SweepConfig, search, study_name
 from tests.conftest import needs
@@ -74,6 +77,10 @@ def test_the_example_is_read() -> None:
         ({"space": RANGES}, "space.aggregation.eta: is a range; a grid takes lists"),
         ({"search": "optuna", "space": {"aggregation.s": {"low": 2, "high": 1}}}, "space.aggregation.s: low must be"),
         ({"search": "optuna", "space": {"aggregation.s": {"lo": 2, "high": 1}}}, "space.aggregation.s.low: "),
+        (
+            {"search": "optuna", "space": {"aggregation.s": {"low": -1e308, "high": 1e308}}},
+            "space.aggregation.s: high less low is no finite number",
+        ),
         ({"serach": "grid"}, "serach: is not a field here; did you mean search?"),
         ({"trials": "many"}, "trials: "),
         ({"seeds": [0.5]}, "seeds.0: "),
@@ -186,6 +193,59 @@ def test_a_search_that_was_stopped_goes_on_as_one_that_was_not(tmp_path: Path) -
     assert search(other, tmp_path / "whole", closeness) != whole  # in one storage, and of itself alone
     more = SweepConfig.read(written(tmp_path, **changes | {"trials": 20}))
     assert search(more, tmp_path / "whole", closeness)[:18] == whole and sweep_name(more) == sweep_name(config)
+
+
+def not_a_database(path: Path) -> None:
+    path.write_bytes(b"not a database" * 300)
+
+
+def another_database(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as made:
+        made.execute("create table studies (a int)")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (not_a_database, "cannot be opened as Optuna's storage ("),
+        (another_database, "cannot be opened as Optuna's storage ("),
+        (Path.mkdir, "is not a regular file"),
+    ],
+)
+def test_a_storage_that_is_none_is_one_line(tmp_path: Path, make: Callable[[Path], None], message: str) -> None:
+    needs("optuna", "tune")
+    config = SweepConfig.read(written(tmp_path, search="optuna", space=RANGES))
+    make(tmp_path / "optuna.sqlite")
+    with pytest.raises(InputError) as error:
+        search(config, tmp_path, closeness)
+    assert str(error.value).startswith(f"{tmp_path / 'optuna.sqlite'}: {message}")
+
+
+def test_a_folder_that_the_storage_would_not_lie_in_is_refused(tmp_path: Path) -> None:
+    needs("optuna", "tune")
+    config = SweepConfig.read(written(tmp_path, search="optuna", space=RANGES))
+    for name in ("a?b", "a%20b", "a{0}"):
+        (tmp_path / name).mkdir()
+        with pytest.raises(InputError, match="in its name, which Optuna's storage cannot have"):
+            search(config, tmp_path / name, closeness)
+    assert not list(tmp_path.rglob("optuna.sqlite")) and not (tmp_path / "a").exists()
+
+
+def test_two_searches_in_one_folder_are_refused(tmp_path: Path) -> None:
+    needs("optuna", "tune")
+    config = SweepConfig.read(written(tmp_path, search="optuna", space=RANGES, trials=2))
+    with closing(lock_file(tmp_path)), pytest.raises(InputError, match=r"is in use by process \d+ on"):
+        search(config, tmp_path, closeness)
+    assert len(search(config, tmp_path, closeness)) == 2
+
+
+def test_small_numbers_of_a_range_are_kept(tmp_path: Path) -> None:
+    needs("optuna", "tune")
+    low, high = 1e-9, 1.23456789e-7
+    space = {"aggregation.eta": {"low": low, "high": high, "log": True, "length": 2}, "aggregation.s": [1]}
+    config = SweepConfig.read(written(tmp_path, search="optuna", space=space, trials=8))
+    values = [eta for point in search(config, tmp_path, closeness) for eta in point["aggregation.eta"]]
+    assert len(set(values)) > 8 and all(low <= eta <= high for eta in values)
 
 
 def test_searches_on_other_layouts_are_other_studies(tmp_path: Path) -> None:
