@@ -229,7 +229,7 @@ def hand_over_table() -> list[str]:
     )
     shown = ["place", "colour_given_place", "action_given_place", "style", "joint_interaction"]
     rows = []
-    for one in found.to_dict("records"):
+    for one in found[found.target == TARGET].to_dict("records"):
         cells = ["–" if math.isnan(one[name]) else f"{100 * one[name]:.0f}" for name in shown]
         rows.append([f"{names[one['auxiliary']]} for {one['k']} steps", *cells])
     return _table(["first, then InteractDiffusion", *(name.replace("_", " ") for name in shown)], rows)

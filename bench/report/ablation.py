@@ -155,7 +155,8 @@ def _where(own: pd.DataFrame) -> str:
 
 def _curves(curves: pd.DataFrame) -> str:
     shown = curves[["auxiliary", "target", "k"]].assign(**in_per_cent(curves, SHOWN))
-    return f"The auxiliary alone for k steps, then the target from its state. Per cent.\n\n{as_markdown(shown, '.1f')}"
+    about = "The auxiliary alone for k steps, then the target from its state; and the converse. Per cent."
+    return f"{about}\n\n{as_markdown(shown, '.1f')}"
 
 
 def _strata(strata: pd.DataFrame) -> str:

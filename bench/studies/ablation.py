@@ -60,21 +60,32 @@ class Options:
     etas: tuple[float, ...] = ETAS
     weights: tuple[float, ...] = WEIGHTS
 
+    def check(self) -> None:
+        """Raise InputError for a T that leaves no window from step 1, and for numbers that arms would have alike in
+        their names."""
+        if min(self.steps) < 2:
+            raise InputError(f"{min(self.steps)} leaves no window from step 1; take 2 or more", field="steps")
+        for field, numbers in (("steps", self.steps), ("etas", self.etas), ("weights", self.weights)):
+            names = [f"{one:g}" for one in numbers]
+            if twice := [one for one in names if names.count(one) > 1]:
+                raise InputError(f"has {twice[0]} twice", field=field)
+
 
 def ablation(study: StudyRun, options: Options, folder: Path) -> Written:
     """Measure every arm at every T, distances, hand-over curves and strata; write ``folder``.
 
     Raises:
-        InputError: η, w or T that no setting can have.
+        InputError: η, w or T that no setting can have, or one of them twice.
     """
-    if min(options.steps) < 2:
-        raise InputError(f"{min(options.steps)} leaves no window from step 1; take 2 or more", field="steps")
+    options.check()
     presets = load_profile(study.profile)
     arms = [arm for steps in options.steps for arm in arms_at(presets, study.layout_set, steps, options)]
     tables = run_trials(study, with_ceiling({arm.name: arm.settings for arm in arms}, study.layout_set), "ablation")
     target, *auxiliaries = models_of(study.layout_set)
     own_steps = [0, *windows(presets.method(target).steps, 0)]  # of the profile's T
     curves = hand_over(study, target, auxiliaries, own_steps)
+    converse = [hand_over(study, auxiliary, (target,), own_steps) for auxiliary in auxiliaries]
+    curves = pd.concat([curves, *converse], ignore_index=True)
     strata = pd.concat([strata_at(tables, study.layout_set, steps) for steps in options.steps], ignore_index=True)
     info = table_info(study, [arm.name for arm in arms], "Ablation of the aggregation")
     make_folder(folder)

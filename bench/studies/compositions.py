@@ -118,6 +118,8 @@ def _check_models(presets: Profile, models: tuple[str, ...]) -> None:
         raise InputError(what, field="models")
     if len(models) < 2:
         raise InputError("names fewer than two models", field="models")
+    if len(set(models)) < len(models):  # the control of a target with itself is in every group
+        raise InputError("names a model twice", field="models")
 
 
 def tuned_rows(presets: Profile, layout_set: LayoutSet, options: Options) -> dict[str, Row]:

@@ -90,7 +90,12 @@ def test_a_small_ablation_writes_its_tables(tmp_path: Path, monkeypatch: pytest.
     assert arms.evaluations[f"T 3: {LETTER}"] == 6 and arms.isr_gain.notna().sum() == len(arms) - 3
     strata = pd.read_csv(tmp_path / "report" / "strata.csv")
     assert set(strata.of) == {"instance", "interaction"} and {AUXILIARY, "size", "overlap"} <= set(strata.stratum)
-    assert set(pd.read_csv(tmp_path / "report" / "hand_over.csv").k) == {0, 1}
+    curves = pd.read_csv(tmp_path / "report" / "hand_over.csv")
+    ours, others = "interactdiffusion", ("migc", "ip-adapter")
+    both = {*((one, ours) for one in others), *((ours, one) for one in others)}
+    assert set(curves.k) == {0, 1} and set(zip(curves.auxiliary, curves.target, strict=True)) == both
+    alone = curves[curves.k == 0].set_index(["auxiliary", "target"])
+    assert alone.place["migc", ours] == alone.place["ip-adapter", ours] > alone.place[ours, "ip-adapter"]
     monkeypatch.setattr("bench.studies.trials.run_tasks", lambda *_: (_ for _ in ()))  # nothing is left to do
     assert ablation.ablation(study, Options((3,), (0.5,), (0.5,)), tmp_path / "report").page == page
     assert "action judge" in page  # beside the detector
@@ -107,9 +112,20 @@ def test_without_style_pictures_two_models_are_measured(tmp_path: Path, monkeypa
     found = ablation.ablation(StudyRun(load_layouts("mini").subset(5)), Options((2,), (), ()), tmp_path)
     singles = found.tables["arms"][found.tables["arms"].section == "single models"]
     assert singles.arm.tolist() == ["T 2: interactdiffusion", "T 2: migc"]
-    assert set(found.tables["hand_over"].auxiliary) == {"migc"} and "three models" not in str(found.tables["arms"].arm)
+    assert set(found.tables["hand_over"].auxiliary) == {"migc", "interactdiffusion"} and "three models" not in str(found.tables["arms"].arm)
 
 
-def test_a_t_without_a_window_from_step_1_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="steps: 1 leaves no window"):
-        ablation.ablation(StudyRun(LAYOUTS), Options((1,)), tmp_path)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (Options((1,)), "steps: 1 leaves no window"),
+        (Options((20, 10, 20)), "steps: has 20 twice"),
+        (Options(etas=(0.1, 0.2, 0.1)), "etas: has 0.1 twice"),
+        (Options(weights=(0.12345671, 0.12345672)), "weights: has 0.123457 twice"),
+    ],
+)
+def test_a_t_without_a_window_and_arms_of_one_name_are_refused(
+    tmp_path: Path, options: Options, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        ablation.ablation(StudyRun(LAYOUTS), options, tmp_path)

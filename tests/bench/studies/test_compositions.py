@@ -132,6 +132,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     run = StudyRun(TUNING)
     refused = (
         (("migc",), "fewer than two"),
+        (("migc", "ip-adapter", "migc"), "models: names a model twice"),
         (("migc", "mgic"), "did you mean migc"),
         (("migc", "stable_diffusion"), "models: no settings are listed to try of stable_diffusion alone"),
     )
