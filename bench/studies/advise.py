@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from amdm.errors import InputError
 from amdm.presets.settings import MethodSettings
 from bench.cocomig.intervals import simultaneous
 from bench.cocomig.metrics import paired
@@ -60,6 +61,7 @@ def advise(
     Raises:
         InputError: before anything is drawn, naming the argument: models that the profile does not have, a layout that
             is both a probe and in the confirming run, words that the judge cannot read, or conditions that are missing.
+            On the way, a model that draws nothing finite on the probes.
 
     >>> from bench import advise
     >>> print(advise("stable_diffusion,ip-adapter", "mini-combined-tune", limit=5))  # doctest: +SKIP
@@ -81,6 +83,7 @@ def advise(
 def _advice(request: rules.Request, study: StudyRun, confirming: StudyRun) -> report.Advice:
     probes, order = Probes(request, study), rules.order_of(request.probes, request.models)
     singles = probes.measure({name: request.method([name]) for name in request.models}, ALONE)
+    _check_drawn(singles, len(request.probes))
     curves = hand_over_curves(probes, singles)
     window = rules.choose_window(curves, order)
     letters = choose_letter(probes, window, order)
@@ -113,6 +116,12 @@ def _advice(request: rules.Request, study: StudyRun, confirming: StudyRun) -> re
         probes=table_info(study, list(listed.tried.index), "Advice"),
         confirming=table_info(confirming, list(confirmed["method"]), report.CONFIRMING),
     )
+
+
+def _check_drawn(table: pd.DataFrame, count: int) -> None:
+    """Raise InputError for a row of which no picture is finite: there is nothing to judge, and no distance."""
+    if none := [name for name in table.index if table.failed[name] == count]:
+        raise InputError(f"none of the {count} probe pictures of {none[0]} is finite", field="models")
 
 
 def _confirm(
@@ -237,7 +246,7 @@ def choose_letter(probes: Probes, window: rules.Window, order: Sequence[str]) ->
         return request.method(request.models, rules.letter(window, rules.EVEN, eta, noise))
 
     tried = {(noise, "0"): (zero, noise) for noise in rules.NOISE}
-    probes.measure({noise: method(zero, noise) for noise in rules.NOISE}, LETTERS)
+    _check_drawn(probes.measure({noise: method(zero, noise) for noise in rules.NOISE}, LETTERS), len(request.probes))
     distances = {noise: probes.distances(method(zero, noise)) for noise in rules.NOISE}
     for noise in rules.NOISE:
         eta = rules.half_way(distances[noise], request.models)

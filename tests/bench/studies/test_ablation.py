@@ -112,7 +112,9 @@ def test_without_style_pictures_two_models_are_measured(tmp_path: Path, monkeypa
     found = ablation.ablation(StudyRun(load_layouts("mini").subset(5)), Options((2,), (), ()), tmp_path)
     singles = found.tables["arms"][found.tables["arms"].section == "single models"]
     assert singles.arm.tolist() == ["T 2: interactdiffusion", "T 2: migc"]
-    assert set(found.tables["hand_over"].auxiliary) == {"migc", "interactdiffusion"} and "three models" not in str(found.tables["arms"].arm)
+    assert set(found.tables["hand_over"].auxiliary) == {"migc", "interactdiffusion"} and "three models" not in str(
+        found.tables["arms"].arm
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,8 +126,6 @@ def test_without_style_pictures_two_models_are_measured(tmp_path: Path, monkeypa
         (Options(weights=(0.12345671, 0.12345672)), "weights: has 0.123457 twice"),
     ],
 )
-def test_a_t_without_a_window_and_arms_of_one_name_are_refused(
-    tmp_path: Path, options: Options, message: str
-) -> None:
+def test_a_t_without_a_window_and_arms_of_one_name_are_refused(tmp_path: Path, options: Options, message: str) -> None:
     with pytest.raises(InputError, match=message):
         ablation.ablation(StudyRun(LAYOUTS), options, tmp_path)

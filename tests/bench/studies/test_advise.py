@@ -17,8 +17,11 @@ from amdm.errors import InputError
 from amdm.presets.profile import Profile, load_profile
 from bench import Advice, advise
 from bench.cli.main import main
+from bench.job.conditions import judged_conditions
 from bench.layouts.layout_set import content_hash
 from bench.layouts.named import load_layouts
+from bench.report.trial_tables import SAMPLES, Tables
+from bench.run.schema import VERDICT_TABLES
 from bench.studies import advise_rules
 from bench.studies.advise import Probes, hand_over_curves
 from bench.studies.advise_rules import Request
@@ -112,6 +115,25 @@ def test_confirming_layouts_without_a_property_that_decides_are_refused(tmp_path
     (tmp_path / "plain.json").write_text(json.dumps(plain))
     with pytest.raises(InputError, match=r"confirm: are judged by isr, and the probes by joint_interaction, isr"):
         request_of("interactdiffusion,migc", confirm=str(tmp_path / "plain.json"))
+
+
+def test_models_that_draw_nothing_finite_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(study: StudyRun, settings: dict[str, Any], about: str) -> Tables:
+        rows = [
+            (name, entry.index, 0, "failed", 1.0, "{}", None, None)
+            for name in settings
+            for entry in study.layout_set.entries
+        ]
+        empty = {name: pd.DataFrame(columns=list(columns)) for name, columns in VERDICT_TABLES.items()}
+        return Tables(
+            **empty,
+            samples=pd.DataFrame(rows, columns=list(SAMPLES)),
+            asked=judged_conditions(study.layout_set.entries),
+        )
+
+    monkeypatch.setattr("bench.studies.advise.run_trials", failing)
+    with pytest.raises(InputError, match="models: none of the 2 probe pictures of migc is finite"):
+        advise("migc,ip-adapter", SET, **SMALL)
 
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5])
