@@ -59,6 +59,7 @@ class Step:
 
     entering: x_t. prediction: guided, in the model's prediction type. stepped: after the model's own scheduler step.
     leaving: after aggregation (equal to stepped outside the window). mixed: x′, and mean: μ_i, only where aggregated.
+    Where all models share one state, it stands under the target's name, and predictions are ε.
     """
 
     index: int
@@ -104,7 +105,7 @@ Callback = Callable[[Step], bool | None]
 
 
 class Mixing(NamedTuple):
-    """What is mixed in step ``i``: of the models that are evaluated in it, the target first, each its own.
+    """What is mixed in step ``i``: of the models that can reach the target in it, the target first, each its own.
 
     states: x_{t−1}, (B, C, h, w). coefficients: c of equation 9. schedulers; entering: x_t; predictions: guided, in the
     prediction type of the scheduler.
@@ -145,7 +146,8 @@ def aggregate_sample(
     """
     models, window = _ready(models, plain(num_inference_steps), config)
     timesteps = models[0].scheduler.timesteps.tolist()
-    active = [list(range(len(models)))] * len(timesteps) if finish_all else _active(len(timesteps), config)
+    reaching = _active(len(timesteps), config)
+    active = [list(range(len(models)))] * len(timesteps) if finish_all else reaching
     told, before = _Told(models, callback, record), dict[int, _Before]()
     x = [model.latents * model.scheduler.init_noise_sigma for model in models]  # x_T
     for i, t in enumerate(timesteps):
@@ -156,11 +158,11 @@ def aggregate_sample(
         stepped = {k: x[k] for k in active[i]}
         if config is not None and i in window:
             c, eta = config.mixing(), config.eta_in_latent_units(x[0][0].numel())
-            coefficients, states = [c[k] for k in stepped], list(stepped.values())
+            coefficients, states = [c[k] for k in reaching[i]], [x[k] for k in reaching[i]]
             if mix is None:
                 x_prime = spherical_aggregation(states, coefficients, config.mix_norm)  # (9)
             else:
-                of = [(models[k].scheduler, x_t[k], eps[k]) for k in stepped]
+                of = [(models[k].scheduler, x_t[k], eps[k]) for k in reaching[i]]
                 x_prime = mix(Mixing(i, states, coefficients, *map(list, zip(*of, strict=True))))
             if config.pull_back:
                 for k in stepped:

@@ -34,7 +34,7 @@ class MeanEpsilon(Mixed):
         """As many weights as models, and a sum to divide by."""
         super().check(models, num_inference_steps)
         check_weights(self.weights, models)
-        if sum(self.weights) == 0:
+        if abs(sum(self.weights)) <= 1e-9 * sum(map(abs, self.weights)):  # 0.1 + 0.2 − 0.3 is 0 but for rounding
             raise InputError("sum to 0", field="weights")
 
     def epsilon(self, run: Run, x: torch.Tensor, i: int) -> torch.Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from amdm.compositions.one_state import OneState
+from amdm.errors import InputError
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +25,7 @@ def superdiff_and(
     1/N is taken.
 
     Args:
-        eps: conditional predictions (B, C, h, w). u, g: the unconditional one, and guidance.
+        eps: conditional predictions (B, C, h, w). u, g: the unconditional one, and guidance, not 0.
         dsigma: σ′ − σ, negative. noise: √(2|dσ|σ)·z.
     """
     from torch.linalg import pinv
@@ -51,7 +52,10 @@ class SuperDiffAND(OneState):
     semantics: Literal["superdiff-and"]
 
     def begin(self, run: Run) -> Advance:
-        """Steps of the SDE."""
+        """Steps of the SDE. Raises InputError where nothing guides the target: no κ would change a step."""
+        if run.window and getattr(run.target.denoiser, "guidance_scale", None) == 0:
+            what = f"is 0 of {run.target.name}, and {self.semantics} goes along what guidance adds"
+            raise InputError(what, field="guidance_scale")
 
         def advance(x: torch.Tensor, i: int) -> torch.Tensor:
             halves, step = [run.halves(k, x, i) for k in range(run.count)], run.reverse(i)

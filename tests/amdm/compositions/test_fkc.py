@@ -7,9 +7,10 @@ import torch
 
 from amdm.compositions.fkc import product_drift, systematic
 from amdm.compositions.run import Run
-from tests.amdm.compositions.gaussians import SHAPES, bound, composition, drawn, isotropic, spread
+from tests.amdm.compositions.gaussians import SHAPES, Gaussian, bound, composition, drawn, isotropic, spread
 
 S = 0.5
+S3 = [0.5, 0.8, 1.2]
 
 
 def variance(steps: int, weighted: bool) -> float:
@@ -34,6 +35,40 @@ def test_the_product_from_1000_steps_on() -> None:
     assert variance(1000, weighted=True) == pytest.approx(S**2 / 2, rel=0.03)
     assert variance(1000, weighted=False) == pytest.approx(S**2 / 3, rel=0.03)
     assert variance(50, weighted=True) < 0.8 * S**2 / 2
+
+
+def law_of_many(models: list[Gaussian], gamma: list[float], steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and variance (d,) with particles without number: models of no correlation keep a Gaussian one, and a step's
+    log-weight is a parabola in each coordinate, fixed by three points."""
+    d = len(models[0].mean)
+    run = Run(bound(models, torch.zeros(1, *SHAPES[d], dtype=torch.float64)), steps, range(steps), 0)
+    mean, var = torch.zeros(d, dtype=torch.float64), torch.ones(d, dtype=torch.float64)
+    for i in range(steps):
+        step, at = run.reverse(i), []
+        for value in (-1.0, 0.0, 1.0):
+            x = torch.full((1, *SHAPES[d]), value, dtype=torch.float64)
+            eps = [run.guided(k, x, i).reshape(d, 1, 1, 1, 1) for k in range(len(models))]  # a coordinate a sample
+            drift, log_weight = product_drift(eps, gamma, step.dsigma, step.sigma)
+            at.append((drift.flatten(), log_weight.flatten()))
+        (below, w_below), (middle, w_middle), (above, w_above) = at
+        tilt, bend = (w_above - w_below) / 2, w_above + w_below - 2 * w_middle
+        var, mean = 1 / (1 / var - bend), (mean / var + tilt) / (1 / var - bend)
+        factor = step.scale_after * (1 / step.scale + step.dsigma * (above - below))
+        mean = factor * mean + step.scale_after * 2 * step.dsigma * middle
+        var = factor**2 * var + (step.scale_after * step.spread) ** 2
+    return mean, var
+
+
+@pytest.mark.parametrize("d", SHAPES)
+@pytest.mark.parametrize(("gamma", "stds"), [([0.5, 0.5], [0.5, 1.0]), ([1.0, 1.0], [0.5, 0.8]), ([1.0, 0.5, 0.3], S3)])
+def test_the_product_of_unlike_models_from_1000_steps_on(d: int, gamma: list[float], stds: list[float]) -> None:
+    """Precision Σ γᵢ/Sᵢ², and mean Σ γᵢmᵢ/Sᵢ² over it."""
+    models = spread(d, len(gamma), stds)
+    precision = sum(g / s**2 for g, s in zip(gamma, stds, strict=True))
+    promised = sum(g * one.mean / s**2 for g, one, s in zip(gamma, models, stds, strict=True)) / precision
+    mean, var = law_of_many(models, gamma, 1000)
+    assert (mean - promised).abs().max() < 0.03 * promised.abs().max()
+    torch.testing.assert_close(var, torch.full_like(var, 1 / precision), rtol=0.04, atol=0)
 
 
 @pytest.mark.parametrize(("particles", "weighted"), [(1, False), (16, True)])

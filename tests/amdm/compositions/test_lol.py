@@ -56,3 +56,15 @@ def test_an_empty_window_is_the_target() -> None:
     alone = composition("switch", s=0).sample(bound(models, latents), 10).latents["m0"]
     found = composition("lol", s=0, weights=[0.5]).sample(bound(models, latents), 10).latents["m0"]
     torch.testing.assert_close(found, alone)
+
+
+@pytest.mark.parametrize("weights", [[0.5, 1.0], [0.0, 0.5]])
+@pytest.mark.parametrize("eta", [[], [0.1, 0.1, 0.1]])
+def test_a_picture_is_the_same_where_every_model_goes_on_to_its_own(weights: list[float], eta: list[float]) -> None:
+    """A model of coefficient 0, which is evaluated for its own picture alone, is no part of the common mean."""
+    latents = torch.ones(1, *SHAPES[64], dtype=torch.float64)
+    made = composition("lol", s=3, weights=weights, eta=eta)
+    alone, all_models = (
+        made.sample(bound(spread(64, 3), latents), 6, finish_all=every).latents["m0"] for every in (False, True)
+    )
+    torch.testing.assert_close(all_models, alone)

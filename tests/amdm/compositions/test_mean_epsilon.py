@@ -58,5 +58,6 @@ def test_a_weight_of_one_is_that_model(weights: list[float]) -> None:
 def test_weights_that_do_not_fit_are_refused() -> None:
     with pytest.raises(InputError, match=r"^weights: 1 for 2 models"):
         composition("mean-epsilon", weights=[1]).check(2, 20)
-    with pytest.raises(InputError, match=r"^weights: sum to 0"):
-        composition("mean-epsilon", weights=[1, -1]).check(2, 20)
+    for weights in ([1, -1, 0], [0, 0, 0], [0.1, 0.2, -0.3]):
+        with pytest.raises(InputError, match=r"^weights: sum to 0"):
+            composition("mean-epsilon", weights=weights).check(3, 20)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from amdm.compositions.superdiff import superdiff_and
+from amdm.errors import InputError
 from tests.amdm.compositions.gaussians import SHAPES, composition, drawn, isotropic, spread
 
 SIGMA, DSIGMA, G = 3.0, -0.2, 2.0
@@ -85,3 +86,11 @@ def test_equal_models_give_the_single_model() -> None:
     assert torch.equal(two, drawn(composition("superdiff-and"), [model] * 3, 100, 200))
     assert (two.mean(0) - model.mean).abs().max() < 4 * 0.5 / 200**0.5
     assert float(two.std(0).mean()) == pytest.approx(0.5, abs=0.07)  # three standard errors, and 3 % of the steps
+
+
+def test_a_target_without_guidance_is_refused_where_it_would_divide_by_0() -> None:
+    models = spread(2, 2)
+    models[0].guidance_scale = 0.0
+    with pytest.raises(InputError, match=r"^guidance_scale: is 0 of m0, and superdiff-and goes along what"):
+        drawn(composition("superdiff-and"), models, 5, 1)
+    assert drawn(composition("superdiff-and", s=0), models, 5, 1).isfinite().all() and models[1].calls == 0
