@@ -112,13 +112,16 @@ def candidates(
     rng = np.random.default_rng([seed, len(models), *"+".join(models).encode()])
     common = with_models(models, layout_set)
     found: list[dict[str, Any]] = [{**common, **one} for one in _published(presets, models)]
+    known = [as_preset(presets, one) for one in found]
     while len(found) < trials:
         if len(models) == 1:
             fields = OF_MODELS[models[0]]
             own = {"settings": {models[0]: {name: draw(rng, values) for name, values in fields.items()}}}
         else:
             own = _of_aggregate(rng, len(models))
-        if (one := {**common, **own}) not in found:
+        one = {**common, **own}
+        if (settings := as_preset(presets, one)) not in known:  # a preset names less than what is drawn
+            known.append(settings)
             found.append(one)
     return found[:trials]
 
