@@ -16,12 +16,15 @@ from bench.layouts.layout_set import Entry, LayoutSet
 
 
 def check_conditions(
-    layout_set: LayoutSet, methods: Mapping[str, Sequence[str]], ignored: Mapping[str, Collection[str]] | None = None
+    layout_set: LayoutSet,
+    methods: Mapping[str, Sequence[str]],
+    ignored: Mapping[str, Collection[str]] | None = None,
+    instead: str = "--methods names others",
 ) -> None:
     """Refuse, before anything is generated, what a method would ignore or lacks.
 
     Args:
-        methods: the models of each. ignored: what a method ignores on purpose.
+        methods: the models of each. ignored: what a method ignores on purpose. instead: what the user may do.
 
     Raises:
         InputError: naming the method, and the entry whose style image is missing.
@@ -35,7 +38,7 @@ def check_conditions(
         for condition, present in (("interactions", interactions), ("style", styles)):
             if present and condition not in obeyed:
                 what = f"would ignore the field {condition} of the layouts {layout_set.name}"
-                raise InputError(f"{what}; --methods names others", field=f"methods.{name}")
+                raise InputError(f"{what}; {instead}", field=f"methods.{name}")
         if not styles and any("style" in one.reads for one in own):
             what = f"needs a style image, and the layouts {layout_set.name} name none (field style)"
             raise InputError(what, field=f"methods.{name}")

@@ -291,6 +291,8 @@ def _layouts(name: str, limit: int, confirm: str | None, confirm_limit: int | No
             others = load_layouts(confirm)
         except InputError as error:
             raise error if error.file else InputError(error.what, field="confirm") from None
+    if confirm_limit is not None and confirm_limit < 1:
+        raise InputError(f"is {confirm_limit}; a confirming run has 1 layout or more", field="confirm_limit")
     others = others if confirm_limit is None else others.subset(confirm_limit)
     check_apart(probes, others, "the probe layouts", "confirm")
     return probes, others

@@ -22,6 +22,7 @@ from amdm.presets.profile import Profile, load_profile
 from amdm.presets.settings import MethodSettings, _first_fault
 from bench.cocomig.metrics import METRICS
 from bench.io.sqlite_safety import check_untrusted_sqlite
+from bench.job.conditions import check_conditions
 from bench.job.seeds import check_seeds
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.named import load_layouts
@@ -112,10 +113,7 @@ class SweepConfig(Strict):
         for name, values in self.space.items():
             self._check_values(name, values)
         self._check_layouts()
-        try:
-            self.settings({})  # which the confirming run draws beside the best trial
-        except InputError as error:
-            raise InputError(f"with what set changes: {error}", field="method") from None
+        self._check_preset()
         if self.search == "grid":
             if (count := math.prod(len(values) for values in self.space.values())) > MAX_POINTS:
                 raise InputError(f"has {count:,} points; a grid has at most {MAX_POINTS:,}", field="space")
@@ -160,6 +158,16 @@ class SweepConfig(Strict):
         for field, one in (("layouts", self.layout_set), ("confirm.layouts", self.confirm_set)):
             check_judged(one)
             check_metric(self.objective, one, field)
+
+    def _check_preset(self) -> None:
+        """With what set changes: the confirming run draws it beside the best trial."""
+        try:
+            preset = self.settings({})
+        except InputError as error:
+            raise InputError(f"with what set changes: {error}", field="method") from None
+        own = {self.method: preset.models}, {self.method: preset.ignores}
+        for one in (self.layout_set, self.confirm_set):
+            check_conditions(one, *own, "another method, or set: [ignores=[…]]")
 
     @property
     def digest(self) -> str:

@@ -58,6 +58,7 @@ def request_of(models: str, layouts: str = SET, **changes: Any) -> Request:
         ),
         ("migc,ip-adapter", {"limit": 25}, "limit: is 25; probes are 1 to 24 layouts"),
         ("migc,ip-adapter", {"limit": 0}, "limit: is 0"),
+        ("migc,ip-adapter", {"confirm_limit": 0}, "confirm_limit: is 0; a confirming run has 1 layout or more"),
         ("migc,ip-adapter", {"overrides": ["aggregation.s=3"]}, "aggregation.s=3: is what is advised on"),
         ("migc,ip-adapter", {"overrides": ["settings.migc.guidance=3"]}, "settings.migc.guidance: is not a field here"),
         ("migc,ip-adapter", {"overrides": ["settings.all.num_inference_steps=1"]}, "num_inference_steps: leaves no"),

@@ -35,6 +35,7 @@ RANGES = {
     "aggregation.eta": {"low": 0.0, "high": 0.5, "length": 2},
     "aggregation.s": {"low": 1, "high": 2, "whole": True},
 }
+SCALES = {"settings.ip-adapter.scale": [1.0]}
 
 
 def written(folder: Path, **changes: Any) -> Path:
@@ -68,6 +69,14 @@ def test_the_example_is_read() -> None:
         ({"seeds": [1, 1]}, "seeds: must be distinct"),
         ({"confirm": {"layouts": "mini-combined", "limit": 0}}, "confirm.limit: "),
         ({"method": "interactdifusion"}, "methods: unknown method 'interactdifusion'"),
+        (
+            {"method": "interactdiffusion+migc"},
+            "would ignore the field style of the layouts mini-combined-tune; another",
+        ),
+        (
+            {"method": "ip-adapter@combined", "layouts": "mini-tune", "objective": "isr", "set": [], "space": SCALES},
+            "methods.ip-adapter@combined: needs a style image, and the layouts mini-tune name none",
+        ),
         ({"objective": "ISR"}, "objective: is 'ISR'; did you mean isr?"),
         ({"space": {}}, "space: "),
         ({"space": {"aggregation.s": 3}}, "space.aggregation.s: must be a list of values, or a range"),
