@@ -168,7 +168,8 @@ def _strata(strata: pd.DataFrame) -> str:
     about = (
         "Gain over the target alone, in points, of instances (place and colour) and of interactions (both ends and the "
         "action) by what the auxiliary alone made of the same one: of an interaction, whether both its ends are right. "
-        "The intervals hold for all rows of a method at once. overlap: the largest share of the smaller box in common "
-        "with another box. The auxiliary alone is another sample than the auxiliary in the aggregate."
+        "The intervals hold for all rows of a method and of a kind of unit at once. overlap: the largest share of the "
+        "smaller box in common with another box. The auxiliary alone is another sample than the auxiliary in the "
+        "aggregate."
     )
     return f"{about}\n\n{as_markdown(shown)}"
