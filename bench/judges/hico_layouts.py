@@ -80,8 +80,8 @@ class LayoutDetections:
         InputError as :meth:`judge`."""
         rows = []
         for k, picture in enumerate(pictures):
-            kinds = ((self.class_of(picture.entry, asked), asked) for asked in picture.entry.pairs)
-            pairs = {(kind, one.subject, one.object): one for kind, one in kinds if kind is not None}
+            of_class = ((self.class_of(picture.entry, asked), asked) for asked in picture.entry.pairs)
+            pairs = {(kind, one.subject, one.object): one for kind, one in of_class if kind is not None}
             rows += [(k, kind, *_ends(picture, one)) for (kind, *_), one in pairs.items()]
         if not rows:
             return None, None

@@ -103,9 +103,9 @@ def test_no_interaction_may_be_what_is_asked_for(tmp_path: Path) -> None:
 def test_what_is_asked_for_twice_is_one_pair_of_the_mean(tmp_path: Path) -> None:
     """Two annotations would leave a recall of a half: 6/11."""
     found = detections(tmp_path, [triplet(0, 0.5)])
-    for twice in (picture("ride", "ride"), picture("ride", "riding")):
-        assert found.precision([twice]) == (1.0, 1.0)
-        assert [one.outcome for one in found.judge([twice])[0].values()] == ["right", "right"]
+    for actions, verdicts in ((("ride", "ride"), 1), (("ride", "riding"), 2)):
+        assert found.precision([picture(*actions)]) == (1.0, 1.0)
+        assert [one.outcome for one in found.judge([picture(*actions)])[0].values()] == ["right"] * verdicts
 
 
 def test_a_picture_that_the_detector_never_saw_is_named(tmp_path: Path) -> None:
