@@ -46,15 +46,18 @@ def show(
 
 @app.command()
 def validate(layouts: SetArgument, as_json: JsonOption = False) -> None:
-    """Read a layout file; say all that is wrong with it (up to 20 faults), or its size and hash."""
+    """Read a layout file; say all that is wrong with it (up to 20 faults), or its size and hash.
+
+    Style pictures without which a run would not start are warned of.
+    """
+    from bench.job.conditions import style_faults
     from bench.layouts.named import load_layouts
 
     with naming_every_fault(as_json):
         found = load_layouts(layouts)
     say_notes(found)
-    for entry in found.entries:
-        if entry.style is not None and not entry.style.is_file():
-            typer.echo(f"warning: {InputError('is not there', file=entry.style, field=f'{entry.key}.style')}", err=True)
+    for fault in style_faults(found):
+        typer.echo(f"warning: {fault}", err=True)
     text = f"{printable(found.name)}: {len(found)} layouts, {found.instance_count} instances, hash {found.hash}"
     tell(text, _about(found), as_json)
 

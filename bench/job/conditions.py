@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,17 +80,31 @@ def check_styles(layout_set: LayoutSet) -> bool:
     """Whether the set has style images.
 
     Raises:
-        InputError: some entries have and others lack one, or one cannot be read.
+        InputError: the first of :func:`style_faults`.
     """
-    digests = style_digests(layout_set)
-    lacking = [entry.key for entry in layout_set.entries if entry.key not in digests]
-    if digests and lacking:
+    for fault in style_faults(layout_set):
+        raise fault
+    return any(entry.style is not None for entry in layout_set.entries)
+
+
+def style_faults(layout_set: LayoutSet) -> Iterator[InputError]:
+    """Style images that are not there, the first entry without one where others have one, and those that cannot be
+    read, each file once."""
+    keys: dict[Path, str] = {}
+    for entry in layout_set.entries:
+        if entry.style is not None:
+            keys.setdefault(entry.style, entry.key)
+    there = {path: key for path, key in keys.items() if path.is_file()}
+    for path in (one for one in keys if one not in there):
+        yield InputError("is not there", file=path, field=f"{keys[path]}.style")
+    if keys and (lacking := [entry.key for entry in layout_set.entries if entry.style is None]):
         what = "is missing: other layouts of the set name a style image, and a model needs one for each"
-        raise InputError(what, field=f"{lacking[0]}.style")
-    for path in dict.fromkeys(entry.style for entry in layout_set.entries):
-        if path is not None:
+        yield InputError(what, field=f"{lacking[0]}.style")
+    for path, key in there.items():
+        try:
             load_style(path)
-    return bool(digests)
+        except InputError as error:
+            yield error.within(field=f"{key}.style")
 
 
 def style_digests(layout_set: LayoutSet) -> dict[str, str]:

@@ -7,7 +7,8 @@ styles chance finds 1/K.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -49,10 +50,11 @@ class ClipStyleJudge:
         """ViT-L/14 of open_clip; without weights its answers mean nothing. Raises InputError for other weights."""
         return cls(OpenClip(weights, device).features)
 
-    def features(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """Of pictures uint8 RGB (H, W, 3): float64 (N, D), of length 1."""
-        parts = [self.encode(images[k : k + BATCH]).double().cpu().numpy() for k in range(0, len(images), BATCH)]
-        return np.concatenate(parts)
+    def features(self, images: Iterable[np.ndarray]) -> np.ndarray:
+        """Of pictures uint8 RGB (H, W, 3), one or more: float64 (N, D), of length 1. It holds :data:`BATCH` at once."""
+        left = iter(images)
+        batches = iter(lambda: list(islice(left, BATCH)), [])
+        return np.concatenate([self.encode(batch).double().cpu().numpy() for batch in batches])
 
     def retrieve(self, pictures: np.ndarray, references: np.ndarray, styles: Sequence[str]) -> list[StyleReading]:
         """The style of each picture: that of its likest reference; the margin is its likeness less that of the next,

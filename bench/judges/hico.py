@@ -1,17 +1,17 @@
-"""HICO-DET's mean average precision, by the rules of its evaluators (Chao et al., 2018).
+"""HICO-DET's mean average precision: matching of its own evaluator (Chao et al., 2018), triplets that detectors' count.
 
 A class is a verb with an object (600 in HICO-DET). Of a picture the 100 likeliest triplets (human box, object box,
-class) count, less those that repeat one (:func:`without_repeats`). In the order of its scores, one is right where both
-of its boxes overlap the same annotated pair of its class by more than :data:`OVERLAP`, and no likelier one took the
-pair. Average precision is read at 11 points of recall. In the setting "default" a class is sought in every picture, in
-"known object" in those alone that hold its object.
+class) count, as in QPIC's evaluator, less those that repeat one, as in CDN's (:func:`without_repeats`). In the order of
+its scores, one is right where both of its boxes overlap the same annotated pair of its class by more than
+:data:`OVERLAP`, and no likelier one took the pair; of several pairs it is that of the largest overlap. Average
+precision is read at 11 points of recall. In the setting "default" a class is sought in every picture, in "known object"
+in those alone that hold a pair with its object.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from amdm.errors import InputError, in_file
-from amdm.io.files import read_json
+from amdm.layout import read_object, reject_lone_surrogates
 from bench.judges.registry import JudgeSpec
 
 OVERLAP = 0.5
@@ -222,9 +222,10 @@ def read_detections(path: Path) -> tuple[tuple[HOIClass, ...], dict[str, list[An
 
 
 def _object(path: Path, fields: tuple[str, ...]) -> dict[str, Any]:
-    content = read_json(path, MAX_FILE_BYTES)
-    if not isinstance(content, dict) or set(content) != set(fields):
-        raise InputError(f"must be one object with the fields {', '.join(fields)}, and no others", file=path)
+    what = f"must be one object with the fields {', '.join(fields)}, and no others"
+    content = read_object(path, MAX_FILE_BYTES, what)
+    if set(content) != set(fields):
+        raise InputError(what, file=path)
     return content
 
 
@@ -236,6 +237,8 @@ def _classes(listed: Any, rare: Any) -> tuple[HOIClass, ...]:
     for k, one in enumerate(listed):
         if not isinstance(one, list) or len(one) != 2 or not all(isinstance(word, str) and word for word in one):
             raise InputError("must be [verb, object]", field=f"classes[{k}]")
+        for word in one:
+            reject_lone_surrogates(word, f"classes[{k}]")
     if len({tuple(one) for one in listed}) < len(listed):
         raise InputError("has one pair twice", field="classes")
     return tuple(HOIClass(verb, name, k in set(rare)) for k, (verb, name) in enumerate(listed))
@@ -277,7 +280,7 @@ def _box(triplet: Mapping[str, Any], field: str) -> list[float]:
 
 
 def _number(value: Any, field: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or abs(value) > 1e6:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -1e6 <= value <= 1e6:
         raise InputError("must be a finite number of at most a million", field=field)
     return float(value)
 

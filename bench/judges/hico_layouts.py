@@ -1,8 +1,9 @@
 """Interactions that layouts ask for, judged by what a detector of human-object interactions found, recorded as JSON.
 
 Of the triplets that HICO-DET's rules count in a picture, those are of an interaction whose boxes both overlap the asked
-ones by more than 0.5 and whose object is the one asked for; the likeliest verb among them is what was found. There is
-no threshold. How often such a detector is right on generated pictures is not known.
+ones by more than 0.5 and whose object is the one asked for; the likeliest verb among them is what was found, and where
+it is :data:`NOTHING`, nothing. What the subject is stands in no class, and is not compared. There is no threshold. How
+often such a detector is right on generated pictures is not known.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from bench.cocomig.action_style import ActionVerdict, action_outcome
 from bench.judges.hico import OVERLAP, HOIClass, Triplets, counted, hico_map, iou, means, read_detections, triplets_of
 from bench.judges.registry import JudgeSpec
 from bench.layouts.layout_set import AskedAction, Entry
+
+NOTHING = "no interaction"
+"""HICO-DET's verb of a person and an object between whom nothing happens, one of each object's classes."""
 
 
 class AskedPicture(NamedTuple):
@@ -72,12 +76,13 @@ class LayoutDetections:
 
     def precision(self, pictures: Sequence[AskedPicture]) -> tuple[float | None, float | None]:
         """HICO-DET's mean average precision (default, known object) on what the layouts ask for, fractions; None where
-        they ask for nothing of any class. Raises InputError as :meth:`judge`."""
+        they ask for nothing of any class. What a layout asks for twice is one pair: a detector finds it once. Raises
+        InputError as :meth:`judge`."""
         rows = []
         for k, picture in enumerate(pictures):
-            for asked in picture.entry.pairs:
-                if (kind := self.class_of(picture.entry, asked)) is not None:
-                    rows.append((k, kind, *_ends(picture, asked)))
+            of_class = ((self.class_of(picture.entry, asked), asked) for asked in picture.entry.pairs)
+            pairs = {(kind, one.subject, one.object): one for kind, one in of_class if kind is not None}
+            rows += [(k, kind, *_ends(picture, one)) for (kind, *_), one in pairs.items()]
         if not rows:
             return None, None
         places, kinds, human, thing = (np.array(column) for column in zip(*rows, strict=True))
@@ -104,7 +109,7 @@ class LayoutDetections:
         if not best:
             return ActionVerdict(None, action_outcome(asked.action, None, False), 0.0)
         (verb, first), *others = best.items()
-        name = asked.action if is_verb(asked.action, verb) else verb
+        name = asked.action if is_verb(asked.action, verb) else None if verb == NOTHING else verb
         return ActionVerdict(name, action_outcome(asked.action, name, False), first - (others[0][1] if others else 0.0))
 
 

@@ -73,7 +73,8 @@ class Entry:
         layout: caption, and instances whose phrases are the coloured labels; interactions, if the file has any.
         style: a style image, or None.
         labels: the phrases in parts, in the order of the instances.
-        actions: the interactions with an action of the mini world, which are judged; others only go to the models.
+        actions: the interactions with an action of the mini world, which are judged, each once; others only go to the
+            models.
 
     Raises:
         InputError: a subject or object of such an action that is none of the instances.
@@ -100,7 +101,7 @@ class Entry:
             if _told_apart(one):
                 ends = (self._index(one.subject, f"interactions[{k}].subject"), one.action)
                 found.append(AskedAction(*ends, self._index(one.object, f"interactions[{k}].object")))
-        return tuple(found)
+        return tuple(dict.fromkeys(found))
 
     def _index(self, one: Instance, field: str) -> int:
         if one not in self.layout.instances:
@@ -114,13 +115,15 @@ class Entry:
 
     @property
     def pairs(self) -> tuple[AskedAction, ...]:
-        """The interactions between two of the instances, whatever their action: what judges of full size are asked."""
+        """The interactions between two of the instances, whatever their action, each once: what judges of full size are
+        asked."""
         own = self.layout.instances
-        return tuple(
+        found = (
             AskedAction(own.index(one.subject), one.action, own.index(one.object))
             for one in self.layout.interactions
             if one.subject in own and one.object in own
         )
+        return tuple(dict.fromkeys(found))
 
     @property
     def level(self) -> int:
@@ -139,8 +142,9 @@ class Entry:
 
     @property
     def unjudged_actions(self) -> tuple[str, ...]:
-        """The actions of interactions that only go to the models."""
-        return tuple(one.action for one in self.layout.interactions if not (self.of_shapes and _told_apart(one)))
+        """The actions of interactions that only go to the models, each interaction once."""
+        different = dict.fromkeys(self.layout.interactions)
+        return tuple(one.action for one in different if not (self.of_shapes and _told_apart(one)))
 
     @property
     def style_name(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from os.path import abspath
 from pathlib import Path
 from typing import Any
 
@@ -113,9 +114,10 @@ def _record(entry: Entry, folder: Path) -> dict[str, Any]:
             for one in entry.layout.interactions
         ]
     if entry.style is not None:
-        if not entry.style.is_relative_to(folder):
+        style, here = (Path(abspath(one)) for one in (entry.style, folder))
+        if not style.is_relative_to(here):
             raise InputError(f"is not in {folder}", file=entry.style, field=f"{entry.key}.style")
-        record["style"] = entry.style.relative_to(folder).as_posix()
+        record["style"] = style.relative_to(here).as_posix()
     return record
 
 

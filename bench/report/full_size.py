@@ -116,7 +116,7 @@ def _unjudged(found: ConditionTables, layout_set: LayoutSet, filled: Collection[
         if judged is None:
             actions += entry.unjudged_actions
         else:
-            asked = Counter(one.action for one in entry.layout.interactions)
+            asked = Counter(one.action for one in dict.fromkeys(entry.layout.interactions))
             actions += (asked - Counter(judged.asked[judged.layout_index == entry.index])).elements()
         if entry.style is not None and not entry.asks_style and "styles" not in filled:
             styles.append(entry.style.name)

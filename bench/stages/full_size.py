@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from os.path import commonpath
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from amdm.errors import InputError
 from amdm.io.files import sha256
 from amdm.io.images import load_style
 from bench.job.batches import CEILING
+from bench.job.conditions import style_digests
 from bench.job.plan import Plan
 from bench.judges.clip_style import ClipStyleJudge
 from bench.judges.hico_layouts import AskedPicture, LayoutDetections
@@ -34,22 +36,26 @@ def retrieve_styles(run: Path, judge: ClipStyleJudge) -> pd.DataFrame:
     """Of every picture of a run: :data:`bench.run.schema.STYLE_COLUMNS`; ``attrs["styles"]``: of K.
 
     A style picture whose file names no style (:attr:`bench.layouts.layout_set.Entry.style_name`) is one of its own,
-    by its name, behind its folder's where two have one name. Each reference picture of the layouts is read and encoded
-    once. The pictures of one method are judged together.
+    by its name, behind its folder's where two have one name; files of one content are one style. Each reference picture
+    of the layouts is read and encoded once. The pictures of one method are judged together.
 
     Raises:
-        InputError: the layouts name no style pictures, or no picture is there.
+        InputError: the layouts name no style pictures, or such of one style, which any picture would be likest; a style
+            picture is not there, or no picture is.
     """
     layout_set = _layouts(run, RunInfo.read(run))
     named = _style_names(layout_set)
     asked = {entry.index: named[entry.style] for entry in layout_set.entries if entry.style}
     if not named:
         raise InputError(f"the layouts {layout_set.name} name no style pictures", file=run, field="style")
-    references = judge.features([np.asarray(load_style(path)) for path in named])
     styles = list(named.values())
+    if len(set(styles)) == 1:
+        what = f"the style pictures of the layouts {layout_set.name} are of one style, {styles[0]!r}; it takes two"
+        raise InputError(what, file=run, field="style")
+    references = judge.features(np.asarray(load_style(path)) for path in named)
     tables = []
     for _, own in _pictures(run, asked).groupby("method", sort=False):
-        pictures = judge.features([read_stored(run, name) for name in own.image])
+        pictures = judge.features(read_stored(run, name) for name in own.image)
         read = judge.retrieve(pictures, references, styles)
         table = own[["method", "layout_index", "seed"]].assign(asked=own.layout_index.map(asked))
         table = table.assign(found=[one.found for one in read], margin=[one.margin for one in read])
@@ -84,13 +90,22 @@ def record_styles(run: Path, judge: ClipStyleJudge, weights: str) -> pd.DataFram
 
 
 def _style_names(layout_set: LayoutSet) -> dict[Path, str]:
-    """Of each style picture."""
-    paths = {entry.style: entry.style_name for entry in layout_set.entries if entry.style}
-    count = Counter(path.stem for path in paths)
-    return {
-        path: name or (path.stem if count[path.stem] == 1 else f"{path.parent.name}/{path.stem}")
-        for path, name in paths.items()
-    }
+    """Of each style picture: what its file says, or the shortest name that no other content has."""
+    digests = style_digests(layout_set)
+    told = {entry.style: (entry.style_name, digests[entry.key]) for entry in layout_set.entries if entry.style}
+    names = {digest: name for name, digest in told.values() if name}
+    plain = {digest: path for path, (_, digest) in reversed(told.items()) if digest not in names}
+    root = commonpath([path.parent for path in told]) if told else ""
+    forms = (
+        {digest: path.relative_to(root).as_posix() for digest, path in plain.items()},
+        {digest: f"{path.parent.name}/{path.stem}" for digest, path in plain.items()},
+        {digest: path.stem for digest, path in plain.items()},
+    )
+    of_plain = forms[0]
+    for form in forms[1:]:
+        count = Counter([*form.values(), *names.values()])
+        of_plain |= {digest: name for digest, name in form.items() if count[name] == 1}
+    return {path: name or (names | of_plain)[digest] for path, (name, digest) in told.items()}
 
 
 def record_actions(run: Path, detections: Path) -> int:

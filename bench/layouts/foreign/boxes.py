@@ -86,7 +86,7 @@ class BoxForm:
 def pixel_size(width: Any, height: Any) -> tuple[float, float]:
     """Raises InputError for what is no number of pixels."""
     for name, value in (("width", width), ("height", height)):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e300:
             shown = f"{value:g}" if isinstance(value, float) else str(value)[:40]
             raise InputError(f"{shown!r} is not a number of pixels", field=name)
     return float(width), float(height)

@@ -328,6 +328,13 @@ def test_a_style_image_that_is_not_there_is_said(call: Call, tmp_path: Path) -> 
     stopped = call("migc", "--profile", "mini", "--layouts", path, "--methods", "migc", "--workers", "1")
     assert stopped.status == 2
     assert stopped.err.splitlines()[-1] == f"error: {tmp_path / 's.png'}: 0.style: is not there"
+    (tmp_path / "s.png").write_text("no picture")
+    path.write_text(json.dumps({key: {**content["0"], "style": "s.png"} for key in "01"} | {"2": content["0"]}))
+    warned = [line for line in call("layouts", "validate", path).err.splitlines() if line.startswith("warning: ")]
+    assert [line.partition(" style image, ")[0].partition(" (PNG")[0] for line in warned] == [
+        "warning: 2.style: is missing: other layouts of the set name a",
+        f"warning: {tmp_path / 's.png'}: 0.style: cannot be read as a picture",
+    ]
 
 
 def test_odd_annotations_are_counted_and_the_set_is_sampled(call: Call, tmp_path: Path) -> None:

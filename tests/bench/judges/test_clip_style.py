@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from PIL import Image
 from amdm.errors import InputError
 from amdm.loading import load_models
 from amdm.model_set import LoadOptions
-from bench.judges.clip_style import ClipStyleJudge, csls
+from bench.judges.clip_style import BATCH, ClipStyleJudge, csls
 from bench.layouts.named import load_layouts
 from bench.report.full_size import retrieval_table
 from bench.run.read import read_table
@@ -50,6 +50,23 @@ def test_references_of_one_style_answer_together() -> None:
     assert [one.found for one in found] == ["x", "x"]
     (alone,) = judge.retrieve(unit(0), unit(0), ["x"])
     assert alone.found == "x" and alone.margin == float("inf")
+
+
+def test_pictures_are_read_as_they_are_encoded() -> None:
+    """A run may have thousands: as many as one batch are held at once."""
+    read, batches = [], []
+
+    def encode(images: Sequence[np.ndarray]) -> torch.Tensor:
+        batches.append((len(read), len(images)))
+        return torch.tensor([[float(one.mean()), 0.0] for one in images])
+
+    def pictures() -> Iterator[np.ndarray]:
+        for k in range(BATCH + 3):
+            read.append(k)
+            yield np.full((2, 2, 3), k, np.uint8)
+
+    found = ClipStyleJudge(encode).features(pictures())
+    assert batches == [(BATCH, BATCH), (BATCH + 3, 3)] and found[:, 0].tolist() == list(range(BATCH + 3))
 
 
 @pytest.fixture(scope="module")

@@ -120,7 +120,10 @@ def test_the_command_is_the_registrys_judge(tmp_path: Path) -> None:
         ({"found": {**FOUND, "a": [triplet(0, float("nan"))]}}, "NaN|must be a finite number"),
         ({"found": {**FOUND, "a": [triplet(0, 0.5, human=[5, 0, 4, 1])]}}, r"\[0\]\.human: ends before it begins"),
         ({"truth": {**TRUTH, "a": [triplet(0, None, [0, 0, 1])]}}, r"truth\.json: images\.a\[0\]\.human: must be \[x1"),
+        ({"found": {**FOUND, "a": [triplet(0, 10**400)]}}, r"images\.a\[0\]\.score: must be a finite number"),
+        ({"truth": {**TRUTH, "a": [triplet(0, None, [0, 0, 10**400, 1])]}}, r"\[0\]\.human: must be a finite number"),
         ({"classes": [["ride", "bicycle"]] * 4}, "classes: has one pair twice"),
+        ({"classes": [*CLASSES[:3], ["\ud800", "cat"]]}, r"classes\[3\]: holds half of a surrogate pair"),
         ({"classes": [["ride", 3]] * 4}, r"classes\[0\]: must be \[verb, object\]"),
         ({"classes": [["a", str(k)] for k in range(601)]}, "classes: must be a list of 1 to 600 pairs"),
     ],
@@ -129,3 +132,25 @@ def test_what_is_no_such_file_is_one_line(tmp_path: Path, change: dict[str, Any]
     with pytest.raises(InputError, match=message) as found:
         scored(tmp_path, **change)
     assert "\n" not in str(found.value)
+
+
+def test_a_picture_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    """Else the triplets of the first would be lost in silence."""
+    detections, _ = files(tmp_path)
+    detections.write_text('{"images": {"a": [], "b": [], "c": [], "a": []}}')
+    with pytest.raises(InputError, match=r"found\.json: a: duplicate key"):
+        RecordedDetections.read(detections)
+    detections.write_text("[1]")
+    with pytest.raises(InputError, match=r"found\.json: must be one object with the fields images, and no others"):
+        RecordedDetections.read(detections)
+
+
+def test_of_two_pairs_the_better_one_is_taken(tmp_path: Path) -> None:
+    """The likelier overlaps both, the second more; the other is then left for the pair that it lies on."""
+    shifted = [3, 0, 12, 9]
+    truth = {"a": [triplet(0), triplet(0, None, shifted)]}
+    found = {"a": [triplet(0, 0.9, [2, 0, 11, 9]), triplet(0, 0.5, [-2, 0, 7, 9])]}
+    table = scored(tmp_path, truth=truth, found=found)
+    assert table.default[0] == pytest.approx(1)
+    both_on_one = {"a": [triplet(0, 0.9, shifted), triplet(0, 0.5, [5, 0, 14, 9])]}
+    assert scored(tmp_path, truth=truth, found=both_on_one).default[0] == pytest.approx(6 / 11)

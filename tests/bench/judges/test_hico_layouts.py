@@ -13,7 +13,7 @@ from amdm.layout import Instance, Interaction, Layout
 from bench.judges.hico_layouts import AskedPicture, LayoutDetections, is_verb
 from bench.layouts.layout_set import Entry
 
-CLASSES = [["ride", "dining_table"], ["hold", "dining_table"], ["hold", "cat"]]
+CLASSES = [["ride", "dining_table"], ["hold", "dining_table"], ["hold", "cat"], ["no_interaction", "dining_table"]]
 PERSON, TABLE = Instance("a person", (0.0, 0.0, 0.2, 0.2)), Instance("a red dining table", (0.5, 0.5, 0.7, 0.7))
 HUMAN, THING = [0, 0, 19, 19], [50, 50, 69, 69]
 """The same in a picture of 100 × 100 pixels, the last one included."""
@@ -44,6 +44,8 @@ def triplet(kind: int, score: float, human: Any = HUMAN, thing: Any = THING) -> 
         ([triplet(0, 0.9, thing=[50, 50, 69, 59])], (None, "none", 0.0)),  # half of it: 0.5 is not more than 0.5
         ([triplet(0, 0.9, human=THING, thing=HUMAN)], (None, "none", 0.0)),
         ([triplet(1, 0.9, human=[60, 0, 79, 19]), triplet(0, 0.1)], ("Ride", "right", 0.1)),
+        ([triplet(3, 0.9), triplet(0, 0.5)], (None, "none", 0.4)),  # nothing happens between the two
+        ([triplet(3, 0.5), triplet(0, 0.9)], ("Ride", "right", 0.4)),
         ([], (None, "none", 0.0)),
     ],
 )
@@ -93,8 +95,21 @@ def test_the_mean_average_precision_by_hand(tmp_path: Path) -> None:
     assert found.precision([picture("ride", "hold")]) == pytest.approx((0.25, 0.25))
 
 
+def test_no_interaction_may_be_what_is_asked_for(tmp_path: Path) -> None:
+    (verdicts,) = detections(tmp_path, [triplet(3, 0.9)]).judge([picture("no interaction", "ride")])
+    assert [one.outcome for one in verdicts.values()] == ["right", "none"]
+
+
+def test_what_is_asked_for_twice_is_one_pair_of_the_mean(tmp_path: Path) -> None:
+    """Two annotations would leave a recall of a half: 6/11."""
+    found = detections(tmp_path, [triplet(0, 0.5)])
+    for actions, verdicts in ((("ride", "ride"), 1), (("ride", "riding"), 2)):
+        assert found.precision([picture(*actions)]) == (1.0, 1.0)
+        assert [one.outcome for one in found.judge([picture(*actions)])[0].values()] == ["right"] * verdicts
+
+
 def test_a_picture_that_the_detector_never_saw_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"found\.json: images\.p: 1 pictures of the run are not there"):
         detections(tmp_path, [], name="q").judge([picture("ride")])
-    with pytest.raises(InputError, match=r"found\.json: images\.p\[0\]\.class: must be an index of 3 classes"):
+    with pytest.raises(InputError, match=r"found\.json: images\.p\[0\]\.class: must be an index of 4 classes"):
         detections(tmp_path, [triplet(7, 0.5)]).judge([picture("ride")])

@@ -94,6 +94,7 @@ def test_what_cannot_be_is_named(change: dict[str, Any], message: str) -> None:
     [
         (captions(width=0), "image 1.width: 0 is not a number of pixels"),
         (captions(height=None), "image 1.height: None is not a number of pixels"),
+        (captions(width=10**400), "image 1.width: 1000000000"),
         (captions(id=4), "image 1: is annotated, and is not among the images"),
         (captions(id=2), "image 2.id: stands twice"),
         ({"annotations": [3]}, "annotations[0]: must be an object"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from amdm.errors import InputError
-from amdm.layout import Instance, Layout
+from amdm.layout import Instance, Interaction, Layout
 from bench.layouts.layout_set import Entry, Label, LayoutSet
 from bench.layouts.vocabulary import COCO, MINI, OWN, vocabulary_of
 
@@ -70,6 +70,17 @@ def test_a_style_is_named_by_its_pictures_file(name: str, style: str) -> None:
     layout = Layout("c", (Instance("a red ring", (0.0, 0.0, 0.5, 0.5)),))
     entry = Entry(0, "0", "", layout, Path("styles", name))
     assert entry.style_name == style and entry.asks_style == (style == "stripes")
+
+
+def test_what_is_asked_for_twice_is_judged_once() -> None:
+    """Else it would count twice in what is right together."""
+    one, other = Instance("a red ring", (0.0, 0.0, 0.3, 0.3)), Instance("a blue arch", (0.6, 0.6, 0.9, 0.9))
+    pushes, eats = (Interaction(one, action, other) for action in ("pushes", "eats"))
+    back = Interaction(other, "pushes", one)
+    asked = Entry(0, "0", "", Layout("c", (one, other), (pushes, back, pushes, eats, eats)))
+    assert asked.actions == ((0, "pushes", 1), (1, "pushes", 0)) and asked.verdicts == 4
+    assert asked.pairs == (*asked.actions, (0, "eats", 1)) and asked.unjudged_actions == ("eats",)
+    assert len(asked.layout.interactions) == 5  # models get them as they are
 
 
 def test_one_to_twelve_instances() -> None:

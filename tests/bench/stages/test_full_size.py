@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from amdm.errors import InputError
@@ -50,6 +51,7 @@ def own_layouts(folder: Path) -> Path:
     for layout in content.values():
         for one in layout["interactions"]:
             one["action"] = VERBS[one["action"]]
+        layout["interactions"] += layout["interactions"][:1]  # what is asked for twice is judged once
         file = Path(layout["style"])
         layout["style"] = f"styles/of-{file.stem.split('-')[0]}-1.png"
         shutil.copyfile(source.parent / file, folder / layout["style"])
@@ -237,13 +239,42 @@ def test_pictures_are_judged_while_nobody_changes_them(
             record()
 
 
-def test_two_style_pictures_of_one_name_are_two_styles(tmp_path: Path) -> None:
-    layouts = load_layouts(str(own_layouts(tmp_path / "own")))
+def named(folder: Path, **pictures: str) -> list[str]:
+    """Names of the styles of pictures, each of one grey. pictures: by file (``__`` for a folder), the grey."""
+    layouts = load_layouts("mini-combined")
     entries = []
-    for entry, painter in zip(layouts.entries[:2], ("monet", "picasso"), strict=True):
-        (tmp_path / painter).mkdir()
-        entries.append(replace(entry, style=shutil.copyfile(entry.style or "", tmp_path / painter / "1.png")))
-    assert list(_style_names(replace(layouts, entries=tuple(entries))).values()) == ["monet/1", "picasso/1"]
+    for entry, (file, grey) in zip(layouts.entries, pictures.items(), strict=False):
+        path = folder / file.replace("__", "/").replace("_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4), grey).save(path)
+        entries.append(replace(entry, style=path))
+    return list(_style_names(replace(layouts, entries=tuple(entries))).values())
+
+
+def test_two_style_pictures_of_one_name_are_two_styles(tmp_path: Path) -> None:
+    assert named(tmp_path / "a", monet__1_png="red", picasso__1_png="blue", b_png="green") == [
+        *("monet/1", "picasso/1", "b")
+    ]
+    assert named(tmp_path / "b", s__1_png="red", s__1_bmp="blue") == ["1.png", "1.bmp"]
+    assert named(tmp_path / "c", x__s__1_png="red", y__s__1_png="blue") == ["x/s/1.png", "y/s/1.png"]
+
+
+def test_copies_of_a_style_picture_are_one_style(tmp_path: Path) -> None:
+    """Else each would be a style of its own, and a picture like them right for one of its layouts alone."""
+    assert named(tmp_path / "a", **{"1_png": "red", "2_png": "blue", "3_png": "red"}) == ["1", "2", "1"]
+    assert named(tmp_path / "b", **{"1_png": "red", "dots-1_png": "red"}) == ["dots", "dots"]
+    assert named(tmp_path / "c", **{"dots_png": "blue", "dots-1_png": "red"}) == ["c/dots", "dots"]
+
+
+def test_among_one_style_nothing_is_chosen(run_fake_job: JobRunner, judge: ClipStyleJudge, tmp_path: Path) -> None:
+    own = own_layouts(tmp_path / "own")
+    content = json.loads(own.read_text())
+    own.write_text(json.dumps({key: one | {"style": "styles/ref-1.png"} for key, one in content.items()}))
+    shutil.copyfile(next((tmp_path / "own" / "styles").iterdir()), tmp_path / "own" / "styles" / "ref-1.png")
+    folder = run_fake_job(layouts=str(own), methods=METHODS[:1], limit=5)
+    with pytest.raises(InputError, match=r"style: .* layouts own are of one style, 'ref'; it takes two"):
+        record_styles(folder, judge, "")
+    assert read_table(folder, "full_size_styles").empty
 
 
 def test_where_a_classifier_judges_its_verdicts_stay(

@@ -232,6 +232,18 @@ def test_boxes_of_interactions_are_converted_too(tmp_path: Path) -> None:
     assert one.subject.box == pytest.approx(BOX) and one.object.box == (0, 0, 1, 1)
 
 
+def test_style_pictures_go_with_the_file_however_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = {"segment": [{"label": "a cat", "bbox": [0, 0, 1, 1]}], "style": "styles/s-1.png"}
+    path = put(tmp_path / "a.jsonl", json.dumps(line))
+    monkeypatch.chdir(tmp_path)
+    for source, out in ((path, Path("o.json")), (Path("a.jsonl"), tmp_path / "p.json"), (path, Path("x/../q.json"))):
+        (tmp_path / "x").mkdir(exist_ok=True)
+        write_json(convert(source, "jsonl", "xyxy", "relative"), out)
+        assert read_json(tmp_path / out.name, "a").entries[0].style == tmp_path / "styles" / "s-1.png"
+    with pytest.raises(InputError, match=r"s-1\.png: 0\.style: is not in x$"):
+        write_json(convert(path, "jsonl", "xyxy", "relative"), Path("x/r.json"))
+
+
 def test_every_fault_of_json_lines_is_named(tmp_path: Path) -> None:
     lines = [
         "{",
@@ -252,6 +264,8 @@ def test_every_fault_of_json_lines_is_named(tmp_path: Path) -> None:
     assert faults(unsized, "jsonl", "xyxy", "pixel") == [
         f"{unsized}: line 1.segment[0].width: boxes in pixels need the picture's width and height"
     ]
+    huge = put(unsized, json.dumps({"segment": [{"label": "a", "bbox": [0, 0, 9, 9]}], "width": 10**400, "height": 9}))
+    assert faults(huge, "jsonl", "xyxy", "pixel")[0].endswith("is not a number of pixels")
 
 
 def test_csv_has_a_box_a_row(tmp_path: Path) -> None:
