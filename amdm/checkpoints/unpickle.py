@@ -7,7 +7,6 @@ are replaced by :class:`StandIn`, which does nothing and keeps nothing.
 
 from __future__ import annotations
 
-import pickletools
 import re
 import warnings
 import zipfile
@@ -24,6 +23,7 @@ from torch.serialization import (
     get_unsafe_globals_in_checkpoint,
 )
 
+from amdm.checkpoints.pickled import PICKLE_LIMIT, check_pickle
 from amdm.errors import InputError
 
 _REPLACEABLE = re.compile(
@@ -32,12 +32,6 @@ _REPLACEABLE = re.compile(
     r"|builtins\.(bool|bytes|complex|dict|float|frozenset|int|list|object|str|tuple|type)"
 )
 """What may be stood in for, as torch spells globals; all else that torch does not know is refused."""
-
-_PICKLE_LIMIT = 2 * 2**20
-"""Bytes of data.pkl; tensors lie outside of it. A thousand of them take about 200 kB, and a MiB seconds to read."""
-
-_TUPLE_LIMIT = 10**6
-"""Items of a tuple, those of tuples in it included."""
 
 
 class StandIn:
@@ -71,6 +65,7 @@ def read_checkpoint(path: Path, *, stand_ins: bool = False) -> dict[Any, Any]:
     refused = [name for name in unknown if not (stand_ins and _REPLACEABLE.fullmatch(name))]
     if refused:
         raise InputError(f"names {', '.join(refused[:4])}: refused, since reading it could run code", file=path)
+    _guarded(path, lambda: check_pickle(_pickle_in(path), unknown))
     with _only_these({name: _stand_in(name) for name in unknown}):
         content = _guarded(path, lambda: torch.load(path, map_location="cpu", weights_only=True, mmap=True))
     if not isinstance(content, dict):
@@ -92,7 +87,7 @@ def tensors_of(content: Mapping[Any, Any], *, file: Path, field: str | None = No
         held = isinstance(key, str) and isinstance(value, torch.Tensor)
         if not held or value.layout != torch.strided or value.device.type != "cpu":
             raise InputError(f"{key!r:.80} is not a plain tensor", file=file, field=field)
-    return {key: value.detach() for key, value in tensors.items()}
+    return {key: torch.Tensor.detach(value) for key, value in tensors.items()}  # its own may be hidden, too
 
 
 def _check_archive(path: Path) -> None:
@@ -110,43 +105,16 @@ def _check_archive(path: Path) -> None:
         raise InputError("is cut off, or no checkpoint in PyTorch's zip form (torch.save of torch ≥ 1.6)", file=path)
     if any(record.compress_type != zipfile.ZIP_STORED for record in records):
         raise InputError("holds compressed records, which torch.save does not write", file=path)
-    pickles = [record for record in records if record.filename.endswith("data.pkl")]
-    if any(record.file_size > _PICKLE_LIMIT for record in pickles):
-        raise InputError(f"holds a pickle of more than {_PICKLE_LIMIT >> 20} MiB", file=path)
-    for record in pickles:
-        with zipfile.ZipFile(path) as archive:
-            largest = _guarded(path, lambda: _largest_tuple(archive.read(record)))  # noqa: B023
-        if largest > _TUPLE_LIMIT:
-            raise InputError(f"holds a tuple of more than {_TUPLE_LIMIT:,} items", file=path)
+    # torch's reader does not tell DATA.PKL from data.pkl
+    if any(record.file_size > PICKLE_LIMIT for record in records if record.filename.lower().endswith("data.pkl")):
+        raise InputError(f"holds a pickle of more than {PICKLE_LIMIT >> 20} MiB", file=path)
 
 
-def _largest_tuple(pickled: bytes) -> int:
-    """Items of the largest tuple that a pickle makes; it stops at one beyond the limit.
-
-    A hundred bytes can make one that never ends to be hashed, as the key of a mapping: each holds the one before twice.
-    Raises IndexError, KeyError or ValueError for what is no pickle.
-    """
-    stack, marks, memo, largest = list[int](), list[int](), dict[object, int](), 0
-    for opcode, argument, _ in pickletools.genops(pickled):
-        if opcode.name == "MARK":
-            marks.append(len(stack))
-        elif opcode.name in ("PUT", "BINPUT", "LONG_BINPUT"):
-            memo[argument] = stack[-1]
-        elif opcode.name == "MEMOIZE":
-            memo[len(memo)] = stack[-1]
-        elif opcode.name in ("GET", "BINGET", "LONG_BINGET"):
-            stack.append(memo[argument])
-        else:
-            before = opcode.stack_before
-            marked = pickletools.markobject in before
-            start = marks.pop() if marked else len(stack) - len(before)
-            size = 1 + sum(stack[start:]) if opcode.name.startswith("TUPLE") else 1
-            largest = max(largest, size)
-            if largest > _TUPLE_LIMIT:
-                break
-            del stack[start - (before.index(pickletools.markobject) if marked else 0) :]
-            stack += [size] * len(opcode.stack_after)
-    return largest
+def _pickle_in(path: Path) -> bytes:
+    """What lies where torch will read data.pkl: other readers may find another record in a crafted archive."""
+    with path.open("rb") as file:
+        file.seek(torch._C.PyTorchFileReader(str(path)).get_record_offset("data.pkl"))
+        return file.read(PICKLE_LIMIT)
 
 
 @contextmanager
@@ -171,6 +139,8 @@ def _guarded(path: Path, read: Callable[[], Any]) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of odd pickles, over several lines
             return read()
+    except InputError as error:
+        raise error.within(file=path) from None
     except Exception as error:
         lines = str(error).rpartition("WeightsUnpickler error:")[2].strip().splitlines() or [type(error).__name__]
         raise InputError(f"cannot be read as a checkpoint ({lines[0][:160]})", file=path) from error

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
+import struct
 import typing
 import zipfile
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,6 +124,96 @@ def test_wide_tuples_count_too(tmp_path: Path) -> None:
         read_checkpoint(tmp_path / "bad.pth")
 
 
+@pytest.mark.parametrize(("depth", "fits"), [(99, True), (100, False), (200_000, False)])
+def test_tuples_within_each_other_are_bounded(tmp_path: Path, depth: int, fits: bool) -> None:
+    _write(tmp_path / "bad.pth", b"\x80\x02})" + b"\x85" * depth + b"K\x01s.")
+    if fits:
+        assert len(read_checkpoint(tmp_path / "bad.pth")) == 1
+        return
+    with pytest.raises(InputError, match=r"bad\.pth: holds more than 100 tuples within each other"):
+        read_checkpoint(tmp_path / "bad.pth")
+
+
+HEX, TEXT = b"X\x03\x00\x00\x00hex", b"X\x02\x00\x00\x00ab"
+ENCODE, LATIN1, BYTEARRAY = b"c_codecs\nencode\n", b"X\x06\x00\x00\x00latin1", b"c__builtin__\nbytearray\n"
+REBUILT = b"ctorch._utils\n_rebuild_device_tensor_from_cpu_tensor\n"
+LONG = b"X" + (2**20).to_bytes(4, "little") + b"a" * 2**20 + b"q\x00"
+
+
+@pytest.mark.parametrize(
+    ("calls", "name"),
+    [
+        (BYTEARRAY + b"J\x00\x00\x00\x10\x85R", "builtins.bytearray"),
+        (ENCODE * 3 + TEXT + LATIN1 + b"\x86R" + (HEX + b"\x86R") * 2, "_codecs.encode"),  # doubles each time
+        (
+            b"](" + ENCODE + LONG + LATIN1 + b"\x86R" + (ENCODE + b"h\x00" + LATIN1 + b"\x86R") * 9 + b"e",
+            "_codecs.encode",
+        ),
+        (b"ctorch\nTensor\n]]a\x85R", "torch.Tensor"),
+        (b"ctorch\nTensor\n]]a\x85\x81", "torch.Tensor"),
+        (REBUILT + b"NNNN\x86\x86\x86R", "torch._utils._rebuild_device_tensor_from_cpu_tensor"),
+        (
+            b"ctorch._tensor\n_rebuild_from_type_v2\n" + BYTEARRAY + b"NNN\x87\x86R",
+            "torch._tensor._rebuild_from_type_v2",
+        ),
+        (b"ccollections\nOrderedDict\n]\x85R", "collections.OrderedDict"),
+        (b"clightning.fabric.utilities\nAttributeDict\n}\x85R", "lightning.fabric.utilities.AttributeDict"),
+        (b"ctorch\nSize\n]\x85R", "torch.Size"),
+        (b"](" + b"c__builtin__\nset\n]\x85R" * 101 + b"e", "builtins.set"),
+        (b"})R", "what has no name"),
+    ],
+)
+def test_calls_that_could_fill_the_memory_are_refused(tmp_path: Path, calls: bytes, name: str) -> None:
+    _write(tmp_path / "bad.pth", b"\x80\x02}K\x01" + calls + b"s.")
+    with pytest.raises(
+        InputError, match=rf"bad\.pth: calls {re.escape(name)}: refused, since that could fill the memory"
+    ):
+        read_checkpoint(tmp_path / "bad.pth", stand_ins=True)
+
+
+def test_what_checkpoints_call_is_called(tmp_path: Path) -> None:
+    parameter, sparse = torch.nn.Parameter(TENSOR), torch.arange(3)
+    parameter.note = "kept"  # type: ignore[attr-defined]
+    many = {
+        "a": parameter,
+        "size": TENSOR.shape,
+        "type": torch.float16,
+        "where": torch.device("cpu"),
+        "view": sparse[1:],
+    }
+    more = {"set": {1, 2}, "count": Counter("aab"), "order": OrderedDict(b=b"bytes"), "number": 1j, "nested": [many]}
+    torch.save({**many, **more}, tmp_path / "good.pth")
+    read = read_checkpoint(tmp_path / "good.pth", stand_ins=True)
+    assert torch.equal(read["a"], TENSOR) and torch.equal(read["view"], sparse[1:]) and read["size"] == TENSOR.shape
+    assert (read["set"], read["count"], read["order"]) == ({1, 2}, Counter("aab"), {"b": b"bytes"})
+    assert (read["type"], read["where"], read["number"]) == (torch.float16, torch.device("cpu"), 1j)
+
+
+def test_a_large_pickle_is_one_whatever_the_case_of_its_name(tmp_path: Path) -> None:
+    text = b"X" + (3 * 2**20).to_bytes(4, "little") + b"a" * (3 * 2**20)
+    for name in ("data.pkl", "DATA.PKL"):
+        _write(tmp_path / "bad.pth", b"\x80\x02}K\x01" + text + b"s.", name=name)
+        with pytest.raises(InputError, match="holds a pickle of more than 2 MiB"):
+            read_checkpoint(tmp_path / "bad.pth")
+
+
+def test_the_pickle_that_torch_finds_is_checked(tmp_path: Path) -> None:
+    """Two tables of records, each of a pickle: readers find the one before the end, torch the one at the offset."""
+    bomb = b"\x80\x02}K\x01" + BYTEARRAY + b"J\x00\x00\x00\x01\x85Rs."
+    text = len(bomb) - 12
+    harmless = b"\x80\x02}X" + struct.pack("<I", text) + b"a" * text + b"K\x02s."
+    for name, pickled in (("bomb", bomb), ("harmless", harmless)):
+        _write(tmp_path / name, pickled)
+    assert read_checkpoint(tmp_path / "harmless") == {"a" * text: 2}
+    first, second = (tmp_path / "bomb").read_bytes(), (tmp_path / "harmless").read_bytes()
+    assert first[-22:] == second[-22:]  # where the table lies
+    (tmp_path / "both.pth").write_bytes(first[:-22] + second)
+    with zipfile.ZipFile(tmp_path / "both.pth") as archive:
+        assert archive.read("archive/data.pkl") == harmless
+    with pytest.raises(InputError, match=r"both\.pth: calls builtins\.bytearray: refused"):
+        read_checkpoint(tmp_path / "both.pth")
+
+
 def test_classes_that_other_code_registered_as_safe_are_not_made(tmp_path: Path) -> None:
     torch.save({"a": _Registered()}, tmp_path / "bad.pth")
     before = set(torch.serialization.get_safe_globals())
@@ -216,6 +308,9 @@ def test_state_dicts_hold_plain_tensors(tmp_path: Path) -> None:
     hidden = OrderedDict(a=TENSOR)
     hidden.__dict__.update(keys=StandIn, items=StandIn)
     assert list(tensors_of({"model": hidden}, file=file, field="model")) == ["a"]
+    hiding = TENSOR.clone()
+    hiding.detach = StandIn  # type: ignore[assignment,method-assign]
+    assert torch.equal(tensors_of({"a": hiding}, file=file)["a"], TENSOR)
     for value in ("text", TENSOR.to_sparse(), TENSOR.to("meta"), {"b": TENSOR}):
         with pytest.raises(InputError, match="model: 'a' is not a plain tensor"):
             tensors_of({"model": {"a": value}}, file=file, field="model")
@@ -241,10 +336,10 @@ class _Registered:
         self.built = True
 
 
-def _write(path: Path, pickled: bytes, compression: int = zipfile.ZIP_STORED) -> None:
+def _write(path: Path, pickled: bytes, compression: int = zipfile.ZIP_STORED, name: str = "data.pkl") -> None:
     """A checkpoint with this data.pkl, laid out as torch.save does."""
     with zipfile.ZipFile(path, "w", compression) as archive:
-        archive.writestr("archive/data.pkl", pickled)
+        archive.writestr(f"archive/{name}", pickled)
         archive.writestr("archive/byteorder", b"little")
         archive.writestr("archive/version", b"3\n")
 
