@@ -261,9 +261,10 @@ def _active(T: int, config: AggregationConfig | None) -> list[list[int]]:
 
 
 def _predict(model: BoundModel, x: torch.Tensor, i: int) -> torch.Tensor:
-    """The guided prediction in step i, in x's precision."""
-    t = model.scheduler.timesteps[i]
-    return model.denoiser(model.scheduler.scale_model_input(x, t), t.item(), i).to(x.dtype)
+    """The guided prediction at the i-th timestep, in x's precision. A step may have several (Heun's has two)."""
+    t, count = model.scheduler.timesteps[i], len(model.scheduler.timesteps)
+    step = i * model.scheduler.num_inference_steps // count
+    return model.denoiser(model.scheduler.scale_model_input(x, t), t.item(), step).to(x.dtype)
 
 
 def alpha_bars(scheduler: Any, i: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -344,7 +345,14 @@ def _set_timesteps(model: BoundModel, num_inference_steps: int) -> None:
         raise InputError(f"is {num_inference_steps!r}; it must be an integer", field="num_inference_steps")
     if not 1 <= num_inference_steps <= most:
         raise InputError(f"is {num_inference_steps}; it must lie in 1 … {most}", field="num_inference_steps")
-    model.scheduler.set_timesteps(num_inference_steps)
+    try:
+        model.scheduler.set_timesteps(num_inference_steps)
+    except ValueError as error:  # LCM has fewer steps than it was trained with
+        kind = type(model.scheduler).__name__
+        raise InputError(f"{kind} has no {num_inference_steps}: {error}", field="num_inference_steps") from error
+    if (first := float(model.scheduler.timesteps.max())) >= most:
+        what = f"is {num_inference_steps}, which would begin at {first:g}; models know 0 … {most - 1}"
+        raise InputError(f"{what}: take fewer steps", field="num_inference_steps")
 
 
 def _check_aggregable(model: BoundModel, target: BoundModel) -> None:

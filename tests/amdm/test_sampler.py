@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
+    LCMScheduler,
+    PNDMScheduler,
+)
 
 from amdm.aggregation import AggregationConfig, official, paper
 from amdm.errors import InputError
@@ -127,6 +134,36 @@ def test_one_model_alone_is_the_plain_diffusers_loop(kind: Any, prediction_type:
         x = reference.step(denoiser(reference.scale_model_input(x, t), int(t), i), t, x).prev_sample
     assert torch.equal(result.latents["m"], x)
     assert result.evaluations == {"m": 12}
+
+
+@pytest.mark.parametrize(
+    ("kind", "steps"),
+    [
+        (HeunDiscreteScheduler, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5]),
+        (PNDMScheduler, [0, 0, 1, 2, 3, 4, 5]),
+        (DPMSolverMultistepScheduler, [0, 1, 2, 3, 4, 5]),
+    ],
+)
+def test_steps_are_counted_where_one_has_several_evaluations(kind: Any, steps: list[int]) -> None:
+    """What models switch off after a share of the steps must not go off after that share of the evaluations."""
+    settings = SCHEDULE | ({"skip_prk_steps": True} if kind is PNDMScheduler else {})
+    model = BoundModel("m", Counted(0.3), kind(**settings), noise(0))
+    assert aggregate_sample([model], 6).evaluations == {"m": len(steps)}
+    assert [step for _, step in calls(model)] == steps
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "steps", "what"),
+    [
+        (DDIMScheduler(**DDIM), 1000, "is 1000, which would begin at 1000; models know 0 … 999: take fewer steps"),
+        (LCMScheduler(**SCHEDULE), 51, "LCMScheduler has no 51: "),
+    ],
+)
+def test_steps_that_a_scheduler_has_not(scheduler: Any, steps: int, what: str) -> None:
+    model = BoundModel("m", Counted(0.3), scheduler, noise(0))
+    with pytest.raises(InputError, match=f"^num_inference_steps: {what}"):
+        aggregate_sample([model], steps)
+    assert calls(model) == [] and aggregate_sample([model], steps - 1).finite.all()
 
 
 def test_official_mean_of_a_v_model_is_that_of_the_same_epsilon_model() -> None:
