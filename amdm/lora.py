@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from amdm.errors import InputError
+from amdm.plain_number import checked_number
 
 PREFIXES = {"unet": ("unet.", "lora_unet_"), "text_encoder": ("text_encoder.", "lora_te1_", "lora_te_")}
 """Of keys, by the network that they are for; one form has neither, and is for the UNet."""
@@ -36,7 +37,8 @@ class Pair(NamedTuple):
 
     def delta(self, shape: torch.Size) -> torch.Tensor:
         """α/r · up · down in the shape of the layer's weight, float32. Raises RuntimeError where it has another."""
-        rank = self.down.shape[0]
+        if min(self.down.dim(), self.up.dim()) < 2 or not (rank := self.down.shape[0]):
+            raise RuntimeError("no matrices, or of rank 0")
         whole = self.up.float().flatten(1) @ self.down.float().flatten(1)
         return whole.reshape(shape) * ((rank if self.alpha is None else self.alpha) / rank)
 
@@ -76,7 +78,7 @@ def pairs(
         networks: "unet" and "text_encoder". alphas: by network, for pairs that have none of their own.
 
     Raises:
-        InputError: naming the key that is of no LoRA, or for a layer that is not there.
+        InputError: naming the key that is of no LoRA, for a layer that is not there, or for what another key is for.
     """
     layers = {kind: _layers(module) for kind, module in networks.items()}
     halves: dict[tuple[str, str], dict[str, torch.Tensor]] = {}
@@ -89,12 +91,14 @@ def pairs(
         if place is None:
             raise InputError("is for a layer that is not there", field=key[:200])
         part = "alpha" if not found else "down" if _DOWN.search(key) else "up"
-        halves.setdefault(place, {})[part] = tensor
+        if part in halves.setdefault(place, {}):
+            raise InputError(f"is a second {part} of {place[0]}.{place[1]}", field=key[:200])
+        halves[place][part] = tensor
     made = {}
     for (kind, name), own in halves.items():
         if missing := {"down", "up"} - own.keys():
             raise InputError(f"has no {min(missing)}", field=f"{kind}.{name}")
-        alpha = float(own["alpha"]) if "alpha" in own else (alphas or {}).get(kind)
+        alpha = _alpha(own["alpha"], f"{kind}.{name}") if "alpha" in own else (alphas or {}).get(kind)
         made[kind, name] = Pair(own["down"], own["up"], alpha)
     return made
 
@@ -103,12 +107,15 @@ def deltas(found: Mapping[tuple[str, str], Pair], networks: Iterable[Mapping[str
     """Parameter → what is to be added to it, each parameter once, whichever networks share it.
 
     Raises:
-        InputError: a matrix does not fit its layer.
+        InputError: a matrix does not fit its layer, or one of the networks has none of that name.
     """
     made: dict[nn.Parameter, torch.Tensor] = {}
     for own in networks:
         for (kind, name), pair in found.items():
-            weight = own[kind].get_parameter(name)
+            try:
+                weight = own[kind].get_parameter(name)
+            except AttributeError as error:
+                raise InputError("is of some of the models, and not of all", field=f"{kind}.{name}") from error
             try:
                 made[weight] = made[weight] if weight in made else pair.delta(weight.shape)
             except RuntimeError as error:
@@ -116,6 +123,10 @@ def deltas(found: Mapping[tuple[str, str], Pair], networks: Iterable[Mapping[str
                 what = f"{shapes} does not fit a weight of the shape {tuple(weight.shape)}"
                 raise InputError(what, field=f"{kind}.{name}") from error
     return made
+
+
+def _alpha(value: torch.Tensor, layer: str) -> float:
+    return checked_number(value.reshape(()) if value.numel() == 1 else value, f"{layer}.alpha")
 
 
 def _layers(module: nn.Module) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -191,14 +190,6 @@ def call_settings(
 def label(model: str) -> str:
     """What a user calls a model: the label where its name has one (``stable_diffusion:mine``), or the name."""
     return model.partition(":")[2] or model
-
-
-def checked_number(value: Any, field: str) -> float:
-    """A finite number as Python's. Raises InputError for anything else."""
-    value = plain(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InputError(f"is {str(value)[:80]!r}; it must be a finite number", field=field)
-    return float(value)
 
 
 def _given(**values: Any) -> dict[str, Any]:

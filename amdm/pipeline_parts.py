@@ -13,6 +13,7 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
+from amdm.components import plain as unwrapped
 from amdm.errors import InputError
 from amdm.hub import lora_file
 from amdm.lora import deltas, pairs, read_lora
@@ -20,7 +21,7 @@ from amdm.methods import scheduler_of
 from amdm.model_set import ModelSet
 from amdm.models.control import ControlModel
 from amdm.pipeline_call import Call, call_of
-from amdm.pipeline_inputs import checked_number
+from amdm.plain_number import checked_number
 from amdm.presets.settings import MethodSettings
 
 OWN = frozenset({"models", "settings", "profile", "preset", "image_processor"})
@@ -233,7 +234,10 @@ class PipelineParts(DiffusionPipeline):
         else:
             state, alphas = read_lora(lora_file(weights, weight_name, revision))
         scale = checked_number(scale, "scale")
-        networks = [{"unet": one.unet, "text_encoder": one.text.text_encoder} for one in self.models.models.values()]
+        networks = [
+            {"unet": unwrapped(one.unet), "text_encoder": unwrapped(one.text.text_encoder)}
+            for one in self.models.models.values()
+        ]
         found = deltas(pairs(state, networks[0], alphas), networks)
         with torch.no_grad():
             for weight, delta in found.items():

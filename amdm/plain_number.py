@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from decimal import Decimal
 from fractions import Fraction
 from numbers import Real
 from typing import Any
+
+from amdm.errors import InputError
 
 
 def plain(value: Any) -> Any:
@@ -30,3 +33,11 @@ def plain(value: Any) -> Any:
         # of NumPy's longdouble it is that itself
         return float(found) if hasattr(found, "tolist") and isinstance(found, Real) else found
     return value
+
+
+def checked_number(value: Any, field: str) -> float:
+    """A finite number as Python's. Raises InputError for anything else."""
+    value = plain(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InputError(f"is {str(value)[:80]!r}; it must be a finite number", field=field)
+    return float(value)

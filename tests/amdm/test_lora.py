@@ -19,6 +19,7 @@ from amdm.pipeline import AMDMPipeline
 RANK = 2
 QUERY = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
 OUT = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_out.0"
+FUSER = "down_blocks.0.attentions.0.transformer_blocks.0.fuser.linear"
 CONV = "down_blocks.0.resnets.0.conv1"
 TEXT = "encoder.layers.0.self_attn.q_proj"
 
@@ -117,6 +118,17 @@ def test_a_picture_changes_and_comes_back(pipe: AMDMPipeline, tmp_path: Path) ->
     assert torch.equal(drawn(), before)
 
 
+def test_a_compiled_network_is_merged_into() -> None:
+    pipe = AMDMPipeline.from_pretrained("mini", "migc")
+    before, state = pipe.unet.get_parameter(f"{QUERY}.weight").clone(), written(pipe, "kohya")
+    pipe.unet = torch.compile(pipe.unet)
+    pipe.load_lora_weights(state)
+    weight = pipe.models.models["migc"].unet.get_parameter(f"_orig_mod.{QUERY}.weight")
+    assert (weight - before).abs().max() > 0.1
+    pipe.unload_lora_weights()
+    assert torch.equal(weight, before)
+
+
 def test_alpha_of_the_header(tmp_path: Path) -> None:
     layer = nn.ModuleDict({"a": nn.Linear(3, 4, bias=False)})
     state = {"unet.a.lora_A.weight": made((RANK, 3), 0), "unet.a.lora_B.weight": made((4, RANK), 1)}
@@ -137,6 +149,21 @@ def test_alpha_of_the_header(tmp_path: Path) -> None:
         ({"unet.nowhere.lora_A.weight": torch.zeros(2, 3)}, "unet.nowhere.lora_A.weight: is for a layer that is not"),
         ({f"unet.{QUERY}.dora_scale": torch.zeros(1)}, "dora_scale: is of no LoRA that is merged here"),
         ({"lora_unet_x.hada_w1_a": torch.zeros(1)}, "lora_unet_x.hada_w1_a: is of no LoRA"),
+        ({f"unet.{OUT}.alpha": torch.ones(2)}, f"unet.{OUT}.weight.alpha: is .* must be a finite number"),
+        ({f"unet.{OUT}.alpha": torch.tensor(float("nan"))}, f"unet.{OUT}.weight.alpha: is 'nan'"),
+        ({f"lora_unet_{OUT}".replace(".", "_") + ".lora_up.weight": made((64, 2), 2)}, f"is a second up of unet.{OUT}"),
+        (
+            {f"unet.{QUERY}.lora_A.weight": torch.zeros(0, 64), f"unet.{QUERY}.lora_B.weight": torch.zeros(64, 0)},
+            r"\(64, 0\) · \(0, 64\) does not fit",
+        ),
+        (
+            {f"unet.{QUERY}.lora_A.weight": torch.zeros(64), f"unet.{QUERY}.lora_B.weight": torch.tensor(1.0)},
+            r"\(\) · \(64,\) does not fit",
+        ),
+        (
+            {f"unet.{FUSER}.lora_A.weight": torch.zeros(2, 96), f"unet.{FUSER}.lora_B.weight": torch.zeros(64, 2)},
+            f"unet.{FUSER}.weight: is of some of the models, and not of all",
+        ),
         (
             {f"unet.{QUERY}.lora_A.weight": torch.zeros(2, 7), f"unet.{QUERY}.lora_B.weight": torch.zeros(64, 2)},
             r"\(64, 2\) · \(2, 7\) does not fit a weight of the shape \(64, 64\)",

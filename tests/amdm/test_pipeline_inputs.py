@@ -18,7 +18,6 @@ from amdm.pipeline_inputs import (
     call_settings,
     check_latents,
     check_output,
-    checked_number,
     override_texts,
     style_images,
 )
@@ -85,13 +84,6 @@ def test_mistakes_are_one_line(given: tuple[Any, ...], what: str) -> None:
     check_output("latent", print, CALLBACK_INPUTS, {})
     with pytest.raises(InputError, match=what):
         check_output(*given)
-
-
-@pytest.mark.parametrize("value", [True, "1", None, float("nan"), torch.tensor(float("inf"))])
-def test_a_number_is_finite(value: Any) -> None:
-    assert checked_number(torch.tensor(2), "scale") == 2.0
-    with pytest.raises(InputError, match=r"scale: is .*; it must be a finite number"):
-        checked_number(value, "scale")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from amdm.errors import InputError
 from amdm.layout import Instance, Layout
 from amdm.pipeline import AMDMPipeline
 from amdm.pipeline_inputs import sample_layouts
-from amdm.plain_number import plain
+from amdm.plain_number import checked_number, plain
 
 BOX = (0.125, 0.25, 0.5, 0.75)  # exact in every floating type
 
@@ -126,3 +126,10 @@ def test_copies() -> None:
 def test_anything_else_stays_as_it_is() -> None:
     for value in ("3", None, True, 3, 2.5, (1, 2), [1]):
         assert plain(value) is value
+
+
+@pytest.mark.parametrize("value", [True, "1", None, float("nan"), torch.tensor(float("inf"))])
+def test_a_number_is_finite(value: Any) -> None:
+    assert checked_number(torch.tensor(2), "scale") == 2.0
+    with pytest.raises(InputError, match=r"scale: is .*; it must be a finite number"):
+        checked_number(value, "scale")
