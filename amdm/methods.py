@@ -98,7 +98,8 @@ class Method:
         """The method's models with their conditions bound, schedulers and initial noise.
 
         Args:
-            styles: a style image for each sample. latents: the target's x_T (B, C, h, w), standard normal.
+            styles: a style image for each sample. latents: x_T (B, C, h, w), standard normal, of the target, or of the
+                model that the picture begins with, where that is another one (``switch``).
             negative_prompts: one for each sample, in place of the settings'.
 
         Raises:
@@ -130,7 +131,7 @@ class Method:
             # A second copy of a model draws noise of its own, as another model would.
             label = name if names.count(name) == 1 or k == 0 else f"{name}#{k + 1}"
             shared = self.composition.shares_noise
-            if latents is not None and (k == 0 or shared):
+            if latents is not None and (shared or k == self.composition.starts_from(self.settings.steps)):
                 noise = latents.to(self.models.device, torch.float32)
             else:
                 noise = initial_noise(keys, names[0] if shared else label, shape).to(self.models.device)

@@ -66,6 +66,16 @@ def require_device(device: str | torch.device) -> torch.device:
     return found
 
 
+def require_dtype(dtype: Any, other: Any = None) -> torch.dtype | None:
+    """The one that is given of two names of one argument. Raises InputError for what networks cannot be held in."""
+    if dtype is not None and other is not None and dtype != other:
+        raise InputError(f"is {dtype}, and torch_dtype {other}: give one of them", field="dtype")
+    found = other if dtype is None else dtype
+    if found is not None and not (isinstance(found, torch.dtype) and found.is_floating_point):
+        raise InputError(f"is {str(found)[:80]!r}; it must be a floating type of torch: torch.float16", field="dtype")
+    return found
+
+
 @dataclass
 class ModelSet:
     """Models by name, and the autoencoders that turn their latents into pictures.

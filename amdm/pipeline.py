@@ -25,7 +25,7 @@ from amdm.hub import is_repository, model_card, snapshot, upload
 from amdm.layout import Interaction, Layout
 from amdm.loading import load_models, move
 from amdm.methods import Method
-from amdm.model_set import LoadOptions, ModelSet, require_device
+from amdm.model_set import LoadOptions, ModelSet, require_device, require_dtype
 from amdm.own_unets import PROFILE as OWN_PROFILE
 from amdm.own_unets import own_models, own_settings
 from amdm.pipeline_call import Call, call_of, running, tell
@@ -122,7 +122,7 @@ class AMDMPipeline(PipelineParts):
         Raises:
             InputError: for an unknown name or field, and for weights that are absent or altered.
         """
-        texts, name, dtype = override_texts(overrides), str(name_or_path), dtype or torch_dtype
+        texts, name, dtype = override_texts(overrides), str(name_or_path), require_dtype(dtype, torch_dtype)
         if revision is not None and (name in PROFILES or Path(name).is_dir()):
             raise InputError(f"is of a repository; {name} is none", field="revision")
         if name in PROFILES:
@@ -234,14 +234,14 @@ class AMDMPipeline(PipelineParts):
             negative_prompt: in place of the preset's; a list holds one, or one a layout.
             num_images_per_prompt: pictures of each layout, one after the other.
             generator: one for all samples or one a sample; sample k depends on its own generator alone.
-            latents: the target's x_T (B, C, h, w), standard normal. All other random numbers come from the generator
-                or, without one, from these latents: the same latents give the same picture.
+            latents: standard normal x_T (B, C, h, w) of the target (of ``switch``: of the model that begins). All other
+                random numbers come from the generator or, without one, from these: the same latents, the same picture.
             output_type: "pil", "np" (B, H, W, 3 in [0, 1]), "pt" (B, 3, H, W in [0, 1]) or "latent".
             callback_on_step_end: called with (pipeline, step, timestep, {"latents"}); latents that it returns are
                 where the target goes on. ``pipeline._interrupt = True`` ends the sampling of this call; set outside of
                 a call, from another thread, that of every call that is under way.
             callback_on_step_end_tensor_inputs: what the callback gets: "latents"; "geometry"
-                (:meth:`amdm.sampler.Step.geometry`, empty where nothing was aggregated).
+                (:meth:`amdm.sampler.Step.geometry`, empty where nothing was aggregated). ``PipelineCallback`` names it.
             all_models: every model draws to the end, and its pictures are returned too.
             overrides: of any field of the preset, for this call; see :meth:`from_pretrained`.
             others: none. What other pipelines take and this one would ignore is refused.
@@ -249,7 +249,7 @@ class AMDMPipeline(PipelineParts):
         Raises:
             InputError: before any model runs, for settings or conditions that cannot be, or that would be ignored.
         """
-        check_output(output_type, callback_on_step_end, callback_on_step_end_tensor_inputs, others)
+        wanted = check_output(output_type, callback_on_step_end, callback_on_step_end_tensor_inputs, others)
         chosen = sample_layouts(prompt, layouts, interactions, num_images_per_prompt)
         copies = plain(num_images_per_prompt)
         negatives = sample_negatives(negative_prompt, len(chosen) // copies, copies)
@@ -269,7 +269,7 @@ class AMDMPipeline(PipelineParts):
             self._hold("unet", "encoder")
             bound = method.bind(chosen, keys, styles, latents, negatives)
             self._hold("unet")
-            told = partial(tell, self, callback_on_step_end, callback_on_step_end_tensor_inputs, target)
+            told = partial(tell, self, callback_on_step_end, wanted, target)
             result = self._sampled(method, bound, call, told, all_models)
             self._hold("vae")
             shown = result.latents if all_models else {target: result.latents[target]}
@@ -293,9 +293,12 @@ class AMDMPipeline(PipelineParts):
     def to(self, *args: Any, **kwargs: Any) -> AMDMPipeline:
         """Move every network: ``to("cuda")``, ``to(torch.float16)`` (the UNets and encoders; latents stay float32)."""
         self._require_idle("to")
+        kwargs.pop("silence_dtype_warnings", None)  # of diffusers, whose warnings move() leaves out
         for one in (*args, *kwargs.values()):
             if isinstance(one, str | torch.device):
                 require_device(one)
+            elif isinstance(one, torch.dtype):
+                require_dtype(one)
         for module in self.models.modules().values():
             move(module, *args, **kwargs)
         self.models.forget_texts()
@@ -336,7 +339,7 @@ class AMDMPipeline(PipelineParts):
     def _holding(self) -> Iterator[None]:
         """Around a call: with offload on no other one runs, and networks go back to where the call found them."""
         with _OFFLOADING if self._offload_to is not None or self._single_use else nullcontext():
-            if self._single_use and (self._calls or next(self.unet.parameters()).is_meta):
+            if self._single_use and (self._calls or next(self.text_encoder.parameters()).is_meta):  # given back first
                 raise InputError("the one call was made; load the pipeline again", field="enable_single_use")
             before = self._held
             try:

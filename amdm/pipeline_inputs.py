@@ -124,11 +124,11 @@ def check_latents(latents: Any, expected: tuple[int, ...]) -> None:
         raise InputError(f"has the shape {tuple(latents.shape)}; it must be {expected}", field="latents")
 
 
-def check_output(output_type: str, callback: Any, tensors: Sequence[str], others: Mapping[str, Any]) -> None:
-    """Refuse what a call would not read, or not know.
+def check_output(output_type: str, callback: Any, tensors: Sequence[str], others: Mapping[str, Any]) -> Sequence[str]:
+    """What the callback is to get: ``tensors`` or, of a ``PipelineCallback`` of diffusers, what that names itself.
 
     Raises:
-        InputError: an unknown output type, callback or argument.
+        InputError: what a call would not read, or not know: an output type, callback or argument.
     """
     for name, value in others.items():
         if name not in NOT_TAKEN:
@@ -139,9 +139,11 @@ def check_output(output_type: str, callback: Any, tensors: Sequence[str], others
         raise InputError(f"{output_type!r} is none of pil, np, pt, latent", field="output_type")
     if callback is not None and not callable(callback):
         raise InputError("cannot be called", field="callback_on_step_end")
-    if strange := [name for name in tensors if name not in CALLBACK_INPUTS]:
+    wanted: Sequence[str] = getattr(callback, "tensor_inputs", tensors)
+    if strange := [name for name in wanted if name not in CALLBACK_INPUTS]:
         field = f"callback_on_step_end_tensor_inputs.{strange[0]}"
         raise InputError(f"there are only {' and '.join(CALLBACK_INPUTS)}", field=field)
+    return wanted
 
 
 def override_texts(overrides: Sequence[str] | Mapping[str, Any]) -> list[str]:

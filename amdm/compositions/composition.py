@@ -27,6 +27,10 @@ class Composition(Strict):
         """Whether every model starts from the target's x_T, or each from its own."""
         return True
 
+    def starts_from(self, num_inference_steps: int) -> int:
+        """The model, by its place, whose x_T the picture begins as."""
+        return 0
+
     def check(self, models: int, num_inference_steps: int) -> None:
         """Raise InputError unless the settings fit that many models and steps."""
 

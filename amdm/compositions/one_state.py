@@ -48,10 +48,6 @@ class OneState(Composition):
         """Evaluations of each model in step i, of the window."""
         return [1] * models
 
-    def starts_from(self, window: range) -> int:
-        """The model whose x_T the one state begins as."""
-        return 0
-
     @abstractmethod
     def begin(self, run: Run) -> Advance:
         """What takes the state from step to step in the window."""
@@ -70,7 +66,7 @@ class OneState(Composition):
             raise InputError(f"the models of {self.semantics} share one state", field="all_models")
         self.check(len(models), num_inference_steps)
         window = self.window(num_inference_steps)
-        run = Run(models, num_inference_steps, window, self.starts_from(window))
+        run = Run(models, num_inference_steps, window, self.starts_from(num_inference_steps))
         return run.through(self.begin(run), callback)
 
 

@@ -28,9 +28,9 @@ class Switch(Mixed):
         """The auxiliary draws as it would alone."""
         return False
 
-    def starts_from(self, window: range) -> int:
+    def starts_from(self, num_inference_steps: int) -> int:
         """The model that takes the first step."""
-        return 1 if 0 in window else 0
+        return 1 if 0 in self.window(num_inference_steps) else 0
 
     def step_cost(self, i: int, window: range, models: int) -> list[int]:
         """One auxiliary's."""

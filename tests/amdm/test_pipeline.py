@@ -14,6 +14,7 @@ from amdm.errors import InputError
 from amdm.layout import Instance, Interaction, Layout
 from amdm.pipeline import AMDMPipeline
 from amdm.pipeline_inputs import sample_layouts
+from amdm.presets.profile import load_profile
 from tests.altered import flip_last_bit
 from tests.closeness import rounding_bound
 
@@ -133,6 +134,31 @@ def test_a_pipeline_for_one_call_gives_its_memory_back(pipe: AMDMPipeline) -> No
     with pytest.raises(InputError, match="enable_single_use: cannot be with model offload"):
         pipe.enable_single_use()
     pipe._offload_to = None
+    torn = AMDMPipeline.from_pretrained("mini", "migc")
+    torn.set_progress_bar_config(disable=True)
+    torn.enable_single_use()
+    with pytest.raises(ZeroDivisionError):
+        torn(LAYOUTS[0], callback_on_step_end=lambda *_: 1 // 0)
+    with pytest.raises(InputError, match="the one call was made"):  # what encodes is gone
+        torn(LAYOUTS[0])
+
+
+def test_noise_that_is_given_is_that_of_the_model_that_begins(pipe: AMDMPipeline) -> None:
+    switched, seen = AMDMPipeline.from_pretrained("mini", "switch"), list[torch.Tensor]()
+    switched.set_progress_bar_config(disable=True)
+    latents = torch.randn(1, 8, 16, 16, generator=generators(5)[0])
+    asked: dict[str, Any] = {"num_inference_steps": 5, "output_type": "latent", "guidance_scale": 2}
+    alone = AMDMPipeline(switched.models, load_profile("mini").method("migc"), "mini", "migc")
+    for one in (switched, alone):
+        one(
+            LAYOUTS[0],
+            latents=latents,
+            callback_on_step_end=lambda pipe, i, t, given: seen.append(given["latents"]) or {"latents": latents},
+            generator=generators(1),
+            **asked,
+        )
+    # Both are MIGC's first step from that noise, along v and along the same as ε; from another noise it is O(1) away.
+    assert (seen[0] - seen[5]).abs().max() < 1e-3
 
 
 def test_each_models_own_pictures(pipe: AMDMPipeline) -> None:
@@ -247,6 +273,17 @@ def test_mistakes_of_a_call_are_named(pipe: AMDMPipeline) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_networks_are_held_in_floating_types(pipe: AMDMPipeline) -> None:
+    assert pipe.to("cpu", torch.float32, silence_dtype_warnings=True) is pipe
+    for wrong in (torch.int8, torch.complex64):
+        with pytest.raises(InputError, match=f"dtype: is '{wrong}'; it must be a floating type of torch"):
+            pipe.to(wrong)
+    with pytest.raises(InputError, match="dtype: is 'float16'; it must be a floating type"):
+        AMDMPipeline.from_pretrained("paper", torch_dtype="float16")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"dtype: is torch\.float32, and torch_dtype torch\.float16: give one"):
+        AMDMPipeline.from_pretrained("mini", dtype=torch.float32, torch_dtype=torch.float16)
+
+
 def test_a_device_that_is_not_there_is_an_error_and_nothing_moves(pipe: AMDMPipeline) -> None:
     for ask in (lambda: pipe.to("cuda"), pipe.enable_model_cpu_offload, lambda: pipe.to(device="cuda:1")):
         with pytest.raises(InputError, match="there is no CUDA device"):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diffusers.callbacks import PipelineCallback, SDCFGCutoffCallback
 from PIL import Image
 
 from amdm.errors import InputError
@@ -81,7 +82,7 @@ def test_arguments_of_other_pipelines_are_refused_with_what_to_give(name: str) -
     ],
 )
 def test_mistakes_are_one_line(given: tuple[Any, ...], what: str) -> None:
-    check_output("latent", print, CALLBACK_INPUTS, {})
+    assert check_output("latent", print, CALLBACK_INPUTS, {}) == CALLBACK_INPUTS
     with pytest.raises(InputError, match=what):
         check_output(*given)
 
@@ -93,6 +94,18 @@ def test_mistakes_are_one_line(given: tuple[Any, ...], what: str) -> None:
 def test_numbers_of_any_kind_may_stand_in_lists(value: Any) -> None:
     (text,) = override_texts({"aggregation.eta": value})
     assert [float(one) for one in text.removeprefix("aggregation.eta=")[1:-1].split(",")] == [0.5, 2.0]
+
+
+def test_a_callback_of_diffusers_says_itself_what_it_gets() -> None:
+    class Geometry(PipelineCallback):
+        tensor_inputs = ("geometry",)
+
+        def callback_fn(self, *_: Any) -> dict[str, Any]:
+            return {}
+
+    assert check_output("pil", Geometry(), ("latents",), {}) == ("geometry",)
+    with pytest.raises(InputError, match=r"tensor_inputs\.prompt_embeds: there are only latents and geometry"):
+        check_output("pil", SDCFGCutoffCallback(), ("latents",), {})
 
 
 @pytest.mark.parametrize("value", [{1, 2}, [object()], 1j, b"x", torch.empty(2, device="meta")])
