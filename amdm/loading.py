@@ -66,10 +66,7 @@ def _checkpoints(names: Sequence[str], loading: LoadOptions) -> ModelSet:
     for model in models.models.values():
         parts.fill(model)
         model.text.text_encoder = text_encoder
-    models.vaes = {"": parts.vae("sd14-vae")}
-    for name in models.models:
-        if own := public_weights(name).vae:
-            models.vaes[name] = parts.vae(own)
+    models.vaes = {name: parts.vae(public_weights(name).vae if name else "sd14-vae") for name in models.vaes}
     models.saved_bytes = parts.saved_bytes
     for module in models.modules().values():
         module.to(loading.device)
@@ -80,7 +77,8 @@ def _random(names: Sequence[str], loading: LoadOptions) -> ModelSet:
     from amdm.models.full_size import fill_randomly
 
     models = _full_size(names)
-    fill_randomly(list(models.modules().values()), dtype=loading.dtype)
+    first = {name: module for name, module in models.modules().items() if not name.startswith("vae.")}
+    fill_randomly([*first.values(), *models.vaes.values()], dtype=loading.dtype)
     parameters = [p for model in models.models.values() for p in model.unet.parameters()]
     held = {id(p): p for p in parameters}.values()
     models.saved_bytes = sum(p.nbytes for p in parameters) - sum(p.nbytes for p in held)
@@ -90,10 +88,19 @@ def _random(names: Sequence[str], loading: LoadOptions) -> ModelSet:
 
 
 def _full_size(names: Sequence[str], share: bool = True) -> ModelSet:
-    """The paper's models on the meta device."""
-    from amdm.models.full_size import LATENT_CHANNELS, LATENT_SCALE, SCALING_FACTOR, build_models, build_vae
+    """The paper's models on the meta device, and their autoencoders: that of all, and those of their own."""
+    from amdm.models.full_size import (
+        LATENT_CHANNELS,
+        LATENT_SCALE,
+        SCALING_FACTOR,
+        build_models,
+        build_vae,
+        public_weights,
+    )
 
-    return ModelSet(build_models(names, share), {"": build_vae()}, 1 / SCALING_FACTOR, LATENT_CHANNELS, LATENT_SCALE)
+    models = build_models(names, share)
+    vaes = {name: build_vae() for name in ("", *models) if not name or public_weights(name).vae}
+    return ModelSet(models, vaes, 1 / SCALING_FACTOR, LATENT_CHANNELS, LATENT_SCALE)
 
 
 def _mini_set(mini: Any, names: Sequence[str]) -> ModelSet:

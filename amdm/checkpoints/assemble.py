@@ -131,9 +131,8 @@ class Assembly:
     def _transformers(self, kind: Any, config: Any, state: dict[str, torch.Tensor], path: Path) -> Any:
         """Through transformers' own loader, which knows older names; strict."""
         state = {key: value for key, value in state.items() if not key.endswith("position_ids")}  # a constant
-        model, found = kind.from_pretrained(
-            None, config=config, state_dict=state, output_loading_info=True, dtype=self.dtype
-        )
+        told = {"output_loading_info": True, "ignore_mismatched_sizes": True}  # else shapes are not among what it tells
+        model, found = kind.from_pretrained(None, config=config, state_dict=state, dtype=self.dtype, **told)
         problems = {kind: sorted(map(str, keys)) for kind, keys in found.items() if keys}
         if problems:
             what = "; ".join(f"{kind}: {', '.join(keys[:4])}" for kind, keys in problems.items())

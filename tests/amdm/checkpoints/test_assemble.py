@@ -227,6 +227,18 @@ def test_a_saved_pipeline_of_full_size_classes_loads_again(folder: Path, tmp_pat
     assert_same(ours, theirs)
 
 
+def test_a_saved_model_keeps_its_own_autoencoder(folder: Path, tmp_path: Path) -> None:
+    path = folder / file_named("vae-ft-mse").place
+    save_file({name: value + 1 for name, value in load_file(path).items()}, path)
+    made = AMDMPipeline.from_pretrained("paper", "interactdiffusion+ip-adapter", weights_dir=folder)
+    made.save_pretrained(tmp_path / "saved")
+    ours, theirs = (one.models.vaes for one in (made, AMDMPipeline.from_pretrained(tmp_path / "saved")))
+    for name in ("", "ip-adapter"):
+        first, second = ours[name].state_dict(), theirs[name].state_dict()
+        assert all(torch.equal(first[key], second[key]) for key in first)
+    assert not torch.equal(theirs[""].decoder.conv_in.bias, theirs["ip-adapter"].decoder.conv_in.bias)
+
+
 @pytest.mark.parametrize(
     ("name", "change", "expected"),
     [
@@ -234,7 +246,13 @@ def test_a_saved_pipeline_of_full_size_classes_loads_again(folder: Path, tmp_pat
         ("sd14-unet", lambda state: state.update(extra=torch.zeros(1)), "left over: extra"),
         ("sd14-vae", lambda state: state.pop("decoder.conv_in.bias"), "missing: decoder.conv_in.bias"),
         ("sd14-text-encoder", lambda state: state.pop("text_model.final_layer_norm.bias"), "final_layer_norm.bias"),
+        (
+            "sd14-text-encoder",
+            lambda state: state.update({"text_model.final_layer_norm.bias": torch.zeros(3)}),
+            "final_layer_norm.bias",
+        ),
         ("ip-adapter", lambda state: state.pop("image_proj.norm.bias"), "image_proj.norm.bias"),
+        ("ip-adapter", lambda state: state.update({"image_proj.norm.bias": torch.zeros(3)}), "image_proj.norm.bias"),
     ],
 )
 def test_a_misfit_is_named(folder: Path, name: str, change: Any, expected: str) -> None:
