@@ -36,7 +36,7 @@ from amdm.components import (
     read_tokenizer,
 )
 from amdm.errors import InputError, in_file
-from amdm.io.files import make_folder, read_json, sha256, write_atomic
+from amdm.io.files import make_folder, read_json, sha256, usual_permissions, write_atomic
 from amdm.loading import fresh_models
 from amdm.model_set import ModelSet
 from amdm.models.full_size import on_meta
@@ -47,6 +47,7 @@ from amdm.presets.settings import MethodSettings
 DIGESTS = "digests.json"
 FORMAT = 2
 MAX_INDEX_BYTES = 16 * 2**20
+MOST_TRAIN_STEPS = 10_000
 WEIGHTS = {"diffusers": "diffusion_pytorch_model.safetensors", "transformers": "model.safetensors"}
 """Name of a network's weight file, by the library that the network is of."""
 
@@ -143,7 +144,7 @@ def load_pipeline(folder: Path, overrides: Sequence[str] = (), dtype: torch.dtyp
     digests = _texts(read_json(folder / DIGESTS, MAX_INDEX_BYTES), folder / DIGESTS, "digests")
     _check_digests(folder, digests)
     own = about["profile"] == OWN_PROFILE
-    scheduler = _read_scheduler(folder, digests) if own or about["scheduler_set"] else None
+    scheduler = read_scheduler(folder, digests) if own or about["scheduler_set"] else None
     if own:
         models = _own_models(folder, index, about, digests, scheduler)
     else:
@@ -332,7 +333,8 @@ def _tensors(module: nn.Module) -> dict[str, torch.Tensor]:
 
 def _save_tensors(state: Mapping[str, torch.Tensor], path: Path) -> None:
     whole = {name: one.detach().cpu().contiguous() for name, one in state.items()}
-    save_file(whole, path, metadata={"format": "pt"})
+    with usual_permissions(path):
+        save_file(whole, path, metadata={"format": "pt"})
 
 
 def _load_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -362,7 +364,8 @@ def _texts(value: Any, file: Path, field: str) -> dict[str, str]:
     return value
 
 
-def _read_scheduler(folder: Path, digests: Mapping[str, str]) -> SchedulerMixin:
+def read_scheduler(folder: Path, digests: Mapping[str, str]) -> SchedulerMixin:
+    """The schedule of a saved folder. Raises InputError for what is none of diffusers'."""
     path = folder / "scheduler" / "scheduler_config.json"
     _require_digest(folder, digests, "scheduler/scheduler_config.json")
     config = read_json(path, MAX_INDEX_BYTES)
@@ -371,10 +374,13 @@ def _read_scheduler(folder: Path, digests: Mapping[str, str]) -> SchedulerMixin:
     made = found
     if not (isinstance(found, type) and issubclass(found, SchedulerMixin)):
         raise InputError(f"{str(name)[:80]!r} is not a scheduler of diffusers", file=path, field="_class_name")
+    steps = config.get("num_train_timesteps", 1)
+    if type(steps) is not int or not 1 <= steps <= MOST_TRAIN_STEPS:
+        raise InputError(f"must be in 1 … {MOST_TRAIN_STEPS:,}", file=path, field="num_train_timesteps")
     try:
         return made.from_config(config)
-    except (TypeError, ValueError, NotImplementedError) as error:
-        raise InputError(f"fits no {name}", file=path) from error
+    except Exception as error:  # a constructor says in many ways that numbers fit none
+        raise InputError(f"fits no {name}: {str(error)[:200]}", file=path) from error
 
 
 def _as_json(content: Any) -> bytes:

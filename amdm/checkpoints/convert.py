@@ -25,7 +25,7 @@ from amdm.checkpoints.keys.vae_text import convert_text_encoder, convert_vae
 from amdm.checkpoints.unpickle import read_checkpoint, tensors_of
 from amdm.checkpoints.weights_folder import is_as_recorded, is_there, read_lock, record, require
 from amdm.errors import InputError
-from amdm.io.files import sha256
+from amdm.io.files import sha256, usual_permissions
 from amdm.models.control import ControlModel
 
 State = Mapping[str, torch.Tensor]
@@ -157,7 +157,8 @@ def _write(target: Path, parts: Parts, sources: Mapping[str, Path]) -> list[Path
             fresh.mkdir()
             for part, state in parts.items():
                 about = {"source_sha256": sha256(sources[part])}  # one entry: several are written in no fixed order
-                save_file({name: value.contiguous() for name, value in state.items()}, fresh / names[part], about)
+                with usual_permissions(fresh / names[part]):
+                    save_file({name: value.contiguous() for name, value in state.items()}, fresh / names[part], about)
             if target.exists():
                 target.rename(Path(scratch) / "replaced")
             fresh.rename(target)

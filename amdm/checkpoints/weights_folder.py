@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -67,11 +67,12 @@ def record(folder: Path, place: str, commit: str, published: Sequence[str] = (),
     first = lock[place].first_seen if place in lock else datetime.now(UTC).date().isoformat()
     lock[place] = LockEntry(digest, state.st_size, state.st_mtime_ns, commit, first)
     content = json.dumps({name: asdict(one) for name, one in sorted(lock.items())}, indent=1) + "\n"
-    with tempfile.NamedTemporaryFile("w", dir=folder, prefix=LOCK, delete=False, encoding="utf-8") as file:
+    fresh = folder / f".{LOCK}-{uuid4().hex}"  # two may record at a time
+    with fresh.open("x", encoding="utf-8") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(file.name, folder / LOCK)
+    fresh.replace(folder / LOCK)
     return lock[place]
 
 

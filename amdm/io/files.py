@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_IMODE
 from typing import Any
 
 from amdm.errors import InputError
@@ -118,6 +119,22 @@ def new_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(partial)
     yield make_folder(partial)
     partial.replace(path)
+
+
+@contextmanager
+def usual_permissions(path: Path) -> Iterator[None]:
+    """A file that is written inside has those of any new one there; safetensors gives its files to their owner alone,
+    and folders of weights are shared."""
+    existed = path.exists()
+    path.touch()
+    mode = S_IMODE(path.stat().st_mode)
+    try:
+        yield
+        path.chmod(mode)
+    except BaseException:
+        if not existed:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def write_atomic(path: Path, content: bytes) -> None:

@@ -21,6 +21,7 @@ from amdm.io.files import sha256
 from amdm.mini.sizes import build_vae
 from amdm.model_set import ModelSet
 from amdm.pipeline import AMDMPipeline
+from amdm.serialization import read_scheduler
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -113,6 +114,33 @@ def test_a_set_scheduler_is_saved(tmp_path: Path) -> None:
     one.save_pretrained(tmp_path)
     again = AMDMPipeline.from_pretrained(tmp_path).scheduler
     assert type(again) is EulerDiscreteScheduler and again.config.timestep_spacing == "trailing"
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"num_train_timesteps": 10**12}, r"num_train_timesteps: must be in 1 … 10,000"),
+        ({"num_train_timesteps": True}, r"num_train_timesteps: must be in 1 … 10,000"),
+        ({"trained_betas": [[0.1], [0.1, 0.2]]}, "fits no DDIMScheduler: "),
+        ({"_class_name": "UNet2DConditionModel"}, "_class_name: 'UNet2DConditionModel' is not a scheduler"),
+    ],
+)
+def test_a_schedule_that_is_none_is_one_line(tmp_path: Path, changed: dict[str, Any], what: str) -> None:
+    path = tmp_path / "scheduler" / "scheduler_config.json"
+    path.parent.mkdir()
+    config = {"_class_name": "DDIMScheduler", "beta_schedule": "scaled_linear"}
+    path.write_text(json.dumps(config))
+    digests = {"scheduler/scheduler_config.json": "any"}
+    assert type(read_scheduler(tmp_path, digests)) is DDIMScheduler
+    path.write_text(json.dumps({**config, **changed}))
+    with pytest.raises(InputError, match=rf"scheduler_config\.json: {what}") as found:
+        read_scheduler(tmp_path, digests)
+    assert "\n" not in str(found.value)
+
+
+def test_saved_files_can_be_read_by_whoever_reads_others(saved: Path) -> None:
+    modes = {path.stat().st_mode for path in saved.rglob("*") if path.is_file()}
+    assert len(modes) == 1
 
 
 def change_index(folder: Path, **own: Any) -> None:

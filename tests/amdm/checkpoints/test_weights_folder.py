@@ -97,3 +97,13 @@ def test_where_the_folder_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.delenv("AMDM_WEIGHTS_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert weights_dir() == tmp_path / "amdm" / "weights"
+
+
+def test_what_is_recorded_can_be_read_by_whoever_reads_the_weights(folder: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        require(WANTED, folder)
+    finally:
+        os.umask(before)
+    assert (folder / LOCK).stat().st_mode & 0o777 == 0o644
+    assert [path.name for path in folder.iterdir() if path.is_file()] == [LOCK]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from amdm.errors import InputError
-from amdm.io.files import read_bytes, read_json, read_text, sha256, user_cache, write_atomic
+from amdm.io.files import read_bytes, read_json, read_text, sha256, user_cache, usual_permissions, write_atomic
 
 
 def test_a_file_is_read_up_to_its_limit_and_no_further(tmp_path: Path) -> None:
@@ -51,6 +51,20 @@ def test_what_is_no_json_is_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "f").write_bytes(content)
     with pytest.raises(InputError, match="f: cannot be read as JSON"):
         read_json(tmp_path / "f", 10**6)
+
+
+def test_files_of_libraries_can_be_read_by_whoever_reads_others(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    before = os.umask(0o027)
+    try:
+        with usual_permissions(path):
+            path.unlink()
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        with pytest.raises(ZeroDivisionError), usual_permissions(tmp_path / "other"):
+            raise ZeroDivisionError
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o640 and os.listdir(tmp_path) == ["file"]
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
