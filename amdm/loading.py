@@ -50,6 +50,8 @@ def _mini(names: Sequence[str], loading: LoadOptions) -> ModelSet:
 
     if loading.random_weights:
         raise InputError("is for the profile paper; the mini models have weights", field="random_weights")
+    if loading.weights_dir is not None:
+        raise InputError("is of the public checkpoints; the mini models come with the package", field="weights_dir")
     if loading.dtype != torch.float32:
         raise InputError("the mini models run in float32", field="dtype")
     return _mini_set(MiniModels.load().to(torch.device(loading.device)), names)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from amdm.presets.profile import load_profile
 
 
@@ -45,21 +47,24 @@ def hashed_weights(profile: str) -> dict[str, str]:
     return {name: sha256(path) for name, path in paths.items() if path.is_file()}
 
 
-def paper_profile_available() -> tuple[bool, str]:
-    """Whether the paper's profile can run here, and why not."""
+def paper_profile_available(folder: Path | None = None) -> tuple[bool, str]:
+    """Whether the paper's profile can run here, and why not. folder: of the weights, by default the usual one."""
     import torch
 
     if not torch.cuda.is_available():
         return False, "there is no CUDA device"
     from amdm.checkpoints.weights_folder import absent_files
 
-    if absent := absent_files("paper"):
+    if absent := absent_files("paper", folder):
         return False, f"{len(absent)} checkpoints are absent ({absent[0]}, …): amdm weights fetch --profile paper"
     return True, "a CUDA device and the checkpoints are present"
 
 
-def chosen_profile(wanted: str) -> tuple[str, str]:
+def chosen_profile(wanted: str, folder: Path | None = None) -> tuple[str, str]:
     """The profile to run, and why: ``auto`` takes paper where a CUDA device and the checkpoints are present.
+
+    Args:
+        folder: of the weights, by default the usual one.
 
     Raises:
         InputError: there is no such profile.
@@ -67,5 +72,5 @@ def chosen_profile(wanted: str) -> tuple[str, str]:
     if wanted != "auto":
         load_profile(wanted)
         return wanted, "as asked for"
-    available, why = paper_profile_available()
+    available, why = paper_profile_available(folder)
     return "paper" if available else "mini", why

@@ -46,7 +46,7 @@ def report(folder: Path | None, load: bool) -> list[tuple[str, str]]:
         absent = [one.name for one in files if not is_there(one, place)]
         state = f"absent: {', '.join(absent)}" if absent else "all there"
         lines.append((f"weights of {name}", f"{len(files) - len(absent)} of {len(files)}; {state}"))
-    available, why = paper_profile_available()
+    available, why = paper_profile_available(folder)
     lines.append(("profile auto", "paper" if available else f"mini: {why}"))
     if load:
         loading = LoadOptions.parse("paper", folder)

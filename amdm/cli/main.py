@@ -57,16 +57,21 @@ def generate(
     from amdm.profiles import chosen_profile
 
     check_writable(out)
-    chosen = "paper" if random_weights and profile == "auto" else chosen_profile(profile)[0]
+    chosen = "paper" if random_weights and profile == "auto" else chosen_profile(profile, weights_dir)[0]
     changes = [*(change or ()), *([f"settings.all.num_inference_steps={steps}"] if steps is not None else [])]
     wanted = GenerateRequest(chosen, preset, layout, style, seed, changes, key)
-    loading = LoadOptions.parse(chosen, weights_dir, device, dtype, random_weights)
+    loading = LoadOptions.parse(chosen, _folder(weights_dir, profile, chosen), device, dtype, random_weights)
     if trace and len(load_profile(chosen).method(preset, changes).models) == 1:
         raise InputError(f"{preset} has one model: nothing is aggregated", field="trace")
     steps_to = (sys.stderr if as_json else sys.stdout) if trace else None
     generate_picture(wanted, loading, steps_to).save(out, scale, draw_boxes)
     text = f"wrote {out} ({chosen} profile{', random weights' if random_weights else ''})"
     tell(text, {"picture": out, "profile": chosen, "seed": seed, "random_weights": random_weights}, as_json)
+
+
+def _folder(weights_dir: Path | None, profile: str, chosen: str) -> Path | None:
+    """Of the public checkpoints; where ``auto`` finds that they cannot run, what it takes instead reads none."""
+    return None if (profile, chosen) == ("auto", "mini") else weights_dir
 
 
 @app.command()
@@ -124,8 +129,8 @@ def studio(
     from amdm.studio.serve import Served
     from amdm.studio.work import Studio
 
-    chosen = chosen_profile(profile)[0]
-    loading = LoadOptions.parse(chosen, weights_dir, device)
+    chosen = chosen_profile(profile, weights_dir)[0]
+    loading = LoadOptions.parse(chosen, _folder(weights_dir, profile, chosen), device)
     served = Served(Studio(chosen, loading, installed_judge()(chosen)), port)
     typer.echo(f"amdm studio: {served.address} (Ctrl-C ends it)")
     served.run()

@@ -20,6 +20,7 @@ from amdm.cli.doctor import paper_verdict
 from amdm.layout import read_layout
 from amdm.mini.models import MiniModels
 from amdm.pipeline import AMDMPipeline
+from amdm.profiles import chosen_profile
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "data" / "examples" / "mini.json"
 
@@ -111,6 +112,29 @@ def test_doctor_says_what_one_base_saves(
     assert last.startswith("profile paper: CANNOT run here: ")
     for profile, whose in (("paper", "generators"), ("judge", "the judge")):
         assert f"{len(files_of(profile))} files of {whose} are absent (amdm weights fetch --profile {profile})" in last
+
+
+def test_auto_looks_for_weights_where_they_are_said_to_be(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setenv("AMDM_WEIGHTS_DIR", str(tmp_path / "usual"))
+    assert chosen_profile("auto", tmp_path)[0] == "mini"
+    for one in files_of("paper"):
+        (tmp_path / one.place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / one.place).touch()
+    assert chosen_profile("auto", tmp_path) == ("paper", "a CUDA device and the checkpoints are present")
+    assert chosen_profile("auto")[0] == "mini"
+    options = ("--preset", "migc", "--layout", EXAMPLE, "--out", tmp_path / "out.png", "--device", "cpu")
+    assert run(monkeypatch, "generate", *options, "--weights-dir", tmp_path) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith(f"error: {tmp_path}/") and shown.endswith("cannot be read as safetensors\n")  # it is empty
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert run(monkeypatch, "generate", *options, "--steps", 1, "--weights-dir", tmp_path) == 0  # auto: the mini models
+    assert run(monkeypatch, "generate", *options, "--weights-dir", tmp_path, "--profile", "mini") == 2
+    assert "weights_dir: is of the public checkpoints; the mini models come with" in capsys.readouterr().err
 
 
 def test_doctor_says_all_that_is_in_the_way_of_the_paper_profile(

@@ -162,7 +162,7 @@ def test_the_main_job_leaves_a_run_and_a_report_and_then_is_complete(call: Call,
 
 
 def test_auto_says_which_profile_and_why(call: Call, fake_networks: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("amdm.profiles.paper_profile_available", lambda: (False, "there is no CUDA device"))
+    monkeypatch.setattr("amdm.profiles.paper_profile_available", lambda _: (False, "there is no CUDA device"))
     answer = call("migc", "--limit", "0")
     assert answer.out.splitlines()[0] == "profile mini: there is no CUDA device"
 
