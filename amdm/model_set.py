@@ -93,7 +93,10 @@ class ModelSet:
     saved_bytes: int = 0
 
     def latent_shape(self, height: int, width: int) -> tuple[int, int, int]:
-        """(C, h, w) of a picture's latents."""
+        """(C, h, w) of a picture's latents. Raises InputError for a size that none have."""
+        for name, side in (("height", height), ("width", width)):
+            if side % self.latent_scale:
+                raise InputError(f"is {side}; it must be a multiple of {self.latent_scale}", field=name)
         return self.latent_channels, height // self.latent_scale, width // self.latent_scale
 
     @property

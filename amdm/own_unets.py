@@ -71,14 +71,15 @@ def own_settings(
         InputError: naming the field that is unknown or wrong.
     """
     others, target = len(unets) - 1, next(iter(unets.values()))
-    side = int(target.config.sample_size or 64) * models.latent_scale
+    size = target.config.sample_size or 64
+    rows, columns = size if isinstance(size, list | tuple) else (size, size)
     mixes = aggregation.get("semantics", AGGREGATION["semantics"]) in SEMANTICS
     defaults = {**AGGREGATION, "weights": [WEIGHT] * others, "eta": [ETA_OF_TARGET, *[ETA] * others]}
     content: dict[str, Any] = {
         "models": list(models.models),
         "settings": {name: {"num_inference_steps": 50, "guidance_scale": 7.5} for name in models.models},
-        "height": side,
-        "width": side,
+        "height": rows * models.latent_scale,
+        "width": columns * models.latent_scale,
         "negative_prompt": "",
         "aggregation": {**(defaults if mixes else {}), **aggregation} if others else None,
     }
@@ -94,7 +95,8 @@ def _check_unet(name: str, unet: Any, parts: Any) -> None:
     config = getattr(unet, "config", None)
     if not isinstance(unet, UNet2DConditionModel) or config is None:
         raise InputError(f"is a {type(unet).__name__}, and no UNet2DConditionModel", field=field)
-    if config.addition_embed_type or config.class_embed_type or config.encoder_hid_dim_type:
+    more = (config.addition_embed_type, config.class_embed_type, config.num_class_embeds, config.encoder_hid_dim_type)
+    if any(more):
         raise InputError("reads more than a caption (as SDXL's does), which is not given here", field=field)
     for what, ours, theirs in (
         ("in_channels", config.in_channels, parts.vae.config.latent_channels),

@@ -108,6 +108,17 @@ def test_another_composition_is_named_with_its_own_fields_alone(base: StableDiff
     assert (drawn - mine).abs().max() < 1e-3 * (drawn - other).abs().max()
 
 
+def test_the_size_of_a_picture_is_the_unets(base: StableDiffusionPipeline) -> None:
+    wide = tiny_unet(base, 1)
+    wide.register_to_config(sample_size=[16, 24])
+    pipe = quiet(AMDMPipeline.from_unets({"a": wide}, base))
+    assert (pipe.settings.height, pipe.settings.width) == (64, 96)
+    assert pipe(CAPTION, num_inference_steps=1, output_type="pt").images.shape == (1, 3, 64, 96)
+    pipe.models.latent_scale = 16  # as with an autoencoder of one level more than is usual
+    with pytest.raises(InputError, match="width: is 72; it must be a multiple of 16"):
+        pipe(CAPTION, width=72)
+
+
 def test_a_schedule_of_another_sampler_is_read_as_ddim(base: StableDiffusionPipeline) -> None:
     config = {key: one for key, one in base.scheduler.config.items() if key != "clip_sample"}
     parts = SimpleNamespace(**{name: getattr(base, name) for name in ("vae", "text_encoder", "tokenizer")})
@@ -132,6 +143,7 @@ def unet(**changed: Any) -> UNet2DConditionModel:
             lambda base: ({"a": unet(in_channels=4)}, base),
             r"unets\.a: has in_channels 4; vae and text_encoder go with 8",
         ),
+        (lambda base: ({"a": unet(num_class_embeds=3)}, base), r"unets\.a: reads more than a caption"),
         (lambda base: ({"a": unet(cross_attention_dim=32)}, base), r"unets\.a: has cross_attention_dim 32"),
         (lambda base: ({"a": base.unet}, base.vae), r"parts: has no vae; a StableDiffusionPipeline has"),
         (lambda base: ({"a": base.unet}, base, {"s": 2}), r"aggregation: has one model, which aggregates nothing"),
