@@ -6,6 +6,7 @@ Behaviour of the official code (migc/migc_pipeline.py, migc/migc_utils.py), batc
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 
@@ -14,7 +15,7 @@ from diffusers import UNet2DConditionModel
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch.nn.functional import interpolate
 
-from amdm.errors import InputError
+from amdm.errors import InputError, InputWarning
 from amdm.layout import Layout
 from amdm.models.control import ControlModel, GuidedDenoiser, SampleRequest
 from amdm.models.migc_attention import MIGCAttention
@@ -132,6 +133,7 @@ class MIGC(ControlModel):
             latent = (x.shape[-2], x.shape[-1])
             if latent not in bound:
                 bound[latent] = model.conditions(request.layouts, size, latent, encoded).to(x.device)
+                _warn_of_unseen(request.layouts, bound[latent].masks)
             conditions = bound[latent]
             permutations = {}
             if i <= model.migc_steps:
@@ -200,6 +202,16 @@ class MIGC(ControlModel):
             repeats = min(len(phrases), MAX_REPEATS)
             return [", and ".join([phrase] * repeats) for phrase in phrases]
         return phrases
+
+
+def _warn_of_unseen(layouts: Sequence[Layout], masks: torch.Tensor) -> None:
+    """Say which boxes are so small that no cell of the latents is in them: what is in such a box has no effect."""
+    seen = masks[:, 1:].amax((2, 3)).gt(0).tolist()
+    for k, layout in enumerate(layouts):
+        lost = [one.phrase for one, reached in zip(layout.placed(), seen[k], strict=False) if not reached]
+        if lost:
+            what = f"covers no cell of the latents, {masks.shape[-2]}×{masks.shape[-1]}; MIGC draws nothing there"
+            warnings.warn(f"layouts[{k}]: the box of {', '.join(map(repr, lost))} {what}", InputWarning, stacklevel=2)
 
 
 def instance_masks(

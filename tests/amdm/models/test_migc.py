@@ -10,7 +10,7 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
-from amdm.errors import InputError
+from amdm.errors import InputError, InputWarning
 from amdm.layout import Instance, Layout
 from amdm.mini.sizes import MIGC_HEADS, MIGC_LAYERS, UNET, build_scheduler, build_text_encoder, build_tokenizer
 from amdm.models.control import SampleRequest
@@ -200,6 +200,18 @@ def test_masks_are_drawn_with_whole_pixels_and_made_once_a_grid(make: Make) -> N
     inside_left, inside_right, outside = 6 * 16 + 2, 14 * 16 + 14, 0  # row · 16 + column
     assert together.diagonal().all() and together[inside_left, 5 * 16 + 3]
     assert not together[inside_left, inside_right] and not together[inside_left, outside]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("box", [(0.5, 0.1, 0.51, 0.9), (0.05, 0.05, 0.08, 0.9)])
+def test_a_box_between_the_cells_is_told_of(make: Make, box: Any) -> None:
+    model, lost = make(), replace(TWO, instances=(LEFT, Instance("a green star", box)))
+    elsewhere = replace(TWO, instances=(LEFT, Instance("a blue square", box)))
+    found = []
+    for layout in (lost, elsewhere):
+        with pytest.warns(InputWarning, match=r"layouts\[1\]: the box of 'a .*' covers no cell of the latents, 16×16"):
+            found.append(model.bind(request(ONE, layout))(latents(2), 500, 0))
+    assert_same(*found)  # as the warning says
 
 
 def test_each_text_is_encoded_once(make: Make) -> None:
