@@ -227,8 +227,8 @@ class AMDMPipeline(PipelineParts):
         Args:
             prompt: captions in place of those of the layouts; without layouts, captions alone. Layouts may stand here.
             layouts: what is where (boxes xyxy in [0, 1]). interactions: of all samples, or of each one.
-            ip_adapter_image: a style image for all samples, or one for each: of PIL, or an array or tensor of
-                uint8 or of floats in [0, 1] (:func:`amdm.io.picture.to_pixels`).
+            ip_adapter_image: a style image for all samples, or one a layout or a sample: of PIL, or an array or tensor
+                of uint8 or of floats in [0, 1] (:func:`amdm.io.picture.to_pixels`).
             height, width, num_inference_steps, guidance_scale: in place of the preset's; of Python, NumPy or torch.
                 guidance_scale may be by model: ``{"migc": 5.0}``.
             negative_prompt: in place of the preset's; a list holds one, or one a layout.
@@ -263,7 +263,7 @@ class AMDMPipeline(PipelineParts):
             negative_prompt=negative_prompt if negatives is None else None,
         )
         check_latents(latents, (len(chosen), *self.models.latent_shape(settings.height, settings.width)))
-        keys, styles = sample_keys(generator, len(chosen), latents), style_images(ip_adapter_image, len(chosen))
+        keys, styles = sample_keys(generator, len(chosen), latents), style_images(ip_adapter_image, len(chosen), copies)
         method, target = Method(self.preset, settings, self.models, self._scheduler), settings.models[0]
         with self._holding(), running(self, settings, self._calls) as call:
             self._hold("unet", "encoder")

@@ -102,8 +102,8 @@ def sample_negatives(given: Any, count: int, copies: int = 1) -> list[str] | Non
     return [reject_lone_surrogates(text, "negative_prompt") for text in each for _ in range(copies)]
 
 
-def style_images(given: Any, count: int) -> list[Any] | None:
-    """One style image a sample, of one for all or one for each; None where there is none.
+def style_images(given: Any, count: int, copies: int = 1) -> list[Any] | None:
+    """One style image a sample, of one for all, one for each layout or one for each sample; None where there is none.
 
     A picture is what :func:`amdm.io.picture.to_pixels` takes.
     """
@@ -111,7 +111,10 @@ def style_images(given: Any, count: int) -> list[Any] | None:
         return [given] * count
     if given is not None and (isinstance(given, str | bytes) or not isinstance(given, Iterable)):
         raise InputError(f"is a {type(given).__name__}; it must be a picture, or a list of them", field="style")
-    return None if given is None else list(given)
+    if given is None:
+        return None
+    each = list(given)
+    return [one for one in each for _ in range(copies)] if len(each) * copies == count else each
 
 
 def check_latents(latents: Any, expected: tuple[int, ...]) -> None:

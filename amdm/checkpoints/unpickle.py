@@ -113,7 +113,8 @@ def _check_archive(path: Path) -> None:
 def _pickle_in(path: Path) -> bytes:
     """What lies where torch will read data.pkl: other readers may find another record in a crafted archive."""
     with path.open("rb") as file:
-        file.seek(torch._C.PyTorchFileReader(str(path)).get_record_offset("data.pkl"))
+        reader: Any = torch._C.PyTorchFileReader(str(path))
+        file.seek(reader.get_record_offset("data.pkl"))
         return file.read(PICKLE_LIMIT)
 
 

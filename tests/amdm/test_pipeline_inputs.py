@@ -137,6 +137,9 @@ def test_one_picture_is_for_all_and_several_are_one_each() -> None:
         found = style_images(picture, 2)
         assert found is not None and all(each is picture for each in found)
     assert len(style_images(np.stack([array] * 3), 3) or ()) == 3
+    two = [one, array]
+    assert style_images(two, 4, 2) == [one, one, array, array] and style_images(two, 2) == two
+    assert style_images(two * 2, 4, 2) == two * 2 and style_images(two, 6, 2) == two  # which is refused later
     for wrong in ("style.png", 3):
         with pytest.raises(InputError, match=r"style: is a (str|int); it must be a picture, or a list of them"):
             style_images(wrong, 1)
