@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from bench.cocomig.metrics import over_seeds
-from bench.report.joint import BEST, SEMANTICS, SHOWN, Rows, joint_contrasts, outcome_table
-from bench.report.tables import seeds_markdown
+from bench.layouts.named import load_layouts
+from bench.report.joint import BEST, CLAIMED_SET, SEMANTICS, SHOWN, Rows, _claim, joint_contrasts, outcome_table
+from bench.report.tables import TableInfo, seeds_markdown
 
 SETTINGS = {
     "one": {"models": ["a"], "aggregation": None},
@@ -65,6 +66,20 @@ def test_nothing_is_compared_without_single_models_or_aggregates() -> None:
     whole = sums(5)
     assert joint_contrasts(whole[~whole.method.isin(ROWS.singles)], ROWS).empty
     assert joint_contrasts(whole[whole.method.isin(ROWS.singles)], ROWS).empty
+
+
+def test_a_single_model_of_other_seeds_is_not_exceeded() -> None:
+    whole = sums()
+    own = joint_contrasts(whole.assign(seed=(whole.method == "one").astype(int)), ROWS)
+    assert len(own) == 10 and not own.exceeds_every_single.fillna(False).any()
+    own = joint_contrasts(whole.assign(seed=whole.method.isin(["one", "other"]).astype(int)), ROWS)
+    assert set(own.against) == {SEMANTICS} and set(own.comparisons) == {1}
+    assert "It holds for none" in _claim(own, claimed())
+
+
+def claimed() -> TableInfo:
+    about = {"title": "", "judge": "", "methods": (), "seeds": (0,), "command": ""}
+    return TableInfo.of(load_layouts(CLAIMED_SET), **about)
 
 
 def test_outcomes_are_shares_of_all_interactions() -> None:
