@@ -6,14 +6,25 @@ from pathlib import Path
 
 import pandas as pd
 
+from amdm.output import cells
 from bench.cocomig.metrics import Estimate, as_columns
-from bench.report.text import as_page, bounds_texts, in_per_cent, with_intervals, write_table
+from bench.report.text import as_markdown, as_page, bounds_texts, in_per_cent, with_intervals, write_table
 
 NAN = float("nan")
 
 
 def test_a_page_leaves_out_what_says_nothing_and_what_a_terminal_obeys() -> None:
     assert as_page(["# a", "", "b\nc\x1b[31m"]) == "# a\n\nb\nc\\x1b[31m\n"
+
+
+def test_texts_of_a_table_stay_as_they_are() -> None:
+    names = ["1e3", "0012", "loss is nan here", "a|b"]
+    table = as_markdown(pd.DataFrame({"method": names, "of|what": [1.0, NAN, 2.0, NAN], "n": [1, 2, 3, 4]}))
+    head, _, *rows = [cells(line) for line in table.splitlines()]
+    assert head == ["method", "of|what", "n"]
+    assert rows == [["1e3", "1.00", "1"], ["0012", "–", "2"], ["loss is nan here", "2.00", "3"], ["a|b", "–", "4"]]
+    for name in names[:2]:  # alone, they are a column that looks like numbers
+        assert as_markdown(pd.DataFrame({"method": [name], "n": [1]})).splitlines()[-1].split()[1] == name
 
 
 def test_metrics_are_called_by_their_labels_where_they_are_known() -> None:
