@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from amdm.errors import InputError
 from bench.cocomig.action_style import OUTCOMES
 from bench.cocomig.intervals import CONFIDENCE, simultaneous
 from bench.cocomig.metrics import METRICS, averages, pairable, paired
@@ -90,9 +92,25 @@ def evaluations_of(samples: pd.DataFrame) -> float:
 
 
 def calls_of(samples: pd.DataFrame) -> pd.Series:
-    """Guided calls of all models for each picture of which they are known, with the index of ``samples``."""
+    """Guided calls of all models for each picture of which they are known, with the index of ``samples``.
+
+    Raises:
+        InputError: a record holds something else.
+    """
     told = samples.evaluations.dropna()
-    return told.map({one: sum(json.loads(one).values()) for one in told.unique()})
+    return told.map({one: _calls(one) for one in told.unique()})
+
+
+def _calls(text: str) -> float:
+    """Of a record: JSON, by model how many."""
+    try:
+        count: float = sum(json.loads(text).values())
+        finite = math.isfinite(count)
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise InputError("is not what a run records", field="samples.evaluations") from error
+    if not finite:
+        raise InputError("holds something that is not a number", field="samples.evaluations")
+    return count
 
 
 def outcome_table(interactions: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:

@@ -6,9 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from amdm.errors import InputError
 from bench.cocomig.metrics import over_seeds
 from bench.layouts.named import load_layouts
-from bench.report.joint import BEST, CLAIMED_SET, SEMANTICS, SHOWN, Rows, _claim, joint_contrasts, outcome_table
+from bench.report.joint import (
+    BEST,
+    CLAIMED_SET,
+    SEMANTICS,
+    SHOWN,
+    Rows,
+    _claim,
+    evaluations_of,
+    joint_contrasts,
+    outcome_table,
+)
 from bench.report.tables import TableInfo, seeds_markdown
 
 SETTINGS = {
@@ -80,6 +91,13 @@ def test_a_single_model_of_other_seeds_is_not_exceeded() -> None:
 def claimed() -> TableInfo:
     about = {"title": "", "judge": "", "methods": (), "seeds": (0,), "command": ""}
     return TableInfo.of(load_layouts(CLAIMED_SET), **about)
+
+
+@pytest.mark.parametrize("text", ["x", "[]", '{"a": "b"}', '{"a": 1e999}', '{"a": NaN}', "[" * 100_000])
+def test_calls_that_no_run_records_are_an_error_in_one_line(text: str) -> None:
+    with pytest.raises(InputError, match=r"^samples\.evaluations: "):
+        evaluations_of(pd.DataFrame({"evaluations": ['{"a": 1}', text]}))
+    assert evaluations_of(pd.DataFrame({"evaluations": ['{"a": 2, "b": 1}', None, "{}"]})) == 1.5
 
 
 def test_outcomes_are_shares_of_all_interactions() -> None:
