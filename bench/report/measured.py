@@ -13,7 +13,7 @@ import pandas as pd
 from amdm.errors import InputError, unknown
 from bench.cocomig.joint import ConditionTables
 from bench.cocomig.metrics import image_sums, metrics_of, over_seeds
-from bench.job.batches import CEILING
+from bench.job.batches import CEILING, dealt
 from bench.job.conditions import asked_of, judged_conditions
 from bench.job.plan import Plan
 from bench.job.settings import RunSettings
@@ -32,7 +32,8 @@ Table = Literal["verdicts", "samples", "findings", "sums", "metrics", "table1"]
 class Measured:
     """The records of a run.
 
-    settings: as run.json has them. entries: its layouts; asked: what they hold (:func:`bench.job.conditions.asked_of`).
+    settings: as run.json has them. entries: its layouts, of a shard those that were dealt to it. asked: what the
+    layouts hold (:func:`bench.job.conditions.asked_of`).
     verdicts, samples, findings: as :func:`bench.run.read.read_tables` gives them; methods are named as in ``info``.
     conditions: verdicts on interactions and styles, of the run's judges or of judges of full size.
     detector: its name here, None where this version has none of the run's.
@@ -71,7 +72,7 @@ class Measured:
             folder,
             recorded.settings,
             _table_info(recorded, layout_set, full_size),
-            layout_set.entries,
+            dealt(layout_set, recorded.job.batch, recorded.job.shard),
             asked_of(layout_set),
             verdicts,
             samples,
@@ -114,6 +115,7 @@ def _table_info(recorded: RunInfo, layout_set: LayoutSet, full_size: FullSize) -
     part = "" if job.shard is None else ", shard {} of {}".format(*job.shard)
     return TableInfo.of(
         layout_set,
+        count=len(dealt(layout_set, job.batch, job.shard)),
         title=f"Table 1{' (mini world)' if layout_set.vocabulary == MINI else ''}: {layout_set.name}{part}",
         judge=", ".join([recorded.settings.judges, *full_size.judges]),
         methods=job.methods,
