@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from amdm.errors import InputError
-from bench.report.combined import combined_markdown, combined_table, published, write_combined
+from bench.report.combined import combined_latex, combined_markdown, combined_table, published, write_combined
 from bench.report.measured import Measured
 from bench.report.text import as_markdown
 from bench.report.write import write_report
@@ -29,6 +30,25 @@ def test_runs_of_different_layouts_stand_in_different_sections(run_fake_job: Job
     assert "\\begin{tabular}" in (tmp_path / "reports" / "combined.tex").read_text(encoding="utf-8")
     with pytest.raises(InputError, match="one name"):
         combined_table([Measured.read(runs[0])] * 2)
+
+
+def test_a_section_has_the_remarks_of_its_own_runs(run_fake_job: JobRunner) -> None:
+    runs = [Measured.read(run_fake_job(name)) for name in ("a", "b")]
+    runs[1] = replace(runs[1], info=replace(runs[1].info, judge="another", notes=("of another judge",)))
+    first, second = combined_markdown(combined_table(runs), runs, with_published=False).split("\n## ")[1:]
+    assert "of another judge" in second and "of another judge" not in first
+
+
+def test_runs_of_other_parts_of_the_layouts_are_not_ranked_with_each_other(run_fake_job: JobRunner) -> None:
+    one = Measured.read(run_fake_job("a"))
+    few = Measured.read(run_fake_job("few", limit=10))
+    whole = replace(one, folder=one.folder / "whole", info=replace(one.info, count=one.info.full_size))
+    text = combined_latex([one, few, whole], with_published=False)
+    headings = [line for line in text.splitlines() if "\\textit" in line]
+    parts = [f"{count} of {one.info.full_size} layouts" for count in (25, 10)]
+    assert len(headings) == 3 and parts[0] in headings[0] and parts[1] in headings[1] and " of " not in headings[2]
+    below = text.split("\\end{tabular}")[1]
+    assert f"a: {parts[0]}." in below and f"few: {parts[1]}." in below and below.count(" layouts.") == 2
 
 
 def test_tables_of_several_runs_read_each_once(
