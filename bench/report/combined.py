@@ -10,12 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from amdm.errors import InputError
 from amdm.io.files import make_folder, write_atomic
 from bench.cocomig.metrics import METRICS, Estimate
 from bench.report.columns import USUAL_COLUMNS
 from bench.report.latex import Block, Column, Row, columns_of, latex_table, missing_notes, rows_of
-from bench.report.measured import Measured
+from bench.report.measured import Measured, check_names
 from bench.report.tables import BY_LEVEL, NAN, TableInfo, levels_of, remarks_markdown
 from bench.report.text import as_csv, as_markdown, as_page
 
@@ -37,8 +36,7 @@ def combined_table(runs: Sequence[Measured]) -> pd.DataFrame:
     Raises:
         InputError: two runs of one name.
     """
-    if len({run.name for run in runs}) < len(runs):
-        raise InputError("two runs have one name", field="run")
+    check_names(runs)
     tables = []
     for run in runs:
         info, table = run.info, run.table1.copy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -178,8 +179,7 @@ def together(runs: Sequence[Measured], methods: Sequence[str] | None = None) -> 
         InputError: other layouts or another judge than the first run's, or two runs of one name; an unknown method.
     """
     first = runs[0]
-    if len({run.name for run in runs}) < len(runs):
-        raise InputError("two runs have one name", field="run")
+    check_names(runs)
     for run in runs[1:]:
         for field in ("layout_hash", "judge"):
             if getattr(run.info, field) != getattr(first.info, field):
@@ -192,6 +192,14 @@ def together(runs: Sequence[Measured], methods: Sequence[str] | None = None) -> 
         if name not in every:
             raise unknown("method", name, every, field="methods")
     return Together(tuple(shown), tuple(methods or every), styles(every))
+
+
+def check_names(runs: Sequence[Measured]) -> None:
+    """Raise InputError where two runs have one name: their tables would lie in one folder, and rows have one label."""
+    twice = [name for name, count in Counter(run.name for run in runs).items() if count > 1]
+    if twice:
+        places = [str(run.folder) for run in runs if run.name == twice[0]]
+        raise InputError(f"two runs have one name, {twice[0]}: {' and '.join(places[:2])}", field="run")
 
 
 def styles(methods: Sequence[str]) -> dict[str, int | None]:

@@ -63,6 +63,14 @@ def test_tables_of_several_runs_read_each_once(
     )
 
 
+def test_runs_of_one_name_are_refused_before_one_takes_the_others_place(call: Call, run_fake_job: JobRunner) -> None:
+    runs = [run_fake_job(name) for name in ("x/run", "y/run")]
+    answer = call("table", *runs, "--reports", "out")
+    said = answer.err.splitlines()[-1]  # behind the progress of the runs
+    assert answer.status == 2 and said == f"error: run: two runs have one name, run: {runs[0]} and {runs[1]}"
+    assert not Path("out").exists()
+
+
 def test_published_figures_stand_apart_with_their_sources(run_fake_job: JobRunner) -> None:
     runs = [Measured.read(run_fake_job("a"))]
     text = combined_markdown(combined_table(runs), runs, with_published=True)
