@@ -16,6 +16,7 @@ from amdm.io.files import make_folder, write_atomic
 from bench.cocomig.metrics import METRICS
 
 NO_NUMBER = "–"
+_FORMULA = re.compile(r"[=@\t]|[+-](?![0-9.]+$)")
 _NAN_CELL = re.compile(r"(?<!\\)\|( +)nan( +)(?=\|)")
 
 
@@ -108,8 +109,16 @@ class Written(NamedTuple):
 
 
 def as_csv(table: pd.DataFrame, decimals: int = 6) -> bytes:
-    """For a file."""
-    return table.to_csv(index=False, float_format=f"%.{decimals}f").encode()
+    """For a file. Names come from layout files and from runs of others: a text that a spreadsheet would take for a
+    formula has an apostrophe in front, which makes it a text there."""
+    shown = table.copy()
+    for name in table.select_dtypes(include=["object", "string"]).columns:
+        shown[name] = table[name].map(_marked, na_action="ignore")
+    return shown.to_csv(index=False, float_format=f"%.{decimals}f").encode()
+
+
+def _marked(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
 def write_table(path: Path, table: pd.DataFrame, decimals: int = 6) -> None:
