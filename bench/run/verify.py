@@ -182,10 +182,10 @@ def _conditions(layout_set: LayoutSet, tables: Mapping[str, pd.DataFrame]) -> li
     styles = {one.index: one.style_name for one in entries if one.asks_style}
     pairs = {(one.index, k): asked for one in entries for k, asked in enumerate(one.pairs)}
     files = {one.index: one.style_name or one.style.stem for one in entries if one.style is not None}
-    later = (tables[FULL_SIZE_OF[of]] for of in ("action", "style"))
+    later, retrieved = (tables[FULL_SIZE_OF[of]] for of in ("action", "style"))
     return [
         *_condition_contents(tables["interactions"], tables["styles"], actions, styles),
-        *_condition_contents(*later, pairs, files),
+        *_condition_contents(later, retrieved, pairs, files),
     ]
 
 
