@@ -45,12 +45,7 @@ def prepare_images(
         InputError: naming the file, the annotation, its image and its field where it is none of COCO's.
     """
     faults, counts = Faults(), Counter[str]()
-    with in_file(files[0]):
-        texts = indexed(captions, {"caption": str})
-    with in_file(files[1]):
-        objects = indexed(instances, {"category_id": ID})
-    with in_file(files[0]):
-        check_one_kind(texts, objects)
+    texts, objects = _indexed(captions, instances, files)
     images: dict[str, dict[str, Any]] = {}
     for image_id, sentences in texts.imgToAnns.items():
         with faults.at():
@@ -67,6 +62,17 @@ def prepare_images(
     if notes is not None:
         notes += [f"{count} annotation{'s'[: count > 1]} {what}" for what, count in sorted(counts.items()) if count]
     return images
+
+
+def _indexed(captions: dict[str, Any], instances: dict[str, Any], files: tuple[object, object]) -> tuple[Any, Any]:
+    """Both files' annotations, as pycocotools has them."""
+    with in_file(files[0]):
+        texts = indexed(captions, {"caption": str})
+    with in_file(files[1]):
+        objects = indexed(instances, {"category_id": ID})
+    with in_file(files[0]):
+        check_one_kind(texts, objects)
+    return texts, objects
 
 
 def sample_records(images: Images, count: int, seed: int, official_quirks: bool = False) -> dict[str, dict[str, Any]]:
