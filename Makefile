@@ -61,8 +61,8 @@ test: $(READY) ## All tests, on up to four cores; then those with Ray, which tak
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not ray' -n auto --maxprocesses 4 --dist worksteal
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m ray
 
-test-processors: $(READY) ## All tests as other processors would run them, eight times over; ARGS="-m numeric" is quick
-	PYTHON=$(BIN)/python scripts/processors.sh $(ARGS)
+test-processors: $(READY) ## All tests but Ray's as other processors would run them, seven times over; ARGS="-m numeric" is quick
+	PYTHON=$(BIN)/python scripts/processors.sh $(or $(ARGS),-m 'not ray')
 
 test-reference: $(READY) ## Only the recorded cases of the official code, with a count by file
 	$(BIN)/python scripts/reference_report.py

@@ -86,14 +86,19 @@ def convert(
     from bench.layouts.foreign.convert import convert as read
     from bench.layouts.readers import write_json
 
-    if out.suffix != ".json":
-        raise InputError("a layout set is written as .json", file=out, field="out")
+    _check_target(out, "out")
     with naming_every_fault(as_json):
         found = read(source, form, boxes, units, captions, names)
     say_notes(found)
     write_json(found, out)
     text = f"wrote {out}: {len(found)} layouts, {found.instance_count} instances, hash {found.hash}"
     tell(text, {"file": out, **_about(found)}, as_json)
+
+
+def _check_target(path: Path, option: str) -> None:
+    """Raise InputError for a file that would not be read again as the layout set that it is."""
+    if path.suffix.lower() != ".json":
+        raise InputError("a layout set is written as .json", file=path, field=option)
 
 
 def _about(found: LayoutSet) -> dict[str, Any]:
@@ -134,9 +139,10 @@ def sample(
     from bench.layouts.readers import parse_records, write_json
     from bench.layouts.sampling import prepare_images, sample_records
 
+    _check_target(to, "to")
     notes: list[str] = []
     texts, objects = (read_object(path, MAX_ANNOTATIONS_BYTES) for path in (captions, instances))
-    images = prepare_images(texts, objects, notes)
+    images = prepare_images(texts, objects, notes, (captions, instances))
     for note in notes:
         typer.echo(f"{instances}: {note}", err=True)
     found = parse_records(sample_records(images, count, seed, official_quirks), to.stem)

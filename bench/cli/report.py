@@ -40,11 +40,12 @@ def table(
     Tables are CSV, Markdown and LaTeX. Example: amdm-bench table runs/a runs/b --columns isr,place.Avg,evaluations
     """
     from bench.report.combined import write_combined
-    from bench.report.measured import Measured
+    from bench.report.measured import Measured, check_names
     from bench.report.write import write_measured
 
     chosen = opt.names(columns)
     measured = [Measured.read(to_read(run)) for run in runs]
+    check_names(measured)
     folders = [reports / run.name for run in measured]
     pages = [write_measured(run, folder, chosen) for run, folder in zip(measured, folders, strict=True)]
     combine = published or len(runs) > 1

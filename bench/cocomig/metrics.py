@@ -264,6 +264,12 @@ def paired(sums: pd.DataFrame, a: str, b: str, confidence: float = CONFIDENCE) -
     return {name: difference(name) for name in ours}
 
 
+def pairable(sums: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The pairs of methods that :func:`paired` can compare: both have verdicts, and on some sample in common."""
+    samples = {method: pd.MultiIndex.from_frame(own[SAMPLE[1:]]) for method, own in sums.groupby("method")}
+    return [(a, b) for a, b in pairs if {a, b} <= samples.keys() and len(samples[a].intersection(samples[b]))]
+
+
 _COUNTED = [
     *("instances", "correct", "placed", "nothing_detected", "wrong_place", "wrong_colour", "iou", "miou"),
     *("coloured_placed", "coloured_correct"),

@@ -59,7 +59,7 @@ class Detector(Protocol):
         """Pictures uint8 RGB (H, W, 3) and, for each, the distinct categories to look for → what was found.
 
         Raises:
-            PictureError: a picture of a size that this detector cannot judge.
+            PictureError: a picture of a size that this detector cannot judge, or that it answers with NaN.
             InputError: weights that cannot be read, or a category that it does not know.
         """
         ...

@@ -15,7 +15,7 @@ from PIL import Image
 from amdm.checkpoints.catalogue import DINO, SAM
 from amdm.errors import InputError
 from bench.cocomig.verdict import OFFICIAL_CANVAS, Detections, Masks
-from bench.detectors.detector import DetectionResult, DetectorOptions, DetectorSpec, Prompt, torch_device
+from bench.detectors.detector import DetectionResult, DetectorOptions, DetectorSpec, PictureError, Prompt, torch_device
 from bench.detectors.weights import repository_digest, repository_folder
 
 BOX_THRESHOLD = 0.25
@@ -98,12 +98,17 @@ class GroundingDino:
         from transformers import GroundingDinoImageProcessorPil, GroundingDinoProcessor
 
         self.model = model.eval()
+        if torch.finfo(model.dtype).bits < 32:
+            _sample_in_float32(model)
         self.processor = GroundingDinoProcessor(GroundingDinoImageProcessorPil(), tokenizer)
 
     def find(self, images: Sequence[np.ndarray], categories: Sequence[Sequence[str]]) -> list[dict[str, Detections]]:
         """Pictures uint8 RGB (H, W, 3), all of one size; for each its categories → boxes by category.
 
         Boxes are xyxy in pixels, float32, not cut at the border, before any suppression.
+
+        Raises:
+            PictureError: the network answers with NaN.
         """
         queries = [(k, name) for k, own in enumerate(categories) for name in dict.fromkeys(own)]
         found: list[dict[str, Detections]] = [{} for _ in images]
@@ -122,6 +127,7 @@ class GroundingDino:
         inputs["pixel_values"] = inputs["pixel_values"].to(self.model.dtype)
         outputs = self.model(**inputs)
         outputs.logits, outputs.pred_boxes = outputs.logits.float().cpu(), outputs.pred_boxes.float().cpu()
+        _check_numbers("GroundingDINO", self.model, outputs.logits, outputs.pred_boxes)
         results = self.processor.post_process_grounded_object_detection(
             outputs,
             inputs["input_ids"].cpu(),
@@ -160,6 +166,9 @@ class Sam:
         """A picture uint8 RGB (H, W, 3) and boxes (4,), xyxy in pixels → three masks a box with predicted scores.
 
         The picture is encoded once, and all boxes are decoded together.
+
+        Raises:
+            PictureError: the network answers with NaN.
         """
         prompts = [[box.tolist() for box in boxes]]
         inputs = self.processor(Image.fromarray(image), input_boxes=prompts, return_tensors="pt")
@@ -169,10 +178,34 @@ class Sam:
             multimask_output=True,
         )
         logits, scores = outputs.pred_masks.float().cpu(), outputs.iou_scores.float().cpu()
+        _check_numbers("SAM", self.model, logits, scores)
         (masks,) = self.processor.post_process_masks(
             logits, inputs["original_sizes"], inputs["reshaped_input_sizes"], mask_threshold=MASK_THRESHOLD
         )
         return [Masks(own.numpy(), score.numpy()) for own, score in zip(masks, scores[0], strict=True)]
+
+
+def _sample_in_float32(model: Any) -> None:
+    """Deformable attention in float32, in a network in half precision: there torch's grid_sample reads memory outside
+    of what it samples on the CPU (values of 10³⁶ from ones of 4), and boxes are nonsense or NaN."""
+
+    def widen(_: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(one.float() if torch.is_tensor(one) and one.is_floating_point() else one for one in inputs)
+
+    def narrow(_: Any, __: Any, output: torch.Tensor) -> torch.Tensor:
+        return output.to(model.dtype)
+
+    for module in model.modules():
+        if type(module).__name__ == "MultiScaleDeformableAttention":
+            module.register_forward_pre_hook(widen)
+            module.register_forward_hook(narrow)
+
+
+def _check_numbers(name: str, model: Any, *answers: torch.Tensor) -> None:
+    """Raise PictureError for NaN, which no threshold lets through: it would be as if nothing had been found."""
+    if any(torch.isnan(one).any() for one in answers):
+        dtype = str(model.dtype).removeprefix("torch.")
+        raise PictureError(f"{name} answers with what is not a number, in {dtype}; float32 has the widest range")
 
 
 def _revision(options: DetectorOptions, rehash: bool) -> str:

@@ -122,6 +122,12 @@ def find_images(
     return found
 
 
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures below a folder, without what :class:`FoundImages` leaves aside (hidden files, annotated twins)."""
+    found = FoundImages()
+    return [path for path in _walk(folder, found) if not _left_aside(path, folder, found)]
+
+
 def _name(path: Path, folder: Path) -> str:
     return normal_path(path.relative_to(folder).as_posix())
 

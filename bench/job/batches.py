@@ -66,3 +66,11 @@ def share(work: Sequence[Group], shard: tuple[int, int]) -> list[Group]:
             field="shard",
         )
     return [group for group in work if turn[group.entries[0].index] % n == i - 1]
+
+
+def dealt(layout_set: LayoutSet, batch: int, shard: tuple[int, int] | None) -> tuple[Entry, ...]:
+    """The layouts of a part of the work (:func:`share`), in their order; all without one."""
+    if shard is None:
+        return layout_set.entries
+    work = share(groups(layout_set, [""], [0], batch), shard)
+    return tuple(sorted((entry for group in work for entry in group.entries), key=lambda entry: entry.index))

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from amdm.errors import Faults, InputError
+from amdm.errors import Faults, InputError, in_file
 from amdm.mini.vocabulary import COLOURS, caption, label
 from bench.layouts.annotations import ID, check_one_kind, indexed, picture_size, segment_of
 
@@ -27,7 +27,10 @@ Images = Mapping[str, Mapping[str, Any]]
 
 
 def prepare_images(
-    captions: dict[str, Any], instances: dict[str, Any], notes: list[str] | None = None
+    captions: dict[str, Any],
+    instances: dict[str, Any],
+    notes: list[str] | None = None,
+    files: tuple[object, object] = (None, None),
 ) -> dict[str, dict[str, Any]]:
     """The records of every captioned image, in the order of the first captions.
 
@@ -36,18 +39,20 @@ def prepare_images(
             has no box, none with an area, or an image without captions is left out; a box that reaches outside by up
             to a pixel is clipped.
         notes: to this are added lines that say how many were left out or clipped.
+        files: the two, for messages.
 
     Raises:
-        InputError: naming the annotation, its image and its field where it is none of COCO's.
+        InputError: naming the file, the annotation, its image and its field where it is none of COCO's.
     """
-    texts, objects = indexed(captions, {"caption": str}), indexed(instances, {"category_id": ID})
     faults, counts = Faults(), Counter[str]()
-    check_one_kind(texts, objects)
+    texts, objects = _indexed(captions, instances, files)
     images: dict[str, dict[str, Any]] = {}
     for image_id, sentences in texts.imgToAnns.items():
         with faults.at():
-            size = picture_size(image_id, texts)
-            segment = segment_of(objects.imgToAnns.get(image_id, []), size, objects.cats, counts)
+            with in_file(files[0]):
+                size = picture_size(image_id, texts)
+            with in_file(files[1]):
+                segment = segment_of(objects.imgToAnns.get(image_id, []), size, objects.cats, counts)
             own = [one["caption"] for one in sentences]
             images[str(image_id)] = {"h": size[1], "w": size[0], "captions": own, "segment": segment}
     faults.check()
@@ -57,6 +62,17 @@ def prepare_images(
     if notes is not None:
         notes += [f"{count} annotation{'s'[: count > 1]} {what}" for what, count in sorted(counts.items()) if count]
     return images
+
+
+def _indexed(captions: dict[str, Any], instances: dict[str, Any], files: tuple[object, object]) -> tuple[Any, Any]:
+    """Both files' annotations, as pycocotools has them."""
+    with in_file(files[0]):
+        texts = indexed(captions, {"caption": str})
+    with in_file(files[1]):
+        objects = indexed(instances, {"category_id": ID})
+    with in_file(files[0]):
+        check_one_kind(texts, objects)
+    return texts, objects
 
 
 def sample_records(images: Images, count: int, seed: int, official_quirks: bool = False) -> dict[str, dict[str, Any]]:

@@ -100,7 +100,7 @@ def contact_sheet(layout_set: LayoutSet, count: int, tile: int = 192, columns: i
     """
     if count < 1:
         raise InputError(f"{count} is not a positive number of layouts", field="count")
-    entries = layout_set.subset(count).entries[:count]
+    entries = layout_set.first(count).entries
     rows = -(-len(entries) // columns)
     sheet = Image.new("RGB", (columns * tile, rows * tile), "gray")
     for k, entry in enumerate(entries):
@@ -147,13 +147,9 @@ def _counted(what: str, counts: Mapping[str, int]) -> str:
 def describe(layout_set: LayoutSet) -> str:
     """Markdown, in which what a terminal would obey is written out: counts, shares beside COCO-MIG's, sizes."""
     found, title = layout_statistics(layout_set), printable(layout_set.name)
-    shares = pd.DataFrame(
-        {
-            "per cent of": list(_SHARES.values()),
-            title: [100 * getattr(found, name) for name in _SHARES],
-            "COCO-MIG": [100 * COCO_MIG_SHARES[name] for name in _SHARES],
-        }
-    )
+    columns = ["per cent of", title.replace("|", "\\|"), "COCO-MIG"]
+    rows = [(text, 100 * getattr(found, name), 100 * COCO_MIG_SHARES[name]) for name, text in _SHARES.items()]
+    shares = pd.DataFrame(rows, columns=columns)
     sizes = pd.DataFrame([found.side_quantiles, found.area_quantiles], columns=[f"{100 * q:g} %" for q in QUANTILES])
     sizes.insert(0, "quantile", ["side", "area"])
     lines = [

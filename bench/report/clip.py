@@ -19,13 +19,14 @@ import torch
 from open_clip import get_tokenizer
 from open_clip.zero_shot_metadata import OPENAI_IMAGENET_TEMPLATES
 
+from amdm.errors import InputError
 from amdm.progress import Progress
 from bench.cocomig.verdict import to_canvas
 from bench.job.plan import Plan
 from bench.judges.picture_features import MODEL, OpenClip
 from bench.layouts.layout_set import Entry
 from bench.run.images import read_stored
-from bench.run.info import RunInfo
+from bench.run.info import RunInfo, check_layouts
 from bench.run.read import read_table
 
 CANVAS, BATCH = 512, 16
@@ -84,11 +85,21 @@ def crop(image: np.ndarray, box: Sequence[float]) -> np.ndarray:
 
 
 def clip_scores(run: Path, scorer: ClipScorer) -> pd.DataFrame:
-    """Scores of a run's pictures: columns method, layout_index, seed, level, clip, local_clip (mean over instances)."""
-    job = RunInfo.read(run).job
-    entries = {entry.index: entry for entry in Plan.resolve(job).layout_set.entries}
+    """Scores of a run's pictures: columns method, layout_index, seed, level, clip, local_clip (mean over instances).
+
+    Raises:
+        InputError: it has no pictures, or its layouts, of which captions and labels are, are not those that were run.
+    """
+    info = RunInfo.read(run)
+    layout_set = Plan.resolve(info.job).layout_set
+    check_layouts(layout_set, info.settings, run)
+    entries = {entry.index: entry for entry in layout_set.entries}
     samples = read_table(run, "samples")
     rows = samples[samples.status == "ok"].to_dict("records")
+    if not rows:
+        raise InputError("holds no pictures", file=run)
+    if strange := {row["layout_index"] for row in rows} - entries.keys():
+        raise InputError(f"names layout {min(strange)}, which is not of this run", file=run, field="samples")
     found: list[dict[str, Any]] = []
     for k in Progress(range(0, len(rows), BATCH), "CLIP", unit="batch"):
         chunk = rows[k : k + BATCH]

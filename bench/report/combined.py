@@ -10,12 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from amdm.errors import InputError
 from amdm.io.files import make_folder, write_atomic
 from bench.cocomig.metrics import METRICS, Estimate
 from bench.report.columns import USUAL_COLUMNS
 from bench.report.latex import Block, Column, Row, columns_of, latex_table, missing_notes, rows_of
-from bench.report.measured import Measured
+from bench.report.measured import Measured, check_names
 from bench.report.tables import BY_LEVEL, NAN, TableInfo, levels_of, remarks_markdown
 from bench.report.text import as_csv, as_markdown, as_page
 
@@ -37,8 +36,7 @@ def combined_table(runs: Sequence[Measured]) -> pd.DataFrame:
     Raises:
         InputError: two runs of one name.
     """
-    if len({run.name for run in runs}) < len(runs):
-        raise InputError("two runs have one name", field="run")
+    check_names(runs)
     tables = []
     for run in runs:
         info, table = run.info, run.table1.copy()
@@ -67,8 +65,8 @@ def combined_markdown(table: pd.DataFrame, runs: Sequence[Measured], with_publis
     parts = ["# Runs side by side", NOT_COMPARABLE]
     for (layouts, judge, world), rows in table.groupby(["layouts", "judge", "world"], sort=False):
         parts.append(f"## {layouts}, judge {judge}{f' ({world})' if world else ''}")
-        own = [one for run in runs if _layouts(run.info) == layouts for one in run.info.remarks]
-        parts += [remarks_markdown(dict.fromkeys(own))] if own else []
+        own = [run.info for run in runs if (_layouts(run.info), run.info.judge) == (layouts, judge)]
+        parts.append(remarks_markdown(dict.fromkeys(one for info in own for one in info.remarks)))
         parts.append(as_markdown(rows.drop(columns=["layouts", "judge", "world"])))
     if with_published:
         parts += ["# Published figures", AS_STATED]
@@ -80,12 +78,14 @@ def combined_markdown(table: pd.DataFrame, runs: Sequence[Measured], with_publis
 
 
 def combined_latex(runs: Sequence[Measured], with_published: bool, columns: Sequence[str] = USUAL_COLUMNS) -> str:
-    """The same as one tabular: a block for each pair of layout set and judge, published figures below."""
+    """The same as one tabular: a block for each layout set, part of it and judge, published figures below."""
     blocks: dict[str, list[Row]] = {}
     notes: list[str] = []
     for run in runs:
         info = run.info
-        heading = f"{info.layouts} ({info.layout_hash[:12]}), judge {info.judge}"
+        shard = "" if run.settings.job.shard is None else "shard {} of {}".format(*run.settings.job.shard)
+        about = (f"{info.layouts} ({info.layout_hash[:12]})", info.part, shard, f"judge {info.judge}")
+        heading = ", ".join(one for one in about if one)  # runs of other layouts are not ranked with each other
         named = f"{run.name}: " if len(runs) > 1 else ""
         blocks.setdefault(heading, []).extend(replace(row, name=named + row.name) for row in rows_of(run))
         notes += [named + note for note in missing_notes(run)]

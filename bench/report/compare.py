@@ -12,7 +12,7 @@ import pandas as pd
 from amdm.errors import InputError, instead
 from bench.cocomig.metrics import AVERAGE, METRICS, Estimate, as_columns, image_sums, paired
 from bench.job.batches import CEILING
-from bench.report.text import as_page, bounds_text
+from bench.report.text import as_markdown, as_page, bounds_text
 from bench.run.info import RunInfo
 from bench.run.read import read_table
 
@@ -45,7 +45,7 @@ class Comparison:
             "" if self.same_judge else "**The runs were judged by different judges.**",
             f"In one of the runs alone, and left out: {', '.join(self.alone)}." if self.alone else "",
             "Points, with 95 % intervals over layouts; both runs on the same ones.",
-            pd.DataFrame(map(_shown, self.differences)).to_markdown(index=False),
+            as_markdown(pd.DataFrame(map(_shown, self.differences))),
             flips_markdown(self.flips),
         ]
         return as_page(parts)

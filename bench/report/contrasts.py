@@ -8,7 +8,7 @@ from itertools import combinations
 import pandas as pd
 
 from bench.cocomig.intervals import CONFIDENCE, simultaneous
-from bench.cocomig.metrics import METRICS, as_columns, paired
+from bench.cocomig.metrics import METRICS, as_columns, pairable, paired
 from bench.report.text import as_markdown, bounds_texts
 
 SHOWN = ("isr", "miou")
@@ -17,16 +17,13 @@ SIMULTANEOUS = "simultaneous"
 
 
 def differences(sums: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
-    """Each method less the first, paired over layouts: every metric as a fraction, with its 95 % interval.
+    """Each method less the first, paired over layouts: every metric as a fraction, with its 95 % interval. A method
+    without a sample in common with the first (of other seeds, say) has no row.
 
     sums: of :func:`bench.cocomig.metrics.image_sums`.
     """
-    target, there = methods[0], set(sums.method)
-    others = [method for method in methods[1:] if {target, method} <= there]
-    if not others:
-        return pd.DataFrame()
     rows = []
-    for method in others:
+    for target, method in pairable(sums, [(methods[0], method) for method in methods[1:]]):
         found = paired(sums, method, target)
         counts = {"pairs": found["isr"].pairs, "unpaired": found["isr"].unpaired}
         row: dict[str, object] = {"method": method, "target": target, **counts}
@@ -37,15 +34,14 @@ def differences(sums: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
 
 
 def contrasts(sums: pd.DataFrame, methods: Sequence[str], metrics: Sequence[str] = SHOWN) -> pd.DataFrame:
-    """Every pair of three methods or more, the later less the earlier: metrics as fractions; nothing of a single pair,
-    which :func:`differences` has.
+    """Every pair of methods with a sample in common, the later less the earlier: metrics as fractions; nothing of a
+    single pair that :func:`differences` has.
 
     With two intervals: ``<metric>_low`` and ``_high`` hold with 95 % for a pair that was chosen beforehand;
     ``simultaneous_<metric>_low`` and ``_high`` hold for all ``comparisons`` pairs of a metric at once (Bonferroni).
     """
-    there = set(sums.method)
-    pairs = list(combinations([method for method in methods if method in there], 2))
-    if len(pairs) < 2:
+    pairs = pairable(sums, list(combinations(methods, 2)))
+    if len(pairs) < 2 and all(other == methods[0] for other, _ in pairs):
         return pd.DataFrame()
     rows = []
     for other, method in pairs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,9 +12,10 @@ from typing import Any
 
 import pandas as pd
 
+from amdm.errors import InputError
 from bench.cocomig.action_style import OUTCOMES
 from bench.cocomig.intervals import CONFIDENCE, simultaneous
-from bench.cocomig.metrics import METRICS, averages, paired
+from bench.cocomig.metrics import METRICS, averages, pairable, paired
 from bench.job.batches import CEILING
 from bench.layouts.named import load_layouts
 from bench.report.measured import Measured
@@ -90,9 +92,25 @@ def evaluations_of(samples: pd.DataFrame) -> float:
 
 
 def calls_of(samples: pd.DataFrame) -> pd.Series:
-    """Guided calls of all models for each picture of which they are known, with the index of ``samples``."""
+    """Guided calls of all models for each picture of which they are known, with the index of ``samples``.
+
+    Raises:
+        InputError: a record holds something else.
+    """
     told = samples.evaluations.dropna()
-    return told.map({one: sum(json.loads(one).values()) for one in told.unique()})
+    return told.map({one: _calls(one) for one in told.unique()})
+
+
+def _calls(text: str) -> float:
+    """Of a record: JSON, by model how many."""
+    try:
+        count: float = sum(json.loads(text).values())
+        finite = math.isfinite(count)
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise InputError("is not what a run records", field="samples.evaluations") from error
+    if not finite:
+        raise InputError("holds something that is not a number", field="samples.evaluations")
+    return count
 
 
 def outcome_table(interactions: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
@@ -113,6 +131,7 @@ def joint_contrasts(sums: pd.DataFrame, rows: Rows, others: Sequence[Compared] |
     Columns metric, against, method, other, difference, low, high (95 %, one pair chosen beforehand),
     simultaneous_low, simultaneous_high (all comparisons of a metric at once, Bonferroni), comparisons, pairs, and, of
     differences from the best single model, exceeds_every_single: the simultaneous lower bound is above 0 against each.
+    Methods without a sample in common are not compared, and none exceeds what it cannot be compared with.
 
     Args:
         sums: of :func:`bench.cocomig.metrics.image_sums`.
@@ -123,24 +142,32 @@ def joint_contrasts(sums: pd.DataFrame, rows: Rows, others: Sequence[Compared] |
     if not singles or not aggregates:
         return pd.DataFrame()
     further = _semantics(aggregates, rows) if others is None else [one for one in others if {*one[1]} <= there]
-    comparisons = len(aggregates) + len(further)
-    strict = simultaneous(comparisons)
     table = []
     for metric in (one for one in JUDGED if METRICS[one].numerator in sums):
         totals, one = sums.groupby("method").sum(numeric_only=True), METRICS[metric]
         shares = totals[one.numerator] / totals[one.denominator].clip(lower=1)
         best = max(singles, key=lambda name: float(shares[name]))
-        to_best = [(BEST, (name, best)) for name in aggregates]
-        for against, (method, other) in to_best + further:
+        compared = _pairable(sums, [*((BEST, (name, best)) for name in aggregates), *further])
+        strict = simultaneous(max(1, len(compared)))
+        for against, (method, other) in compared:
             usual, all_at_once = (paired(sums, method, other, c)[metric] for c in (CONFIDENCE, strict))
             row = {"metric": metric, "against": against, "method": method, "other": other, "difference": usual.value}
             row |= {"low": usual.low, "high": usual.high, "simultaneous_low": all_at_once.low}
-            row |= {"simultaneous_high": all_at_once.high, "comparisons": comparisons, "pairs": usual.pairs}
-            if against == BEST:
-                lows = (paired(sums, method, one, strict)[metric].low for one in singles)
-                row["exceeds_every_single"] = all(low > 0 for low in lows)
-            table.append(row)
+            row |= {"simultaneous_high": all_at_once.high, "comparisons": len(compared), "pairs": usual.pairs}
+            exceeds = _exceeds(sums, method, singles, metric, strict) if against == BEST else None
+            table.append(row | {"exceeds_every_single": exceeds})
     return pd.DataFrame(table)
+
+
+def _pairable(sums: pd.DataFrame, compared: Sequence[Compared]) -> list[Compared]:
+    known = set(pairable(sums, [pair for _, pair in compared]))
+    return [one for one in compared if one[1] in known]
+
+
+def _exceeds(sums: pd.DataFrame, method: str, singles: Sequence[str], metric: str, confidence: float) -> bool:
+    """Whether the lower bound is above 0 against each."""
+    pairs = pairable(sums, [(method, one) for one in singles])
+    return len(pairs) == len(singles) and all(paired(sums, *pair, confidence)[metric].low > 0 for pair in pairs)
 
 
 def _semantics(aggregates: Sequence[str], rows: Rows) -> list[Compared]:

@@ -24,7 +24,7 @@ from amdm.io.images import FORMATS
 from amdm.mini.scene_stream import combined_scene, training_scene
 from amdm.process_state import undisturbed
 from amdm.progress import Progress
-from bench.generators.folder import PICTURE_SUFFIXES
+from bench.generators.folder import pictures_in
 from bench.job.plan import Plan
 from bench.judges.picture_features import Features, mini_features
 from bench.layouts.layout_set import LayoutSet
@@ -109,8 +109,7 @@ def renderings(layout_set: LayoutSet) -> Iterator[np.ndarray]:
 def _folder(path: Path) -> Iterable[np.ndarray]:
     if not path.is_dir():
         raise InputError("is not a folder", file=path, field="reference")
-    found = sorted(one for one in path.rglob("*") if one.suffix.lower() in PICTURE_SUFFIXES)
-    return (read_image(one, FORMATS) for one in found)
+    return (read_image(one, FORMATS) for one in pictures_in(path))
 
 
 def as_texts(features: torch.Tensor) -> list[str]:

@@ -100,13 +100,15 @@ def rows_of(run: Measured) -> tuple[Row, ...]:
 
 
 def missing_notes(run: Measured) -> list[str]:
-    """What a reader of the table must know: what is not counted, what is not judged, what changed on the way."""
+    """What a reader of the table must know: of which part of the layouts it is, what is not counted, what is not
+    judged, what changed on the way."""
+    part = [f"{run.info.part}."] if run.info.part else []
     unjudged = [
         f"{display_name(row['method'])}: {row['n']} of {row['expected']} images were judged; the others do not count."
         for row in lacking(run.table1)
     ]
     forced = [f"The run went on under other settings (--force): {change}" for change in run.info.forced]
-    return [*unjudged, *(f"{note}." for note in run.info.remarks), *forced]
+    return [*part, *unjudged, *(f"{note}." for note in run.info.remarks), *forced]
 
 
 def latex_table(columns: Sequence[Column], blocks: Sequence[Block], notes: Sequence[str] = ()) -> str:

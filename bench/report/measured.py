@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,7 +14,7 @@ import pandas as pd
 from amdm.errors import InputError, unknown
 from bench.cocomig.joint import ConditionTables
 from bench.cocomig.metrics import image_sums, metrics_of, over_seeds
-from bench.job.batches import CEILING
+from bench.job.batches import CEILING, dealt
 from bench.job.conditions import asked_of, judged_conditions
 from bench.job.plan import Plan
 from bench.job.settings import RunSettings
@@ -32,7 +33,8 @@ Table = Literal["verdicts", "samples", "findings", "sums", "metrics", "table1"]
 class Measured:
     """The records of a run.
 
-    settings: as run.json has them. entries: its layouts; asked: what they hold (:func:`bench.job.conditions.asked_of`).
+    settings: as run.json has them. entries: its layouts, of a shard those that were dealt to it. asked: what the
+    layouts hold (:func:`bench.job.conditions.asked_of`).
     verdicts, samples, findings: as :func:`bench.run.read.read_tables` gives them; methods are named as in ``info``.
     conditions: verdicts on interactions and styles, of the run's judges or of judges of full size.
     detector: its name here, None where this version has none of the run's.
@@ -71,7 +73,7 @@ class Measured:
             folder,
             recorded.settings,
             _table_info(recorded, layout_set, full_size),
-            layout_set.entries,
+            dealt(layout_set, recorded.job.batch, recorded.job.shard),
             asked_of(layout_set),
             verdicts,
             samples,
@@ -114,6 +116,7 @@ def _table_info(recorded: RunInfo, layout_set: LayoutSet, full_size: FullSize) -
     part = "" if job.shard is None else ", shard {} of {}".format(*job.shard)
     return TableInfo.of(
         layout_set,
+        count=len(dealt(layout_set, job.batch, job.shard)),
         title=f"Table 1{' (mini world)' if layout_set.vocabulary == MINI else ''}: {layout_set.name}{part}",
         judge=", ".join([recorded.settings.judges, *full_size.judges]),
         methods=job.methods,
@@ -176,8 +179,7 @@ def together(runs: Sequence[Measured], methods: Sequence[str] | None = None) -> 
         InputError: other layouts or another judge than the first run's, or two runs of one name; an unknown method.
     """
     first = runs[0]
-    if len({run.name for run in runs}) < len(runs):
-        raise InputError("two runs have one name", field="run")
+    check_names(runs)
     for run in runs[1:]:
         for field in ("layout_hash", "judge"):
             if getattr(run.info, field) != getattr(first.info, field):
@@ -190,6 +192,14 @@ def together(runs: Sequence[Measured], methods: Sequence[str] | None = None) -> 
         if name not in every:
             raise unknown("method", name, every, field="methods")
     return Together(tuple(shown), tuple(methods or every), styles(every))
+
+
+def check_names(runs: Sequence[Measured]) -> None:
+    """Raise InputError where two runs have one name: their tables would lie in one folder, and rows have one label."""
+    twice = [name for name, count in Counter(run.name for run in runs).items() if count > 1]
+    if twice:
+        places = [str(run.folder) for run in runs if run.name == twice[0]]
+        raise InputError(f"two runs have one name, {twice[0]}: {' and '.join(places[:2])}", field="run")
 
 
 def styles(methods: Sequence[str]) -> dict[str, int | None]:

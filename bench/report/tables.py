@@ -66,6 +66,11 @@ class TableInfo:
         return (*self.unjudged, *self.notes)
 
     @property
+    def part(self) -> str:
+        """Which part of the layouts was measured; "" of all."""
+        return f"{self.count} of {self.full_size} layouts" if self.count < self.full_size else ""
+
+    @property
     def measured_on(self) -> str:
         """The layouts and seeds, for readers."""
         seeds = ", ".join(map(str, self.seeds))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
@@ -15,18 +16,22 @@ from amdm.io.files import make_folder, write_atomic
 from bench.cocomig.metrics import METRICS
 
 NO_NUMBER = "–"
+_FORMULA = re.compile(r"[=@\t]|[+-](?![0-9.]+$)")
+_NAN_CELL = re.compile(r"(?<!\\)\|( +)nan( +)(?=\|)")
 
 
 def as_markdown(table: pd.DataFrame, floats: str = ".2f") -> str:
-    """Numbers as ``floats`` says, a dash where there is none; ``|`` and line ends in texts do not break the table."""
+    """Numbers as ``floats`` says, a dash where there is none. Texts stay as they are, also where they look like numbers
+    (a method called ``1e3``); ``|`` and line ends in them, and in names of columns, do not break the table."""
     if table.empty:
         return ""
     formats = tuple(floats if pd.api.types.is_float_dtype(dtype) else "" for dtype in table.dtypes)
-    table = table.copy()
+    table = table.rename(columns=_cell)
     for name in table.select_dtypes(include=["object", "string"]).columns:
         table[name] = [_cell(value) for value in table[name]]
-    text: str = table.to_markdown(index=False, floatfmt=formats, missingval=NO_NUMBER)
-    return text.replace(" nan ", f"   {NO_NUMBER} ")
+    texts = [k for k, name in enumerate(table) if all(isinstance(value, str) for value in table[name])]
+    text: str = table.to_markdown(index=False, floatfmt=formats, missingval=NO_NUMBER, disable_numparse=texts)
+    return _NAN_CELL.sub(rf"|\1  {NO_NUMBER}\2", text)
 
 
 def as_page(parts: Iterable[str]) -> str:
@@ -104,8 +109,16 @@ class Written(NamedTuple):
 
 
 def as_csv(table: pd.DataFrame, decimals: int = 6) -> bytes:
-    """For a file."""
-    return table.to_csv(index=False, float_format=f"%.{decimals}f").encode()
+    """For a file. Names come from layout files and from runs of others: a text that a spreadsheet would take for a
+    formula has an apostrophe in front, which makes it a text there."""
+    shown = table.copy()
+    for name in table.select_dtypes(include=["object", "string"]).columns:
+        shown[name] = table[name].map(_marked, na_action="ignore")
+    return shown.to_csv(index=False, float_format=f"%.{decimals}f").encode()
+
+
+def _marked(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
 def write_table(path: Path, table: pd.DataFrame, decimals: int = 6) -> None:

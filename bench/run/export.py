@@ -9,16 +9,20 @@ from amdm.errors import InputError, unknown
 from amdm.io.files import new_folder
 from bench.job.plan import Plan
 from bench.run.images import picture_is, stored_file
-from bench.run.info import RunInfo
+from bench.run.info import RunInfo, check_layouts
 from bench.run.read import read_table
 
 
 def export_images(run: Path, method: str, seed: int, to: Path) -> int:
     """Copy to ``<image_id>_<key>.png``: the official evaluator reads the layout's key behind the last underscore.
 
-    Returns how many. Raises InputError where the run has none of the method and seed, or the folder is there already.
+    Returns how many. Raises InputError where the run has none of the method and seed, its layouts are not those that
+    were run, or the folder is there already.
     """
-    entries = {entry.index: entry for entry in Plan.resolve(RunInfo.read(run).job).layout_set.entries}
+    info = RunInfo.read(run)
+    layout_set = Plan.resolve(info.job).layout_set
+    check_layouts(layout_set, info.settings, run)
+    entries = {entry.index: entry for entry in layout_set.entries}
     samples = read_table(run, "samples")
     chosen = samples[(samples.method == method) & (samples.seed == seed) & (samples.status == "ok")]
     if chosen.empty:

@@ -21,7 +21,7 @@ from bench.run.images import picture_is
 from bench.run.info import FILE, MergedPart, RunInfo, check_layouts, differences
 from bench.run.inventory import Inventory, SampleKey, sample_keys
 from bench.run.mirror import shown
-from bench.run.read import read_table
+from bench.run.read import read_table, read_tables
 from bench.run.schema import JUDGED_TABLES, SAMPLE_COLUMNS, SAMPLE_KEY, VERDICT_TABLES
 from bench.run.store import RunStore
 
@@ -43,8 +43,7 @@ class _Part:
 
     @classmethod
     def read(cls, folder: Path) -> _Part:
-        info = RunInfo.read(folder)
-        return cls(folder, info, {name: read_table(folder, name) for name in ("samples", *JUDGED_TABLES)})
+        return cls(folder, RunInfo.read(folder), _tables(folder))
 
     def only(self, keys: Set[SampleKey]) -> _Part:
         """Without what the records say of other samples."""
@@ -159,7 +158,7 @@ def _take_over(store: RunStore, part: _Part) -> None:
     samples = part.tables["samples"]
     keys = samples[[*SAMPLE_KEY]].drop_duplicates()
     columns = {"samples": SAMPLE_COLUMNS, **JUDGED_TABLES}
-    there = {name: read_table(store.folder, name).merge(keys, on=[*SAMPLE_KEY]) for name in part.tables}
+    there = {name: table.merge(keys, on=[*SAMPLE_KEY]) for name, table in _tables(store.folder).items()}
     whole = sample_keys(samples) <= store.complete_samples() | store.failed_samples()
     if whole and all(_rows(there[name], columns[name]) == _rows(part.tables[name], columns[name]) for name in columns):
         return
@@ -188,6 +187,12 @@ def _pictures(part: _Part) -> Iterator[tuple[str, bytes]]:
         if not picture_is(part.folder, row["image"], row["sha256"]):  # nor one whose name leads out of the folder
             raise InputError("is not the picture that was recorded", file=part.folder, field=str(row["image"]))
         yield row["image"], (part.folder / row["image"]).read_bytes()
+
+
+def _tables(folder: Path) -> dict[str, pd.DataFrame]:
+    """Of one state of the run, which may be at work."""
+    names = ("samples", *JUDGED_TABLES)
+    return dict(zip(names, read_tables(folder, *names), strict=True))
 
 
 def _rows(table: pd.DataFrame, columns: Sequence[str]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from bench.job.plan import Plan
 from bench.run.info import FILE, RunInfo
 from bench.run.inventory import Inventory, SampleKey
 from bench.run.mirror import reading
-from bench.run.read import read_table
+from bench.run.read import read_tables
 from bench.run.schema import VERDICT_TABLES
 
 
@@ -48,8 +48,7 @@ class RunOverview:
             wanted, count = plan.samples, len(plan.layout_set)
         except InputError:  # the layouts are not there
             pass
-        tables = (read_table(folder, name) for name in ("samples", *VERDICT_TABLES))
-        there = Inventory.of_tables(wanted or {}, *tables)
+        there = Inventory.of_tables(wanted or {}, *read_tables(folder, "samples", *VERDICT_TABLES))
         return cls(
             name=printable(folder.name),
             layouts=printable(job.layouts),

@@ -22,7 +22,7 @@ from bench.layouts.layout_set import AskedAction, LayoutSet
 from bench.run.images import picture_is, stored_file
 from bench.run.info import FILE, RunInfo
 from bench.run.inventory import Inventory
-from bench.run.read import read_table, read_tables
+from bench.run.read import read_tables
 from bench.run.schema import FULL_SIZE_OF, VERDICT_COLUMNS, VERDICT_TABLES, verdict_row
 
 _DESCRIBING = ("label", "colour", "category", "level", "box_area")
@@ -36,7 +36,9 @@ def verify_run(folder: Path) -> list[str]:
         InputError: run.json or the database cannot be read at all.
     """
     info = RunInfo.read(folder)
-    samples, verdicts = read_table(folder, "samples"), {name: read_table(folder, name) for name in VERDICT_TABLES}
+    names = ("samples", *VERDICT_TABLES, *FULL_SIZE_OF.values())
+    tables = dict(zip(names, read_tables(folder, *names), strict=True))  # of one state: the run may be at work
+    samples, verdicts = tables["samples"], {name: tables[name] for name in VERDICT_TABLES}
     plan = Plan.resolve(info.job)
     layout_set, there = plan.layout_set, Inventory.of_tables(plan.samples, samples, *verdicts.values())
     problems = _provenance(info)
@@ -50,7 +52,7 @@ def verify_run(folder: Path) -> list[str]:
         *_pictures(folder, samples),
         *_verdicts(there),
         *_contents(layout_set, verdicts["verdicts"]),
-        *_conditions(folder, layout_set, verdicts),
+        *_conditions(layout_set, tables),
         *_styles(layout_set, info.settings),
     ]
     return [str(InputError(problem)) for problem in found]  # names in records may hold terminal escapes
@@ -173,16 +175,16 @@ def _is_possible(row: Mapping[Any, Any]) -> bool:
     )
 
 
-def _conditions(folder: Path, layout_set: LayoutSet, verdicts: Mapping[str, pd.DataFrame]) -> list[str]:
+def _conditions(layout_set: LayoutSet, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     """Faults of the verdicts on interactions and styles, those of judges of full size among them."""
     entries = layout_set.entries
     actions = {(one.index, k): asked for one in entries for k, asked in enumerate(one.actions)}
     styles = {one.index: one.style_name for one in entries if one.asks_style}
     pairs = {(one.index, k): asked for one in entries for k, asked in enumerate(one.pairs)}
     files = {one.index: one.style_name or one.style.stem for one in entries if one.style is not None}
-    later, retrieved = read_tables(folder, FULL_SIZE_OF["action"], FULL_SIZE_OF["style"])
+    later, retrieved = (tables[FULL_SIZE_OF[of]] for of in ("action", "style"))
     return [
-        *_condition_contents(verdicts["interactions"], verdicts["styles"], actions, styles),
+        *_condition_contents(tables["interactions"], tables["styles"], actions, styles),
         *_condition_contents(later, retrieved, pairs, files),
     ]
 

@@ -50,13 +50,12 @@ def results_of(run: Path, report: Path) -> Results:
     info, measured = RunInfo.read(run), Measured.read(run)
     verdicts, metrics = measured.verdicts, measured.metrics
     key = hashlib.sha256(f"{run.resolve()}\0{info.progress.started}".encode()).hexdigest()[:16]
-    table = pd.read_csv(report / "table1.csv")
     return Results(
         printable(run.resolve().name),
         key,
         info.settings.by_name(),
         _flat(metrics),
-        table,
+        measured.table1.round(4),
         _failures(run, verdicts),
         report,
     )

@@ -145,7 +145,7 @@ def draw_panels(panels: Sequence[Panel]) -> Figure:
         figure, axes = sheet(len(panels), 2)
         for ax, panel in zip(axes, panels, strict=True):
             _draw_panel(ax, panel)
-        _legend(figure, axes[0])
+        _legend(figure, axes)
         return figure
 
 
@@ -204,7 +204,7 @@ def draw_spots(spots: Sequence[Spot], across: str, up: str) -> Figure:
         ax.margins(0.1)
         ax.set_xlim(0, 1.04 * ax.get_xlim()[1])  # of points that lie close together the margin is too narrow
         ax.set_ylim(bottom=0)
-        _legend(figure, ax)
+        _legend(figure, [ax])
         return figure
 
 
@@ -216,9 +216,13 @@ def _bars(estimates: Sequence[Estimate], factor: float) -> list[list[float]] | N
     return [[factor * max(0.0, pair[end]) for pair in lengths] for end in (0, 1)]
 
 
-def _legend(figure: Figure, ax: Axes) -> None:
-    """Below all axes, as many columns as the longest name allows; for more lines than two the figure is higher."""
-    handles, labels = ax.get_legend_handles_labels()
+def _legend(figure: Figure, axes: Sequence[Axes]) -> None:
+    """Of what any of the axes shows, below all, as many columns as the longest name allows; for more lines than two the
+    figure is higher."""
+    found: dict[str, Any] = {}
+    for one in (one for ax in axes for one in ax.containers):
+        found.setdefault(str(one.get_label()), one)
+    labels, handles = list(found), list(found.values())
     width, height = figure.get_size_inches()
     room = max(1, int(width / (0.5 + 0.055 * max(map(len, labels), default=1))))
     figure.set_size_inches(width, height + LEGEND_LINE * max(0, -(-len(labels) // room) - 2))

@@ -350,9 +350,9 @@ def test_odd_annotations_are_counted_and_the_set_is_sampled(call: Call, tmp_path
     (tmp_path / "c.json").write_text(json.dumps({"images": images, "annotations": texts}))
     whole = {"images": images, "annotations": things, "categories": [{"id": 1, "name": "cat"}]}
 
-    def sample() -> Answer:
+    def sample(to: str = "to.json") -> Answer:
         (tmp_path / "i.json").write_text(json.dumps(whole))
-        paths = ("--captions", tmp_path / "c.json", "--instances", tmp_path / "i.json", "--to", tmp_path / "to.json")
+        paths = ("--captions", tmp_path / "c.json", "--instances", tmp_path / "i.json", "--to", tmp_path / to)
         return call("layouts", "sample", *paths, "--count", "10")
 
     answer = sample()
@@ -363,7 +363,12 @@ def test_odd_annotations_are_counted_and_the_set_is_sampled(call: Call, tmp_path
     ]
     things[4]["category_id"] = 7
     answer = sample()
-    assert answer.status == 2 and answer.error.startswith("annotation 12 of image 1.category_id: 7 is not a category")
+    where = f"{tmp_path / 'i.json'}: annotation 12 of image 1.category_id: 7 is not a category"
+    assert answer.status == 2 and answer.error.startswith(where)
+    images[0]["width"] = None
+    (tmp_path / "c.json").write_text(json.dumps({"images": images, "annotations": texts}))
+    assert sample().error.startswith(f"{tmp_path / 'c.json'}: image 0.width: None is not a number of pixels")
+    assert sample("to.txt").error == f"{tmp_path / 'to.txt'}: to: a layout set is written as .json"
 
 
 def test_no_arguments_show_the_help() -> None:

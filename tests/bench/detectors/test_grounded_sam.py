@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from transformers import (
     BertConfig,
     GroundingDinoConfig,
@@ -26,7 +27,7 @@ from amdm.checkpoints.weights_folder import LOCK
 from amdm.errors import InputError
 from amdm.layout import Instance, Layout
 from bench.cocomig.verdict import judge_placed, place_instance
-from bench.detectors.detector import DetectorOptions, Prompt
+from bench.detectors.detector import DetectorOptions, PictureError, Prompt
 from bench.detectors.grounded_sam import GroundedSam, GroundingDino, Sam, load_grounded_sam
 from bench.detectors.random_weights import letter_tokenizer
 from bench.detectors.registry import detector_facts, load_detector
@@ -222,6 +223,32 @@ def test_half_precision_gives_boxes_and_masks_in_float32(images: list[np.ndarray
     (found,) = half.find(images[:1], [["cat"]])
     assert found.detections["cat"].boxes.dtype == np.float32 and np.isfinite(found.detections["cat"].boxes).all()
     assert found.segment([Prompt("cat", np.array([0.0, 0.0, 100.0, 100.0]), 0)])[0].masks.shape == (3, 512, 512)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@torch.inference_mode()
+def test_half_precision_sees_what_float32_sees(images: list[np.ndarray], dtype: torch.dtype) -> None:
+    half = GroundingDinoForObjectDetection(tiny_dino().config)
+    half.load_state_dict(tiny_dino().state_dict())
+    seen = []
+    for model in (tiny_dino(), half.to(dtype)):
+        dino = GroundingDino(model, letter_tokenizer())
+        inputs = dino.processor(images=[Image.fromarray(images[0])], text=["cat."], return_tensors="pt")
+        inputs["pixel_values"] = inputs["pixel_values"].to(model.dtype)
+        seen.append(model(**inputs).encoder_last_hidden_state_vision.float())
+    assert (seen[1] - seen[0]).abs().mean() < 0.05 * seen[0].abs().mean()
+
+
+@pytest.mark.parametrize("broken", ["dino", "sam"])
+def test_answers_that_are_no_numbers_are_not_taken_for_nothing_found(images: list[np.ndarray], broken: str) -> None:
+    dino, sam = GroundingDinoForObjectDetection(tiny_dino().config), SamModel(tiny_sam().config)
+    with torch.no_grad():  # as where half precision overflows
+        for one in {"dino": dino.bbox_embed, "sam": sam.mask_decoder}[broken].parameters():
+            one.fill_(float("nan"))
+    judge = GroundedSam(GroundingDino(dino, letter_tokenizer()), Sam(sam), "tiny")
+    with pytest.raises(PictureError, match=r"answers with what is not a number, in float32"):
+        (found,) = judge.find(images[:1], [["cat"]])
+        found.segment([Prompt("cat", np.array([0.0, 0.0, 100.0, 100.0]), 0)])
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from amdm.errors import InputError
 from amdm.layout import Instance, Interaction, Layout
+from amdm.output import cells
 from bench.layouts.layout_set import Entry, LayoutSet
 from bench.layouts.named import load_layouts
 from bench.layouts.readers import read_json
@@ -54,6 +56,14 @@ def test_what_a_terminal_would_obey_is_written_out() -> None:
     assert all(text in shown for text in ("\\x1b[31mring 1", "eats\\x1b[31m 1", "\\u202ephoto.png 1", "set\\u202e: 1"))
 
 
+def test_a_sets_own_shares_stand_beside_those_of_coco_mig_whatever_it_is_called() -> None:
+    for name in ("COCO-MIG", "per cent of", "a|b"):
+        lines = describe(replace(HAND, name=name)).splitlines()
+        head = next(k for k, line in enumerate(lines) if line.startswith("| per cent of"))
+        assert cells(lines[head]) == ["per cent of", name, "COCO-MIG"]
+        assert cells(lines[head + 2])[1:] == ["80", "85"]  # instances that overlap another box
+
+
 def test_largest_overlaps() -> None:
     boxes = np.array([[0, 0, 0.5, 0.5], [0.25, 0, 0.75, 0.5], [0.6, 0.4, 0.7, 0.5], [0.8, 0.8, 1, 1]])
     np.testing.assert_allclose(largest_overlaps(boxes), [0.5, 1, 1, 0])
@@ -82,3 +92,12 @@ def test_contact_sheet() -> None:
     assert red[0] > red[1] + 40 and np.ptp(ground) == 0
     with pytest.raises(InputError, match="count: 0"):
         contact_sheet(HAND, 0)
+
+
+def test_a_contact_sheet_is_balanced_over_the_levels() -> None:
+    whole, red, blue = (0.0, 0.0, 1.0, 1.0), "a red ring", "a blue ring"
+    many = [entry(k, (red, whole)) for k in range(3)]
+    layouts = LayoutSet("many", (*many, entry(3, (blue, whole), (blue, (0.1, 0.1, 0.9, 0.9)))), MINI)
+    sheet = np.asarray(contact_sheet(layouts, 2, tile=104, columns=2)).astype(int)
+    first, second = sheet[52, 52], sheet[52, 156]
+    assert first[0] > first[2] + 40 and second[2] > second[0] + 40

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from amdm.layout import Instance, Layout
 from bench.layouts.layout_set import Entry
 from bench.report.clip import ClipScorer, clip_scores, clip_table, crop
 from tests.bench.conftest import JobRunner
+from tests.bench.fakes import change_info
 from tests.closeness import rounding_bound
 
 MODEL = "tiny-test"
@@ -88,6 +90,21 @@ def test_a_runs_table_weighs_local_scores_by_instances(run_fake_job: JobRunner, 
     assert table.loc[("migc", "Avg"), "clip"] == pytest.approx(own["clip"].mean())
     weighted = np.average(own.local_clip, weights=own.level)
     assert table.loc[("migc", "Avg"), "local_clip"] == pytest.approx(weighted)
+
+
+def test_a_run_of_other_layouts_or_without_pictures_has_no_scores(run_fake_job: JobRunner, scorer: ClipScorer) -> None:
+    folder = run_fake_job(limit=5)
+    with sqlite3.connect(folder / "run.sqlite") as database:
+        database.execute("UPDATE samples SET layout_index = 199 WHERE layout_index = 1")
+    with pytest.raises(InputError, match="run: samples: names layout 199, which is not of this run"):
+        clip_scores(folder, scorer)
+    with sqlite3.connect(folder / "run.sqlite") as database:
+        database.execute("UPDATE samples SET status = 'failed'")
+    with pytest.raises(InputError, match="run: holds no pictures"):
+        clip_scores(folder, scorer)
+    change_info(folder, layout_hash="0" * 64)
+    with pytest.raises(InputError, match="the layout set is not the one that was run"):
+        clip_scores(folder, scorer)
 
 
 def test_weights_that_do_not_fit_are_one_line(tiny: str, tmp_path: Path) -> None:

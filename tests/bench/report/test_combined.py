@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from amdm.errors import InputError
-from bench.report.combined import combined_markdown, combined_table, published, write_combined
+from bench.report.combined import combined_latex, combined_markdown, combined_table, published, write_combined
 from bench.report.measured import Measured
 from bench.report.text import as_markdown
 from bench.report.write import write_report
@@ -31,6 +32,25 @@ def test_runs_of_different_layouts_stand_in_different_sections(run_fake_job: Job
         combined_table([Measured.read(runs[0])] * 2)
 
 
+def test_a_section_has_the_remarks_of_its_own_runs(run_fake_job: JobRunner) -> None:
+    runs = [Measured.read(run_fake_job(name)) for name in ("a", "b")]
+    runs[1] = replace(runs[1], info=replace(runs[1].info, judge="another", notes=("of another judge",)))
+    first, second = combined_markdown(combined_table(runs), runs, with_published=False).split("\n## ")[1:]
+    assert "of another judge" in second and "of another judge" not in first
+
+
+def test_runs_of_other_parts_of_the_layouts_are_not_ranked_with_each_other(run_fake_job: JobRunner) -> None:
+    one = Measured.read(run_fake_job("a"))
+    few = Measured.read(run_fake_job("few", limit=10))
+    whole = replace(one, folder=one.folder / "whole", info=replace(one.info, count=one.info.full_size))
+    text = combined_latex([one, few, whole], with_published=False)
+    headings = [line for line in text.splitlines() if "\\textit" in line]
+    parts = [f"{count} of {one.info.full_size} layouts" for count in (25, 10)]
+    assert len(headings) == 3 and parts[0] in headings[0] and parts[1] in headings[1] and " of " not in headings[2]
+    below = text.split("\\end{tabular}")[1]
+    assert f"a: {parts[0]}." in below and f"few: {parts[1]}." in below and below.count(" layouts.") == 2
+
+
 def test_tables_of_several_runs_read_each_once(
     call: Call, run_fake_job: JobRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,6 +61,14 @@ def test_tables_of_several_runs_read_each_once(
     assert (
         Path("out/a/table1.md").is_file() and Path("out/b/report.html").is_file() and Path("out/combined.md").is_file()
     )
+
+
+def test_runs_of_one_name_are_refused_before_one_takes_the_others_place(call: Call, run_fake_job: JobRunner) -> None:
+    runs = [run_fake_job(name) for name in ("x/run", "y/run")]
+    answer = call("table", *runs, "--reports", "out")
+    said = answer.err.splitlines()[-1]  # behind the progress of the runs
+    assert answer.status == 2 and said == f"error: run: two runs have one name, run: {runs[0]} and {runs[1]}"
+    assert not Path("out").exists()
 
 
 def test_published_figures_stand_apart_with_their_sources(run_fake_job: JobRunner) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from amdm.errors import InputError
-from amdm.output import plain
+from amdm.output import cells, plain
 from bench.cocomig.metrics import metric_table
-from bench.report.compare import compare_runs
+from bench.report.compare import SHOWN, Comparison, compare_runs
 from bench.run.read import read_table
 from tests.bench.conftest import JobRunner
 from tests.bench.report.test_gate import lose
@@ -23,6 +23,13 @@ def test_a_run_against_itself_differs_in_nothing(run_fake_job: JobRunner) -> Non
     assert len(found) == 2 * 6 * 4  # methods, levels and all of them, metrics
     assert all(value == "+0.00" and low == high and float(low) > 0 for value, low, high in found)
     assert "0 won, 0 lost" in report
+
+
+def test_a_name_does_not_break_the_table() -> None:
+    row = {"method": "a|b", "level": "Avg", **dict.fromkeys(SHOWN, 0.5), "pairs": 3, "unpaired": 1}
+    report = Comparison(Path("a"), Path("b"), True, [], [row], []).report
+    (line,) = (line for line in report.splitlines() if "Avg" in line)
+    assert cells(line) == ["a|b", "Avg", *["+50.00 [no interval]"] * len(SHOWN), "3", "1"]
 
 
 def test_differences_are_the_second_less_the_first(run_fake_job: JobRunner) -> None:

@@ -77,6 +77,17 @@ def test_what_was_not_judged_is_left_out(verdicts: pd.DataFrame) -> None:
     assert contrasts(sums, ["a", "gone"]).empty and differences(sums, ["gone", "a"]).empty
 
 
+def test_methods_of_other_seeds_are_not_compared(verdicts: pd.DataFrame) -> None:
+    others = verdicts[verdicts.method.isin(["b", "d"])].assign(seed=1)
+    sums = image_sums(pd.concat([verdicts[verdicts.method.isin(["a", "c"])], others]))
+    assert differences(sums, NAMES).method.tolist() == ["c"] and differences(sums, ["a", "b"]).empty
+    found = contrasts(sums, NAMES)
+    assert list(zip(found.other, found.method, strict=True)) == [("a", "c"), ("b", "d")]
+    assert set(found.comparisons) == {2}
+    alone = contrasts(sums, ["a", "b", "d"])  # the first has no difference from either: this pair stands nowhere else
+    assert list(zip(alone.other, alone.method, strict=True)) == [("b", "d")]
+
+
 def test_a_run_has_them_as_file_and_section(run_fake_job: JobRunner, tmp_path: Path) -> None:
     run_fake_job(methods=("interactdiffusion", "migc", "switch"))
     report = tmp_path / "reports" / "run"

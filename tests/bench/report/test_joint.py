@@ -6,9 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from amdm.errors import InputError
 from bench.cocomig.metrics import over_seeds
-from bench.report.joint import BEST, SEMANTICS, SHOWN, Rows, joint_contrasts, outcome_table
-from bench.report.tables import seeds_markdown
+from bench.layouts.named import load_layouts
+from bench.report.joint import (
+    BEST,
+    CLAIMED_SET,
+    SEMANTICS,
+    SHOWN,
+    Rows,
+    _claim,
+    evaluations_of,
+    joint_contrasts,
+    outcome_table,
+)
+from bench.report.tables import TableInfo, seeds_markdown
 
 SETTINGS = {
     "one": {"models": ["a"], "aggregation": None},
@@ -65,6 +77,27 @@ def test_nothing_is_compared_without_single_models_or_aggregates() -> None:
     whole = sums(5)
     assert joint_contrasts(whole[~whole.method.isin(ROWS.singles)], ROWS).empty
     assert joint_contrasts(whole[whole.method.isin(ROWS.singles)], ROWS).empty
+
+
+def test_a_single_model_of_other_seeds_is_not_exceeded() -> None:
+    whole = sums()
+    own = joint_contrasts(whole.assign(seed=(whole.method == "one").astype(int)), ROWS)
+    assert len(own) == 10 and not own.exceeds_every_single.fillna(False).any()
+    own = joint_contrasts(whole.assign(seed=whole.method.isin(["one", "other"]).astype(int)), ROWS)
+    assert set(own.against) == {SEMANTICS} and set(own.comparisons) == {1}
+    assert "It holds for none" in _claim(own, claimed())
+
+
+def claimed() -> TableInfo:
+    about = {"title": "", "judge": "", "methods": (), "seeds": (0,), "command": ""}
+    return TableInfo.of(load_layouts(CLAIMED_SET), **about)
+
+
+@pytest.mark.parametrize("text", ["x", "[]", '{"a": "b"}', '{"a": 1e999}', '{"a": NaN}', "[" * 100_000])
+def test_calls_that_no_run_records_are_an_error_in_one_line(text: str) -> None:
+    with pytest.raises(InputError, match=r"^samples\.evaluations: "):
+        evaluations_of(pd.DataFrame({"evaluations": ['{"a": 1}', text]}))
+    assert evaluations_of(pd.DataFrame({"evaluations": ['{"a": 2, "b": 1}', None, "{}"]})) == 1.5
 
 
 def test_outcomes_are_shares_of_all_interactions() -> None:

@@ -109,6 +109,7 @@ def test_a_folder_is_a_reference(run_fake_job: JobRunner, tmp_path: Path) -> Non
         Image.open(path).save(folder / f"{k}.png")
     Image.open(folder / "0.png").save(folder / "0.bmp")  # of any form that folders of pictures may have
     (folder / "0.png").unlink()
+    (folder / "._1.png").write_bytes(b"what macOS leaves beside a picture")
     table = kid_table(run, mini_features(), folder).set_index("method")
     assert table.loc["ceiling", "references"] == 25 and table.loc["ceiling", "kid"] < 0  # the same pictures
     asked = ["kid", str(run), "--reference", str(folder), "--reports", str(tmp_path / "reports"), "--json"]

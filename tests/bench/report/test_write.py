@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 
 from bench.layouts.layout_set import balanced
+from bench.report.measured import Measured
 from bench.report.write import GAP, HEADER, MARGIN, TILE, picture_grid
+from tests.bench.conftest import JobRunner
 from tests.bench.fakes import GROUND, paint, small_set
 
 
@@ -14,6 +17,18 @@ def test_entries_are_balanced_over_levels() -> None:
     assert Counter(entry.level for entry in chosen) == dict.fromkeys((2, 3, 4, 5, 6), 2)
     assert [entry.level for entry in chosen] == sorted(entry.level for entry in chosen)
     assert len(balanced(small_set(5).entries, 10)) == 5
+
+
+def test_a_shards_tables_are_of_the_layouts_that_were_dealt_to_it(run_fake_job: JobRunner, tmp_path: Path) -> None:
+    runs = [Measured.read(run_fake_job(f"part{i}", shard=(i, 2))) for i in (1, 2)]
+    for run in runs:
+        held = run.samples.layout_index.unique().tolist()
+        assert sorted(held) == [entry.index for entry in run.entries] and run.info.count == len(held) < 25
+        assert set(run.table1.n) == set(run.table1.expected) == {len(held)}
+        assert f"{len(held)} of {run.info.full_size} layouts" in run.info.measured_on
+    assert sum(run.info.count for run in runs) == 25
+    page = (tmp_path / "reports" / "part1" / "table1.md").read_text(encoding="utf-8")
+    assert "## Missing" not in page  # what others draw is not missing here
 
 
 def test_every_method_shows_the_same_layouts_with_their_boxes() -> None:

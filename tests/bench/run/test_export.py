@@ -10,6 +10,7 @@ import pytest
 from amdm.errors import InputError
 from bench.run.export import export_images
 from tests.bench.conftest import JobRunner
+from tests.bench.fakes import change_info
 
 
 def test_pictures_have_the_names_that_the_official_evaluator_reads(run_fake_job: JobRunner, tmp_path: Path) -> None:
@@ -48,6 +49,14 @@ def test_what_is_stopped_leaves_nothing_and_can_be_done_again(
     assert not to.exists()
     assert export_images(folder, "migc", 0, to) == 25 and len(list(to.iterdir())) == 25
     assert {path.name for path in tmp_path.iterdir()} == {"run", "reports", "official"}
+
+
+def test_pictures_of_other_layouts_are_not_named_by_these(run_fake_job: JobRunner, tmp_path: Path) -> None:
+    folder = run_fake_job()
+    change_info(folder, layout_hash="0" * 64)
+    with pytest.raises(InputError, match="the layout set is not the one that was run"):
+        export_images(folder, "migc", 0, tmp_path / "official")
+    assert not (tmp_path / "official").exists()
 
 
 @pytest.mark.parametrize("change", ["image = NULL", "sha256 = NULL, image = NULL", "image = '../x'", "sha256 = 'abc'"])

@@ -71,6 +71,16 @@ def test_marks_stand_at_their_values_with_their_intervals() -> None:
     assert joined[0].get_xdata() == pytest.approx([0.125, 1.125])  # the average is joined with nothing
 
 
+def test_the_legend_names_every_curve_of_every_panel() -> None:
+    known, none = {"L2": Estimate(0.5, 0.4, 0.7)}, {"L2": Estimate(NAN, NAN, NAN)}
+    first = Panel("style", "level", ("L2",), (Curve("b", 1, none), Curve("_own_function", 0, known)))
+    second = Panel("ISR", "level", ("L2",), (Curve("b", 1, known), Curve("_own_function", 0, known)))
+    figures = [draw_panels([first, second])]
+    figures.append(draw_spots([Spot(name, 0, known["L2"], known["L2"]) for name in ("_own_function", "b")], "x", "y"))
+    for figure in figures:
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == ["_own_function", "b"]
+
+
 def test_colours_and_marks_are_the_methods_own_and_repeat_hollow() -> None:
     looks = [method_look(k) for k in range(28)]
     assert [look["color"] for look in looks[:7]] == list(palette.METHODS)
