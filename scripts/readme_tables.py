@@ -209,6 +209,26 @@ def advice_table() -> list[str]:
     return _table([*heading, "all three right", "evaluations"], rows)
 
 
+def advice_of_three_table() -> list[str]:
+    """The confirming run of the advice on three models."""
+    advice = json.loads((ROOT / "reports" / "advice-three" / "advice.json").read_text(encoding="utf-8"))
+    names = {TARGET: "InteractDiffusion", "migc": "MIGC", "ip-adapter": "IP-Adapter"}
+    shown = ("place", "colour_given_place", "action_given_place", "style")
+    rows = []
+    for one in advice["confirmed"]:
+        single = [f"{100 * one[name]:.1f}" if one[name] is not None else "–" for name in shown]
+        joint = [
+            f"{100 * one[name]:.1f} ({100 * one[f'{name}_low']:.1f}–{100 * one[f'{name}_high']:.1f})"
+            for name in ("joint_interaction", "joint_picture")
+        ]
+        rows.append([names.get(one["method"], one["method"]), *single, *joint, f"{one['evaluations']:.0f}"])
+    heading = [
+        f"advice on three models, {advice['confirmed'][0]['images']} layouts",
+        *(n.replace("_", " ") for n in shown),
+    ]
+    return _table([*heading, "joint by interaction", "joint by picture", "evaluations"], rows)
+
+
 def ablation_table() -> list[str]:
     """The differences between the paper and the authors' code: gains in ISR over the target alone, by T."""
     found = pd.read_csv(ROOT / "reports" / "ablation" / "arms.csv")
@@ -287,7 +307,7 @@ def _table(heading: list[str], rows: list[list[str]]) -> list[str]:
 
 
 COMPOSITIONS = (compositions_table, more_evaluations_table)
-ACTS = (ablation_table, hand_over_table, advice_table)
+ACTS = (ablation_table, hand_over_table, advice_table, advice_of_three_table)
 PAGES: dict[str, tuple[Callable[[], list[str]], ...]] = {
     "README.md": (results_table, claim_table, advice_table),
     "docs/results.md": (results_table, controls_table, runs_table, combined_table, *COMPOSITIONS, *ACTS),
