@@ -33,6 +33,7 @@ import pandas as pd
 import typer
 
 from amdm.console import run_app
+from amdm.errors import InputError
 from bench.benchmark import judge_in
 from bench.cli.main import DEFAULT_METHODS
 from bench.defaults import preset_job
@@ -196,6 +197,8 @@ def main(
         else:
             known = Times.read(times, (group.method for group in plan.batches))
         typer.echo(f"seconds of the stages: {json.dumps(asdict(known))}")
+        if check_workers and engine == "ray" and known.ray is None:
+            raise InputError("has no seconds of Ray: measure where it is installed", file=times, field="ray")
         if save is not None:
             save.write_text(json.dumps(asdict(known), indent=2) + "\n", encoding="utf-8")
         if not check_workers:

@@ -198,7 +198,8 @@ def by_ray(clock: Clock, times: Times, tasks: Sequence[Task], places: int) -> No
     left = Counter(key for task in tasks for key in task.makes)
     judged = judging_tasks(times, tasks)
     answers: deque[Actor] = deque()
-    clock.begin(times.ray or 0.0, READY)
+    assert times.ray is not None
+    clock.begin(times.ray, READY)
     clock.end()
     while any(pool.waiting or pool.running for pool in (drawing, judging)):
         for pool, size in zip((drawing, judging), pool_sizes(places, drawing.load, judging.load), strict=True):

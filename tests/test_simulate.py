@@ -151,3 +151,23 @@ def test_a_file_of_times_that_is_none_is_one_line(tmp_path: Path) -> None:
     asked = [sys.executable, "-m", "scripts.simulate", "--limit", "5", "--methods", "migc", "--times", str(path)]
     done = subprocess.run(asked, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 2 and done.stderr.startswith(f"error: {path}") and done.stderr.count("\n") == 1
+
+
+def test_ray_is_not_checked_by_times_that_have_none_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulate, "check", lambda *_: pytest.fail("was run"))
+    (tmp_path / "times.json").write_text(json.dumps(vars(TIMES)))
+    app = Typer()
+    app.command()(simulate.main)
+    asked = [
+        "--limit",
+        "10",
+        "--methods",
+        "migc",
+        "--times",
+        str(tmp_path / "times.json"),
+        "--check",
+        "--engine",
+        "ray",
+    ]
+    done = CliRunner().invoke(app, asked)
+    assert isinstance(done.exception, InputError) and done.exception.field == "ray"
