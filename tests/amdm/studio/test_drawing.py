@@ -102,9 +102,14 @@ def test_what_is_no_drawing_and_no_file(text: Any) -> None:
             read(text)
 
 
-def test_a_set_has_two_to_six_boxes() -> None:
-    with pytest.raises(InputError, match="2 to 6 boxes; here are 1"):
-        layout_file(read_page(page(boxes=[CIRCLE], joins=[])), as_set=True)
+@pytest.mark.parametrize("count", [1, MAX_BOXES])
+def test_a_set_has_as_many_boxes_as_the_page_holds(tmp_path: Path, count: int) -> None:
+    boxes = [{"phrase": f"thing {k}", "box": [k / 12, 0.1, (k + 1) / 12, 0.4]} for k in range(count)]
+    drawing = read_page(page(boxes=boxes, joins=[]))
+    file = tmp_path / "layout-set.json"
+    file.write_text(layout_file(drawing, as_set=True), encoding="utf-8")
+    (entry,) = read_json(file, "drawn").entries
+    assert entry.layout == drawing.layout
 
 
 def test_a_style_picture_comes_back_as_it_was_used() -> None:
