@@ -164,3 +164,17 @@ def test_the_reference_has_every_public_name_and_every_command(site: Path) -> No
 
 def test_the_reports_lie_beside_the_pages(site: Path) -> None:
     assert (site / "reports" / "mini" / "grid.png").exists() and (site / "report-pictures.png").exists()
+
+
+def test_no_help_text_holds_what_a_terminal_takes_for_markup() -> None:
+    """Such as a lower-case word in brackets, which rich swallows: `amdm[ray]` was shown as `amdm`."""
+
+    def texts(found: TyperCommand | TyperGroup) -> Iterator[str]:
+        yield found.help or ""
+        for below in found.commands.values() if isinstance(found, TyperGroup) else ():
+            assert isinstance(below, TyperCommand | TyperGroup)
+            yield from texts(below)
+        yield from (getattr(one, "help", None) or "" for one in found.params)
+
+    shown = [text for program in ("amdm", "amdm-bench") for text in texts(command(program))]
+    assert len(shown) > 300 and not [text for text in shown if re.search(r"\[[a-z#/@]", text)]
