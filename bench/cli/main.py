@@ -128,7 +128,7 @@ _job_command(
     "controls",
     lambda profile: CONTROL_METHODS,
     CONTROL_LIMIT,
-    """Control experiments: the paper's letter and the authors' code with one thing changed at a time, and simpler mixes.
+    """Control experiments: paper and authors' code with one thing changed at a time, and simpler mixes.
 
     Also the target with itself, switch, slerp, and phrases without colours.
 
