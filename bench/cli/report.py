@@ -147,7 +147,7 @@ def style(
     device: opt.DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """How often the style asked for is the likest of the layouts' references (CLIP ViT-L/14, CSLS), by method.
+    """Share of pictures whose most similar reference has the style asked for (CLIP ViT-L/14, CSLS), by method.
 
     Chance is 1/K of K styles. It fills the column of styles in the run's tables (`amdm-bench table RUN`), except where
     a classifier judges them in every run, as it does those of the mini world.
