@@ -35,8 +35,9 @@ def shown_commands() -> Iterator[tuple[str, str, bool]]:
     for page in PAGES:
         for before, found in SHOWN.findall(re.sub(r"\\\n *", "", page.read_text(encoding="utf-8"))):
             line = found.split("  ")[0].strip().rstrip(".,;:")
-            if not any(mark in line for mark in ("…", "...", "|", "[-")):
-                yield page.name, line, before != "`"
+            begun = line.removesuffix(" …")  # what stands before is checked all the same
+            if not any(mark in begun for mark in ("…", "...", "|", "[-")):
+                yield page.name, begun, before != "`" and begun == line
 
 
 @cache
