@@ -103,12 +103,11 @@ def test_what_is_no_drawing_and_no_file(text: Any) -> None:
 
 
 @pytest.mark.parametrize("count", [1, MAX_BOXES])
-def test_a_set_has_as_many_boxes_as_the_page_holds(tmp_path: Path, count: int) -> None:
-    boxes = [{"phrase": f"thing {k}", "box": [k / 12, 0.1, (k + 1) / 12, 0.4]} for k in range(count)]
+def test_whatever_the_page_holds_is_a_set(count: int, tmp_path: Path) -> None:
+    boxes = [{"phrase": "an orange cat", "box": [0.05 * k, 0.1, 0.05 * k + 0.3, 0.6]} for k in range(count)]
     drawing = read_page(page(boxes=boxes, joins=[]))
-    file = tmp_path / "layout-set.json"
-    file.write_text(layout_file(drawing, as_set=True), encoding="utf-8")
-    (entry,) = read_json(file, "drawn").entries
+    (tmp_path / "set.json").write_text(layout_file(drawing, as_set=True), encoding="utf-8")
+    (entry,) = read_json(tmp_path / "set.json", "drawn").entries
     assert entry.layout == drawing.layout
 
 
