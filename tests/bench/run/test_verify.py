@@ -10,7 +10,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from amdm.errors import InputError
-from amdm.mini.models import WEIGHTS
+from amdm.mini.weights_folder import WEIGHTS
 from bench.detectors.detector import DetectorOptions
 from bench.detectors.registry import detector_facts
 from bench.run.info import RunInfo
