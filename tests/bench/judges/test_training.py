@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from amdm.mini.marks import strip
-from amdm.mini.models import WEIGHTS
+from amdm.mini.weights_folder import WEIGHTS
 from amdm.mini.scenes import Scene, SceneAction, SceneObject
 from amdm.mini.sizes import build_vae
 from amdm.mini.training.softening import roughened, softened
