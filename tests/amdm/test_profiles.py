@@ -47,5 +47,5 @@ def test_tables_say_which_weights_are_not_the_shipped_ones(another_training: Pat
 
 def test_a_folder_without_a_training_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AMDM_MINI_WEIGHTS_DIR", str(tmp_path))
-    with pytest.raises(InputError, match="digests.json"):
+    with pytest.raises(InputError, match=r"digests\.json"):
         load_models("mini", (), LoadOptions())
