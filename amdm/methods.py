@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,9 +25,7 @@ from amdm.noise import initial_noise, keyed_generator
 from amdm.presets.profile import load_profile
 from amdm.presets.settings import MethodSettings
 from amdm.process_state import undisturbed
-from amdm.sampler import BoundModel, SamplingResult, Step
-
-OnStep = Callable[[Step], bool | None]
+from amdm.sampler import BoundModel, Callback, SamplingResult, finite_samples
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class Method:
         self,
         layouts: Sequence[Layout],
         keys: Sequence[str],
-        on_step: OnStep | None = None,
+        on_step: Callback | None = None,
         styles: Sequence[Image.Image] | None = None,
     ) -> GeneratedBatch:
         """One picture a layout; ``keys`` are the texts that random numbers derive from (see amdm.noise).
@@ -75,13 +73,13 @@ class Method:
         result = self.run(bound, on_step)
         sampled = time.perf_counter()
         decoded = self.models.decode(result.latents[bound[0].name], self.settings.models[0])
-        finite = (result.finite & torch.isfinite(decoded).flatten(1).all(1)).tolist()
+        whole = (result.finite & finite_samples(decoded)).tolist()
         images = to_uint8(decoded)
         seconds = {"bind": ready - started, "sample": sampled - ready, "decode": time.perf_counter() - sampled}
-        return GeneratedBatch(images, finite, result.evaluations, seconds)
+        return GeneratedBatch(images, whole, result.evaluations, seconds)
 
     def run(
-        self, bound: Sequence[BoundModel], on_step: OnStep | None = None, all_models: bool = False
+        self, bound: Sequence[BoundModel], on_step: Callback | None = None, all_models: bool = False
     ) -> SamplingResult:
         """Final latents of bound models; with ``all_models`` every one goes on to a picture of its own."""
         return self.composition.sample(bound, self.settings.steps, on_step, all_models)

@@ -45,7 +45,7 @@ from amdm.plain_number import plain
 from amdm.presets.profile import PROFILES, load_profile
 from amdm.presets.settings import MethodSettings
 from amdm.process_state import undisturbed
-from amdm.sampler import BoundModel, SamplingResult, Step
+from amdm.sampler import BoundModel, SamplingResult, Step, finite_samples
 from amdm.serialization import load_pipeline, save_pipeline
 
 RELEASED = {("unet",): ("text_encoder", "image_encoder"), ("vae",): ("unet",)}
@@ -274,8 +274,8 @@ class AMDMPipeline(PipelineParts):
             self._hold("vae")
             shown = result.latents if all_models else {target: result.latents[target]}
             drawn = {name: self._decoded(found, name, output_type) for name, found in shown.items()}
-        images, finite = {label(name): one for name, (one, _) in drawn.items()}, result.finite & drawn[target][1]
-        output = AMDMPipelineOutput(images[label(target)], finite.tolist(), images if all_models else None)
+        images, whole = {label(name): one for name, (one, _) in drawn.items()}, result.finite & drawn[target][1]
+        output = AMDMPipelineOutput(images[label(target)], whole.tolist(), images if all_models else None)
         return output if return_dict else output.to_tuple()
 
     def _sampled(
@@ -389,7 +389,7 @@ class AMDMPipeline(PipelineParts):
     def _decoded(self, latents: torch.Tensor, name: str, output_type: str) -> tuple[Images, torch.Tensor]:
         """Pictures, and which of them are free of NaN and infinity (B,)."""
         if output_type == "latent":
-            return latents, torch.isfinite(latents).flatten(1).all(1)
+            return latents, finite_samples(latents)
         pictures = self.models.decode(latents, name.partition("#")[0]).float()
-        finite = torch.isfinite(pictures).flatten(1).all(1)
-        return self.image_processor.postprocess(pictures, output_type=output_type), finite.to(latents.device)
+        shown = self.image_processor.postprocess(pictures, output_type=output_type)
+        return shown, finite_samples(pictures).to(latents.device)

@@ -236,7 +236,7 @@ class _Told:
     def result(self, x: list[torch.Tensor]) -> SamplingResult:
         """After the last step."""
         latents = dict(zip(self.names, x, strict=True))
-        return SamplingResult(latents, _finite(x[0]), self.evaluations, self.stopped, tuple(self.geometry))
+        return SamplingResult(latents, finite_samples(x[0]), self.evaluations, self.stopped, tuple(self.geometry))
 
     def _named(self, by_index: _States) -> dict[str, torch.Tensor]:
         return {self.names[k]: one for k, one in by_index.items()}
@@ -283,7 +283,7 @@ def _step(model: BoundModel, x: torch.Tensor, prediction: torch.Tensor, i: int) 
 
 
 def _ready(models: Sequence[BoundModel], T: int, config: AggregationConfig | None) -> tuple[list[BoundModel], range]:
-    """:func:`own_models` of a run that can start, and its aggregated steps. Raises InputError."""
+    """:func:`own_copies` of a run that can start, and its aggregated steps. Raises InputError."""
     _check_names(models)
     if config is None and len(models) > 1:
         raise InputError("is needed to sample with several models", field="aggregation")
@@ -291,10 +291,10 @@ def _ready(models: Sequence[BoundModel], T: int, config: AggregationConfig | Non
     if config is not None:
         config.check_models(len(models))
         window = config.steps(T)
-    return own_models(models, T, combined=config is not None), window
+    return own_copies(models, T, combined=config is not None), window
 
 
-def own_models(models: Sequence[BoundModel], num_inference_steps: int, combined: bool) -> list[BoundModel]:
+def own_copies(models: Sequence[BoundModel], num_inference_steps: int, combined: bool) -> list[BoundModel]:
     """Copies of the models that nobody else steps, their timesteps set.
 
     Args:
@@ -367,5 +367,6 @@ def _check_aggregable(model: BoundModel, target: BoundModel) -> None:
         raise InputError(f"{model.name} and {target.name} follow different schedules", field="scheduler")
 
 
-def _finite(x: torch.Tensor) -> torch.Tensor:
+def finite_samples(x: torch.Tensor) -> torch.Tensor:
+    """Which samples are free of NaN and infinity: (B, …) → bool (B,)."""
     return torch.isfinite(x).flatten(1).all(1)

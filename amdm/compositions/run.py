@@ -11,7 +11,7 @@ from amdm.aggregation import to_epsilon
 from amdm.errors import InputError
 from amdm.plain_number import plain
 from amdm.process_state import undisturbed
-from amdm.sampler import BoundModel, Callback, SamplingResult, Step, alpha_bars, own_models
+from amdm.sampler import BoundModel, Callback, SamplingResult, Step, alpha_bars, finite_samples, own_copies
 
 Advance = Callable[[torch.Tensor, int], torch.Tensor]
 """(x_t (B, C, h, w), i) → x_{t−1}."""
@@ -62,7 +62,7 @@ class Run:
     """
 
     def __init__(self, models: Sequence[BoundModel], num_inference_steps: int, window: range, first: int) -> None:
-        self.models = own_models(models, plain(num_inference_steps), combined=True)
+        self.models = own_copies(models, plain(num_inference_steps), combined=True)
         self.target, self.count = self.models[0], len(self.models)
         self.scheduler = self.models[0].scheduler
         self.types = [model.scheduler.config.prediction_type for model in self.models]
@@ -87,8 +87,7 @@ class Run:
                 x = step.leaving[name]
             if stopped:
                 break
-        finite = torch.isfinite(x).flatten(1).all(1)
-        return SamplingResult({self.target.name: x}, finite, self.evaluations, stopped)
+        return SamplingResult({self.target.name: x}, finite_samples(x), self.evaluations, stopped)
 
     def guided(self, k: int, x: torch.Tensor, i: int) -> torch.Tensor:
         """Model k's guided ε in step i: one evaluation."""
