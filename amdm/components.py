@@ -144,7 +144,7 @@ def library_of(component: object) -> str:
     return type(component).__module__.partition(".")[0]
 
 
-def plain(module: Any) -> Any:
+def unwrapped(module: Any) -> Any:
     """The network itself where torch.compile wraps it."""
     return getattr(module, "_orig_mod", module)
 

@@ -13,7 +13,7 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
-from amdm.components import plain as unwrapped
+from amdm.components import unwrapped
 from amdm.errors import InputError
 from amdm.hub import lora_file
 from amdm.lora import deltas, pairs, read_lora

@@ -31,9 +31,9 @@ from amdm.components import (
     kind_of,
     library_of,
     named,
-    plain,
     read_network,
     read_tokenizer,
+    unwrapped,
 )
 from amdm.errors import InputError, in_file
 from amdm.io.files import make_folder, read_json, sha256, usual_permissions, write_atomic
@@ -272,8 +272,8 @@ def _whole_networks(models: ModelSet) -> dict[str, Any]:
     """All but the UNets by the name of their folder: vae, text_encoder, image_encoder; one of a model's own by its."""
     found: dict[str, Any] = {}
     for part, module in models.modules().items():
-        if not part.endswith(".unet") and not any(plain(module) is one for one in found.values()):
-            found[_place(part, found, new=True)] = plain(module)
+        if not part.endswith(".unet") and not any(unwrapped(module) is one for one in found.values()):
+            found[_place(part, found, new=True)] = unwrapped(module)
     return found
 
 
@@ -292,7 +292,7 @@ def _base(models: ModelSet) -> UNet2DConditionModel:
     held = [{id(one) for one in _tensors(model.unet).values()} for model in models.models.values()]
     shared = [sum(len(own & other) for other in held) for own in held]
     source = list(models.models.values())[shared.index(max(shared))].unet
-    config = {**plain(source).config, "attention_type": "default", "encoder_hid_dim_type": None}
+    config = {**unwrapped(source).config, "attention_type": "default", "encoder_hid_dim_type": None}
     with on_meta():
         base = UNet2DConditionModel.from_config(config)
     tensors = _tensors(source)
@@ -315,20 +315,20 @@ def _check_rebuilt(models: ModelSet, profile: str) -> None:
 
 def _own_networks(models: ModelSet) -> dict[str, Any]:
     """The UNets of a user's own by the name of their folder, each network once."""
-    found = {id(plain(model.unet)): plain(model.unet) for model in models.models.values()}
+    found = {id(unwrapped(model.unet)): unwrapped(model.unet) for model in models.models.values()}
     return {f"unet_{k}" if k > 1 else "unet": one for k, one in enumerate(found.values(), 1)}
 
 
 def _own_fields(models: ModelSet, networks: Mapping[str, Any]) -> dict[str, Any]:
     """What the index says of UNets of a user's own: see :func:`_about`."""
     places = {id(module): place for place, module in networks.items()}
-    unets = {name.partition(":")[2]: places[id(plain(model.unet))] for name, model in models.models.items()}
+    unets = {name.partition(":")[2]: places[id(unwrapped(model.unet))] for name, model in models.models.items()}
     return {"unets": unets, "channels_last": [place for place, one in networks.items() if channels_last(one)]}
 
 
 def _tensors(module: nn.Module) -> dict[str, torch.Tensor]:
     """Parameters and saved buffers by name, the very objects."""
-    return dict(plain(module).state_dict(keep_vars=True))
+    return dict(unwrapped(module).state_dict(keep_vars=True))
 
 
 def _save_tensors(state: Mapping[str, torch.Tensor], path: Path) -> None:
