@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
@@ -146,6 +146,20 @@ class ControlModel(ABC):
 def guided(uncond: torch.Tensor, cond: torch.Tensor, scale: float) -> torch.Tensor:
     """Classifier-free guidance: two predictions (B, C, h, w) → one."""
     return uncond + scale * (cond - uncond)
+
+
+def check_slots(model: str, slots: int, counts: Iterable[int], what: str = "instances") -> None:
+    """Refuse a layout without anything to ground, or with more than ``model`` has ``slots`` for.
+
+    Args:
+        counts: of each layout, how many things ground it.
+
+    Raises:
+        InputError: naming the first such layout.
+    """
+    for k, count in enumerate(counts):
+        if not 1 <= count <= slots:
+            raise InputError(f"has {count} {what}; {model} takes 1 to {slots}", field=f"layouts[{k}]")
 
 
 def check_conditioning(

@@ -13,7 +13,7 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 
 from amdm.errors import InputError
 from amdm.layout import Layout
-from amdm.models.control import ControlModel, GuidedDenoiser, SampleRequest
+from amdm.models.control import ControlModel, GuidedDenoiser, SampleRequest, check_slots
 from amdm.models.spec import ModelSpec, PublicWeights
 from amdm.models.text import PhraseEncoder
 
@@ -50,10 +50,7 @@ class GLIGEN(ControlModel):
         Raises:
             InputError: a layout without instances, or with more than the model's slots.
         """
-        for k, layout in enumerate(layouts):
-            if not 1 <= len(layout.placed()) <= self.slots:
-                what = f"has {len(layout.placed())} instances; {self.name} takes 1 to {self.slots}"
-                raise InputError(what, field=f"layouts[{k}]")
+        check_slots(self.name, self.slots, (len(layout.placed()) for layout in layouts))
         texts = list(dict.fromkeys(one.phrase for layout in layouts for one in layout.placed()))
         pooled = self.text.encode(texts)[1]
         kind: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}

@@ -18,12 +18,10 @@ from torch import nn
 
 from amdm.errors import InputError
 from amdm.layout import Layout
-from amdm.models.control import ControlModel, GuidedDenoiser, SampleRequest
+from amdm.models.control import ControlModel, GuidedDenoiser, SampleRequest, check_slots
 from amdm.models.interactdiffusion_net import GatedGroundingAttention, InteractionNet
 from amdm.models.spec import ModelSpec, PublicWeights
-from amdm.models.text import PhraseEncoder
-
-Encode = Callable[[Sequence[str]], tuple[torch.Tensor, torch.Tensor]]
+from amdm.models.text import Encode, PhraseEncoder
 
 
 @dataclass(frozen=True)
@@ -105,12 +103,7 @@ class InteractDiffusion(ControlModel):
             InputError: a layout without interactions and instances, or with more than the model's slots.
         """
         rows = [layout.triples() for layout in layouts]
-        for k, row in enumerate(rows):
-            if not 1 <= len(row) <= self.slots:
-                raise InputError(
-                    f"has {len(row)} instances and interactions; {self.name} takes 1 to {self.slots}",
-                    field=f"layouts[{k}]",
-                )
+        check_slots(self.name, self.slots, map(len, rows), "instances and interactions")
         texts = {
             text: None for row in rows for one in row for text in (one.subject.phrase, one.object.phrase, one.action)
         }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 
 import torch
@@ -17,14 +17,12 @@ from torch.nn.functional import interpolate
 
 from amdm.errors import InputError, InputWarning
 from amdm.layout import Layout
-from amdm.models.control import ControlModel, GuidedDenoiser, SampleRequest
+from amdm.models.control import ControlModel, GuidedDenoiser, SampleRequest, check_slots
 from amdm.models.migc_attention import MIGCAttention
 from amdm.models.migc_processor import CALL, AttentionMode, MIGCConditions, MIGCProcessor, MIGCState
 from amdm.models.spec import ModelSpec, PublicWeights
-from amdm.models.text import PhraseEncoder
+from amdm.models.text import Encode, PhraseEncoder
 from amdm.noise import permutation
-
-Encode = Callable[[Sequence[str]], tuple[torch.Tensor, torch.Tensor]]
 
 PUBLIC_LAYERS: tuple[str, ...] = (
     "mid_block.attentions.0.transformer_blocks.0",
@@ -191,10 +189,7 @@ class MIGC(ControlModel):
 
     def _check(self, layouts: Sequence[Layout]) -> None:
         # The official code falls back to the caption alone; a model that ignores its conditions is not measured here.
-        for k, layout in enumerate(layouts):
-            if not 1 <= len(layout.placed()) <= self.slots:
-                what = f"has {len(layout.placed())} instances; {self.name} takes 1 to {self.slots}"
-                raise InputError(what, field=f"layouts[{k}]")
+        check_slots(self.name, self.slots, (len(layout.placed()) for layout in layouts))
 
     def _phrases(self, layout: Layout) -> list[str]:
         phrases = [one.phrase for one in layout.placed()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from transformers import CLIPTextModel, PreTrainedTokenizerBase
@@ -13,6 +13,8 @@ from amdm.errors import InputWarning, printable
 from amdm.process_state import undisturbed
 
 LONGEST_QUOTE = 2_000
+Encode = Callable[[Sequence[str]], tuple[torch.Tensor, torch.Tensor]]
+"""Texts → (hidden (N, L, D), pooled (N, D)), as :meth:`PhraseEncoder.encode`."""
 
 _ENCODING = threading.RLock()
 """Held while texts become embeddings: a tokenizer, which encoders may share, changes its own settings as it works."""
