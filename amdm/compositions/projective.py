@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from amdm.compositions.composable import composable
 from amdm.compositions.one_state import Mixed, check_weights
 from amdm.errors import InputError
 from amdm.io.strict import Numbers
@@ -15,17 +15,12 @@ if TYPE_CHECKING:
     from amdm.compositions.run import Run
 
 
-def projective(eps: Sequence[torch.Tensor], eps_b: torch.Tensor, w: Sequence[float]) -> torch.Tensor:
-    """ε = ε_b + Σ wᵢ(εᵢ − ε_b): the score of q_b·Π (qᵢ/q_b)^wᵢ.
-
-    Right at every noise level where each model differs from the base in coordinates of its own, independent of the
-    others; elsewhere biased.
-    """
-    return eps_b + sum((w_i * (e - eps_b) for w_i, e in zip(w, eps, strict=True)), eps_b.new_zeros(()))
-
-
 class Projective(Mixed):
     """The last model of the method is the base. weights: one of each other model.
+
+    ε = ε_b + Σ wᵢ(εᵢ − ε_b), the score of q_b·Π (qᵢ/q_b)^wᵢ, is that of :func:`composable` with
+    the base in place of the unconditional one. Right at every noise level where each model differs from the base in
+    coordinates of its own, independent of the others; elsewhere biased.
 
     Conditional predictions are composed, and guided by the target's scale against its unconditional one.
     """
@@ -43,5 +38,5 @@ class Projective(Mixed):
     def epsilon(self, run: Run, x: torch.Tensor, i: int) -> torch.Tensor:
         """Of all models and the base."""
         *own, base = (run.halves(k, x, i) for k in range(run.count))
-        c = projective([half.c for half in own], base.c, self.weights)
+        c = composable(base.c, [half.c for half in own], self.weights)
         return own[0].u + own[0].g * (c - own[0].u)
