@@ -16,7 +16,7 @@ from amdm.layout import Layout
 from amdm.mini.models import MiniModels
 from amdm.mini.renderer import SIZE
 from amdm.mini.scenes import Scene
-from amdm.mini.training.tools import load_checkpoint
+from amdm.mini.training.tools import stage_checkpoint
 from amdm.mini.training.trainer import Job, Trainer, distinct_parameters
 from amdm.models.interactdiffusion import InteractionConditions
 
@@ -95,10 +95,7 @@ def load_average(job: Job, stage: str, modules: Sequence[torch.nn.Module]) -> No
     Raises:
         FileNotFoundError: the stage was not trained.
     """
-    path = job.folder / f"{stage}.pt"
-    state = load_checkpoint(path)
-    if state is None:
-        raise FileNotFoundError(f"train the stage before first: {path} is absent")
+    state = stage_checkpoint(job.folder, stage)
     with torch.no_grad():
         for parameter, value in zip(distinct_parameters(modules), state["average"], strict=True):
             parameter.copy_(value)

@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 
 from amdm.mini.scene_stream import ahead, combined_scene, scene_batches
 from amdm.mini.sizes import build_image_encoder, build_image_processor
-from amdm.mini.training.tools import LossLog, cosine_rate, load_checkpoint, save_checkpoint
+from amdm.mini.training.tools import LossLog, cosine_rate, save_checkpoint, stage_checkpoint
 from amdm.mini.training.trainer import Job
 from amdm.progress import Progress
 
@@ -56,8 +56,4 @@ def contrastive_loss(embeddings: torch.Tensor, styles: list[str]) -> torch.Tenso
 
 def trained_image_tower(job: Job) -> dict[str, torch.Tensor]:
     """The state dict that :func:`train_images` left."""
-    path = job.folder / "images.pt"
-    state = load_checkpoint(path)
-    if state is None:
-        raise FileNotFoundError(f"train the stage before first: {path} is absent")
-    return state
+    return stage_checkpoint(job.folder, "images")

@@ -18,7 +18,7 @@ from amdm.mini.models import MiniModels
 from amdm.mini.scenes import sample_scene, scene_generator
 from amdm.mini.sizes import WIDTH
 from amdm.mini.training.controls import load_average, modules
-from amdm.mini.training.tools import LossLog, cosine_rate, load_checkpoint, save_checkpoint
+from amdm.mini.training.tools import LossLog, cosine_rate, save_checkpoint, stage_checkpoint
 from amdm.mini.training.trainer import Job
 from amdm.mini.vocabulary import ACTIONS, CATEGORIES, COLOURS, label
 from amdm.models.text import PhraseEncoder
@@ -85,8 +85,4 @@ def second_stage_tower(job: Job) -> PhraseEncoder:
 
 def trained_tower(job: Job) -> dict[str, torch.Tensor]:
     """The state dict that :func:`train_text` left."""
-    path = job.folder / "text.pt"
-    state = load_checkpoint(path)
-    if state is None:
-        raise FileNotFoundError(f"train the stage before first: {path} is absent")
-    return state
+    return stage_checkpoint(job.folder, "text")

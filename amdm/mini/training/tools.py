@@ -105,6 +105,19 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     return state
 
 
+def stage_checkpoint(folder: Path, stage: str) -> dict[str, Any]:
+    """The state that a stage left in a training's folder.
+
+    Raises:
+        FileNotFoundError: the stage was not trained.
+    """
+    path = folder / f"{stage}.pt"
+    state = load_checkpoint(path)
+    if state is None:
+        raise FileNotFoundError(f"train the stage before first: {path} is absent")
+    return state
+
+
 @contextmanager
 def float32_attention() -> Iterator[None]:
     """Attention in float32 inside low precision: PyTorch's bfloat16 attention is half of a training step on a CPU."""
