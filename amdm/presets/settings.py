@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, Field, SerializeAsAny, ValidationError, model_validator
@@ -23,6 +23,7 @@ LONGEST_VALUE = 10_000
 MAX_EVENTS = 200
 """Of an override: characters, and events of the YAML parser."""
 Conditioning = Literal["instances", "interactions", "style"]
+_Model = TypeVar("_Model", bound=BaseModel)
 Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 
 
@@ -91,10 +92,7 @@ class MethodSettings(Strict):
         """
         for path, value in _changes(overrides):
             content = _overridden(content, path, value)
-        try:
-            return cls.model_validate(content)
-        except ValidationError as error:
-            raise _first_fault(error, None, "settings", cls) from None
+        return _validated(cls, content, "settings")
 
     def changed(self, changes: Mapping[str, Any]) -> MethodSettings:
         """With some fields, of models too, replaced. Raises InputError as :meth:`read`."""
@@ -123,18 +121,18 @@ def _composition(values: Mapping[str, Any]) -> Composition:
         kind = composition_type(values["semantics"])
     except InputError as error:
         raise error.within(field="aggregation") from None
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        raise _first_fault(error, None, "aggregation", kind) from None
+    return _validated(kind, values, "aggregation")
 
 
 def _model_settings(name: str, values: Any) -> ModelSettings:
-    kind = settings_type(name)
+    return _validated(settings_type(name), values, f"settings.{name}")
+
+
+def _validated(kind: type[_Model], values: Any, prefix: str) -> _Model:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise _first_fault(error, None, f"settings.{name}", kind) from None
+        raise _first_fault(error, None, prefix, kind) from None
 
 
 def _first_fault(error: ValidationError, file: Any, prefix: str, kind: type[BaseModel]) -> InputError:
