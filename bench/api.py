@@ -57,9 +57,7 @@ class Result:
     def __str__(self) -> str:
         return as_markdown(self.table)
 
-    def _repr_markdown_(self) -> str:
-        """The table in a notebook."""
-        return as_markdown(self.table)
+    _repr_markdown_ = __str__  # in a notebook
 
 
 def evaluate(

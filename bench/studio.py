@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from PIL import Image
 
-from amdm.layout import Interaction, Layout
+from amdm.layout import Layout
 from amdm.mini.marks import SIZE
 from amdm.mini.vocabulary import label
 from amdm.studio.judged import BoxVerdict, Judged, Kind, OtherVerdict
@@ -21,7 +21,7 @@ from bench.cocomig.finding import UNNAMED, Finding, as_told
 from bench.cocomig.verdict import IOU_THRESHOLD, Failure, Verdict
 from bench.detectors.detector import Detector
 from bench.judges.conditions import Judges, load_judges
-from bench.layouts.layout_set import Entry, Label
+from bench.layouts.layout_set import Entry, Label, told_apart
 from bench.layouts.vocabulary import MINI
 from bench.stages.verdicts import categories_of, judge_picture
 
@@ -75,13 +75,13 @@ class MiniJudge:
         return tuple(verdicts)
 
     def _actions(self, image: np.ndarray, layout: Layout) -> list[OtherVerdict]:
-        judged = [one for one in layout.interactions if _is_judged(one)]
+        judged = [one for one in layout.interactions if told_apart(one)]
         pairs = [[(one.subject.box, one.object.box) for one in judged]]
         readings = iter(self._judges.action.judge([image], pairs)[0] if judged else ())
         found = []
         for one in layout.interactions:
             asked = f"{_short(one.subject.phrase)} {one.action} {_short(one.object.phrase)}"
-            if not _is_judged(one):
+            if not told_apart(one):
                 found.append(OtherVerdict(asked, None, "not an action of the mini world"))
                 continue
             reading = next(readings)
@@ -104,10 +104,6 @@ def _label(phrase: str) -> Label | None:
     """Of the mini vocabulary, or None; the words are those that :func:`amdm.studio.work.notes` knows."""
     known = phrase in {label(colour, category) for colour in HSV_RANGES for category in MINI.categories}
     return Label.parse(phrase) if known else None
-
-
-def _is_judged(one: Interaction) -> bool:
-    return one.action in MINI.actions and one.subject != one.object
 
 
 def _verdict(asked: Label, verdict: Verdict, finding: Finding) -> BoxVerdict:

@@ -21,7 +21,7 @@ import typer
 from diffusers import StableDiffusionPipeline
 
 from amdm.layout import Layout
-from amdm.methods import Method, load_methods
+from amdm.methods import Method, load_methods, to_uint8
 from amdm.model_set import LoadOptions
 from amdm.noise import initial_noise
 from bench.layouts.named import load_layouts
@@ -83,7 +83,7 @@ def ways_to_draw(methods: dict[str, Method], layouts: list[Layout]) -> list[Way]
         """Every model in every step, as the authors' scripts run them."""
         with torch.inference_mode():
             result = both.run(both.bind(layouts, keys), all_models=True)
-            return pixels(both.models.decode(result.latents[TARGET], TARGET))
+            return to_uint8(both.models.decode(result.latents[TARGET], TARGET))
 
     alone = both.generate(layouts[:1], keys[:1]).evaluations
     shown = ", ".join(f"{model} {count}" for model, count in alone.items())
@@ -125,15 +125,9 @@ def theirs(plain: Method, layouts: list[Layout], keys: list[str]) -> Callable[[]
             output_type="latent",
         ).images
         with torch.inference_mode():  # by our autoencoder call: the mini one has no factor of its own
-            return pixels(plain.models.decode(latents.float(), PLAIN))
+            return to_uint8(plain.models.decode(latents.float(), PLAIN))
 
     return draw
-
-
-def pixels(decoded: torch.Tensor) -> np.ndarray:
-    """(B, 3, H, W) in [−1, 1] → uint8 (B, H, W, 3)."""
-    scaled = ((decoded.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return np.asarray(scaled.permute(0, 2, 3, 1).cpu())
 
 
 def measure(way: Way, counts: bool) -> None:

@@ -40,6 +40,7 @@ from bench.defaults import preset_job
 from bench.detectors.cache import CACHE_FILE
 from bench.detectors.load import CachedSource
 from bench.engines.cluster import RayEngine
+from bench.estimate import MACHINES
 from bench.generators import presets
 from bench.job.batches import Group, share
 from bench.job.plan import Plan
@@ -52,13 +53,12 @@ from bench.stages.streaming import stream
 from bench.stages.verdicts import SCORING_BATCH, Picture, ScoringWorker
 from scripts.simulation import Times, job_seconds
 
-GPUS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
 ALLOWED = 0.15
 """By which share a simulated time may miss the measured one."""
 Engine = Literal["workers", "ray"]
 
 
-def simulate(times: Times, work: Sequence[Group], gpus: Iterable[int] = GPUS) -> pd.DataFrame:
+def simulate(times: Times, work: Sequence[Group], gpus: Iterable[int] = MACHINES) -> pd.DataFrame:
     """Columns engine, GPUs, hours, GPU-hours, speed-up, bottleneck; GPUs that get nothing count as held, too."""
     groups = len({group.entries[0].index for group in work})
     rows: list[dict[str, Any]] = []

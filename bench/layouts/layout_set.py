@@ -98,7 +98,7 @@ class Entry:
             return ()
         found = []
         for k, one in enumerate(self.layout.interactions):
-            if _told_apart(one):
+            if told_apart(one):
                 ends = (self._index(one.subject, f"interactions[{k}].subject"), one.action)
                 found.append(AskedAction(*ends, self._index(one.object, f"interactions[{k}].object")))
         return tuple(dict.fromkeys(found))
@@ -144,7 +144,7 @@ class Entry:
     def unjudged_actions(self) -> tuple[str, ...]:
         """The actions of interactions that only go to the models, each interaction once."""
         different = dict.fromkeys(self.layout.interactions)
-        return tuple(one.action for one in different if not (self.of_shapes and _told_apart(one)))
+        return tuple(one.action for one in different if not (self.of_shapes and told_apart(one)))
 
     @property
     def style_name(self) -> str:
@@ -287,7 +287,7 @@ def balanced(entries: Sequence[Entry], count: int = 10) -> list[Entry]:
     return sorted(in_turn(entries)[:count], key=lambda entry: (entry.level, entry.index))
 
 
-def _told_apart(one: Interaction) -> bool:
+def told_apart(one: Interaction) -> bool:
     """Whether there is a judge of such an interaction between shapes."""
     return one.action in MINI.actions and one.subject != one.object
 
