@@ -101,7 +101,7 @@ class PipelineParts(DiffusionPipeline):
 
     @unet.setter
     def unet(self, value: nn.Module) -> None:
-        unlike = sorted(set(_shapes(value, "unet").items()) ^ set(_shapes(self._target.unet, "unet").items()))
+        unlike = sorted(set(_shapes(value).items()) ^ set(_shapes(self._target.unet).items()))
         if unlike:
             what = f"has not the parameters of {self._target.name}'s, controls included (first: {unlike[0][0]})"
             raise InputError(f"{what}; sample with other networks by amdm.aggregate_sample", field="unet")
@@ -296,7 +296,7 @@ def _require_module(value: Any, name: str) -> nn.Module:
     return value
 
 
-def _shapes(value: Any, name: str) -> dict[str, tuple[int, ...]]:
-    """Of the parameters; torch.compile wraps a module."""
-    module = getattr(_require_module(value, name), "_orig_mod", value)
+def _shapes(unet: Any) -> dict[str, tuple[int, ...]]:
+    """Of the parameters, by name."""
+    module = unwrapped(_require_module(unet, "unet"))
     return {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()}

@@ -86,12 +86,11 @@ def clip(
 
     Example: amdm-bench clip runs/NAME --bgr
     """
-    from amdm.model_set import LoadOptions
     from bench.report.clip import ClipScorer, clip_scores, clip_table
     from bench.report.text import as_markdown, write_table
 
     path = _clip_weights(weights, random_weights)
-    scorer = ClipScorer(path, LoadOptions.parse("mini", device=device).device, bgr)
+    scorer = ClipScorer(path, _device(device), bgr)
     own = to_read(run)
     scores = clip_scores(own, scorer)
     shown = clip_table(scores)
@@ -126,11 +125,9 @@ def kid(
     if weights is not None and not clip:
         raise InputError("is read with --clip only", field="weights")
     if clip:
-        from amdm.model_set import LoadOptions
         from bench.report.clip import ClipScorer
 
-        device = LoadOptions.parse("mini", device=device).device
-        features: Features = ClipScorer(_clip_weights(weights, False), device).image_features
+        features: Features = ClipScorer(_clip_weights(weights, False), _device(device)).image_features
     else:
         features = mini_features()
     own = to_read(run)
@@ -155,14 +152,13 @@ def style(
     Example: amdm-bench style runs/NAME
     """
     from amdm.io.files import sha256
-    from amdm.model_set import LoadOptions
     from bench.judges.registry import load_judge
     from bench.report.full_size import retrieval_table
     from bench.report.text import as_markdown, write_table
     from bench.stages.full_size import record_styles, retrieve_styles
 
     path = _clip_weights(weights, random_weights)
-    judge = load_judge("clip-style", path, LoadOptions.parse("mini", device=device).device)
+    judge = load_judge("clip-style", path, _device(device))
     with to_write(run) as own:
         found = retrieve_styles(own, judge) if path is None else record_styles(own, judge, sha256(path))
     if path is None:
@@ -172,6 +168,13 @@ def style(
     shown = retrieval_table(found)
     shares = shown.assign(**{name: shown[name] / 100 for name in ("style", "low", "high", "chance")})
     tell(as_markdown(shown), {"random_weights": random_weights, "rows": shares}, as_json)
+
+
+def _device(name: str) -> str:
+    """What "auto" means here, or the device that is named. Raises InputError for one that is not there."""
+    from amdm.model_set import LoadOptions
+
+    return LoadOptions.parse("mini", device=name).device
 
 
 def _clip_weights(weights: Path | None, random_weights: bool) -> Path | None:

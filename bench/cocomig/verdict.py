@@ -168,7 +168,7 @@ def intersection_over_union(target: np.ndarray, boxes: np.ndarray) -> np.ndarray
     return np.asarray(inside / (_areas(boxes) + area - inside))
 
 
-def non_maximum_suppression(detections: Detections, threshold: float = NMS_THRESHOLD) -> np.ndarray:
+def non_maximum_suppression(detections: Detections) -> np.ndarray:
     """Indices of the boxes that stay, most confident first, int64 (M,): class-agnostic, float32.
 
     A float32 overlap is compared with the float64 threshold, as in torchvision: float32(0.8) > 0.8 suppresses.
@@ -184,7 +184,7 @@ def non_maximum_suppression(detections: Detections, threshold: float = NMS_THRES
         inside = np.maximum(sides, np.float32(0)).prod(axis=1, dtype=np.float32)
         with np.errstate(invalid="ignore"):  # two empty boxes: 0 / 0 suppresses nothing
             overlap = (inside / (areas[first] + areas[rest] - inside)).astype(np.float64)
-        order = rest[~(overlap > threshold)]
+        order = rest[~(overlap > NMS_THRESHOLD)]
     return np.asarray(kept, dtype=np.int64)
 
 

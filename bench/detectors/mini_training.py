@@ -25,7 +25,7 @@ SOFTENED = 0.5  # share of pictures that go through the generators' autoencoder,
 Targets = list[dict[str, torch.Tensor]]
 
 
-def train_detector(folder: Path, weights: Path, vae: AutoencoderTiny, seed: int = 0, steps: int = STEPS) -> MaskRCNN:
+def train_detector(folder: Path, weights: Path, vae: AutoencoderTiny, seed: int = 0) -> MaskRCNN:
     """Train (or go on), then write fp16 weights with their SHA-256 to ``weights``."""
     torch.manual_seed(seed)
     model = build_detector().train()
@@ -37,7 +37,7 @@ def train_detector(folder: Path, weights: Path, vae: AutoencoderTiny, seed: int 
         optimiser.load_state_dict(state["optimiser"])
         averaged.average, first = state["average"], state["step"]
     batches = scene_batches(STREAM, seed, first * BATCH, BATCH)
-    for step in Progress(range(first + 1, steps + 1), "judge", initial=first, total=steps):
+    for step in Progress(range(first + 1, STEPS + 1), "judge", initial=first, total=STEPS):
         torch.manual_seed(1_000_003 * seed + step)
         images, targets = _examples(next(batches), vae, np.random.default_rng([seed, step]))
         losses = model(images, targets)
@@ -45,11 +45,11 @@ def train_detector(folder: Path, weights: Path, vae: AutoencoderTiny, seed: int 
         sum(losses.values()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         for group in optimiser.param_groups:
-            group["lr"] = RATE * cosine_rate(step, steps)
+            group["lr"] = RATE * cosine_rate(step, STEPS)
         optimiser.step()
         averaged.update(step)
         log.add(step, {name: loss.item() for name, loss in losses.items()})
-        if step % 100 == 0 or step == steps:
+        if step % 100 == 0 or step == STEPS:
             state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "average": averaged.average}
             save_checkpoint(path, {**state, "step": step})
     averaged.swap()

@@ -14,13 +14,15 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+LAST_RATE = 0.02
 
-def cosine_rate(step: int, steps: int, warmup: int = 200, floor: float = 0.02) -> float:
-    """Factor of the learning rate at ``step``: linear warm-up, then half a cosine down to ``floor``."""
+
+def cosine_rate(step: int, steps: int, warmup: int = 200) -> float:
+    """Factor of the learning rate at ``step``: linear warm-up, then half a cosine down to :data:`LAST_RATE`."""
     if step < warmup:
         return (step + 1) / warmup
     done = min(1.0, (step - warmup) / max(1, steps - warmup))
-    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))
+    return LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * done))
 
 
 def low_precision(device: torch.device) -> AbstractContextManager[Any]:

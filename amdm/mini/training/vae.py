@@ -21,11 +21,12 @@ from amdm.mini.training.tools import (
 )
 from amdm.progress import Progress
 
+BATCH = 32
 LATENT_NOISE = 0.1
 """Standard deviation added to the latents in training: the decoder learns to read what a diffusion model writes."""
 
 
-def train_vae(folder: Path, steps: int, seed: int, device: torch.device, batch: int = 32) -> AutoencoderTiny:
+def train_vae(folder: Path, steps: int, seed: int, device: torch.device) -> AutoencoderTiny:
     """Train (or go on) for ``steps`` in all; returns the averaged weights (latent channels: mean 0, deviation 1)."""
     torch.manual_seed(seed)
     vae = build_vae().to(device, memory_format=torch.channels_last)
@@ -36,7 +37,7 @@ def train_vae(folder: Path, steps: int, seed: int, device: torch.device, batch: 
         vae.load_state_dict(state["vae"])
         optimiser.load_state_dict(state["optimiser"])
         averaged.average, first = [a.to(device) for a in state["average"]], state["step"]
-    batches = scene_batches("generators:vae", seed, first * batch, batch, combined_scene)
+    batches = scene_batches("generators:vae", seed, first * BATCH, BATCH, combined_scene)
     for step in Progress(range(first + 1, steps + 1), initial=first, total=steps, desc="autoencoder", unit="step"):
         images = as_tensor_range(np.stack([rendering.image for _, rendering in next(batches)]))
         loss, spread = _losses(vae, torch.from_numpy(images).to(device, memory_format=torch.channels_last))
