@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from amdm.cli import weights
+from amdm.cli.options import DeviceOption, DtypeOption, ProfileOption, WeightsDirOption
 from amdm.console import make_app, run_app
 from amdm.errors import InputError
 from amdm.output import JsonOption, tell
@@ -16,9 +17,6 @@ from amdm.output import JsonOption, tell
 app = make_app(__doc__)
 app.add_typer(weights.app, name="weights")
 
-
-WEIGHTS_DIR = "folder of the public checkpoints; default: AMDM_WEIGHTS_DIR, else amdm/weights in the user's cache"
-ProfileOption = Annotated[str, typer.Option(help="mini, paper, or auto: paper where it can run, else mini")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="field=value of the preset, for example aggregation.s=5; repeatable")
 ]
@@ -43,14 +41,9 @@ def generate(
     random_weights: Annotated[
         bool, typer.Option("--random-weights", help="full-size architectures without checkpoints: draws noise")
     ] = False,
-    weights_dir: Annotated[Path | None, typer.Option(help=WEIGHTS_DIR)] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …; auto: cuda where there is one")] = "auto",
-    dtype: Annotated[
-        str,
-        typer.Option(
-            help="of the networks: float32, bfloat16, float16; auto: float16 at full size on CUDA, else float32"
-        ),
-    ] = "auto",
+    weights_dir: WeightsDirOption = None,
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Draw one picture from a layout.
@@ -103,7 +96,7 @@ def presets(
 
 @app.command()
 def doctor(
-    weights_dir: Annotated[Path | None, typer.Option(help=WEIGHTS_DIR)] = None,
+    weights_dir: WeightsDirOption = None,
     load: Annotated[bool, typer.Option("--load", help="load the paper's models too, and measure")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -120,8 +113,8 @@ def studio(
     port: Annotated[
         int | None, typer.Option(help="default: the first free one from 7860 to 7899", min=1, max=65535)
     ] = None,
-    weights_dir: Annotated[Path | None, typer.Option(help=WEIGHTS_DIR)] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …; auto: cuda where there is one")] = "auto",
+    weights_dir: WeightsDirOption = None,
+    device: DeviceOption = "auto",
 ) -> None:
     """Open a page to draw layouts in the browser, generate from them, and see each model's picture with its verdicts.
 

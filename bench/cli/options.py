@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 from typer import Argument, Exit, Option
 
+from amdm.cli.options import DeviceOption as DeviceOption
+from amdm.cli.options import DtypeOption as DtypeOption
+from amdm.cli.options import ProfileOption as ProfileOption
+from amdm.cli.options import WeightsDirOption as WeightsDirOption
 from amdm.errors import InputError, printable
 from amdm.output import tell
 from bench.workers.processes import worker_count
@@ -23,7 +27,6 @@ if TYPE_CHECKING:
     from bench.layouts.layout_set import LayoutSet
 
 Number = TypeVar("Number", int, float)
-ProfileOption = Annotated[str, Option(help="mini, paper, or auto: paper where it can run, else mini")]
 LimitOption = Annotated[
     int | None,
     Option(help="layouts in all, rounded up to a multiple of 5, balanced over levels; where no default is shown, all"),
@@ -53,14 +56,6 @@ WorkersOption = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None, Option("--set", help="field=value of every method, for example aggregation.s=5; repeatable")
-]
-DeviceOption = Annotated[str, Option(help="cpu, cuda, cuda:1 …; auto: cuda where there is one")]
-DtypeOption = Annotated[
-    str, Option(help="of the networks: float32, bfloat16, float16; auto: float16 at full size on CUDA, else float32")
-]
-WeightsDirOption = Annotated[
-    Path | None,
-    Option(help="folder of the public checkpoints; default: AMDM_WEIGHTS_DIR, else amdm/weights in the user's cache"),
 ]
 DryRunOption = Annotated[
     bool, Option("--dry-run", help="say what would be fetched and run; time two batches, and keep nothing")
