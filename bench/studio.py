@@ -13,16 +13,14 @@ from PIL import Image
 
 from amdm.layout import Layout
 from amdm.mini.marks import SIZE
-from amdm.mini.vocabulary import label
+from amdm.mini.vocabulary import LABELS
 from amdm.studio.judged import BoxVerdict, Judged, Kind, OtherVerdict
 from bench.cocomig.action_style import action_outcome
-from bench.cocomig.colour import HSV_RANGES
 from bench.cocomig.finding import UNNAMED, Finding, as_told
 from bench.cocomig.verdict import IOU_THRESHOLD, Failure, Verdict
 from bench.detectors.detector import Detector
 from bench.judges.conditions import Judges, load_judges
 from bench.layouts.layout_set import Entry, Label, told_apart
-from bench.layouts.vocabulary import MINI
 from bench.stages.verdicts import categories_of, judge_picture
 
 KINDS: dict[Failure, Kind] = {
@@ -102,8 +100,7 @@ class MiniJudge:
 
 def _label(phrase: str) -> Label | None:
     """Of the mini vocabulary, or None; the words are those that :func:`amdm.studio.work.notes` knows."""
-    known = phrase in {label(colour, category) for colour in HSV_RANGES for category in MINI.categories}
-    return Label.parse(phrase) if known else None
+    return Label.parse(phrase) if phrase in LABELS else None
 
 
 def _verdict(asked: Label, verdict: Verdict, finding: Finding) -> BoxVerdict:

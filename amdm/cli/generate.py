@@ -103,11 +103,9 @@ def generate_picture(wanted: GenerateRequest, loading: LoadOptions, trace: TextI
 
 def warn_of_unknown_words(profile: str, layout: Layout) -> None:
     """Say on stderr which phrases the mini models cannot draw."""
-    from amdm.mini.vocabulary import CATEGORIES, COLOURS
+    from amdm.mini.vocabulary import CATEGORIES, COLOURS, LABELS
 
-    phrases = [one.phrase for one in layout.placed()]
-    known = {f"a {colour} {category}" for colour in COLOURS for category in CATEGORIES}
-    strange = [one for one in phrases if one not in known]
+    strange = [one.phrase for one in layout.placed() if one.phrase not in LABELS]
     if profile == "mini" and strange:
         words = f"the mini models know a <{' | '.join(COLOURS)}> <{' | '.join(CATEGORIES)}>, and nothing else"
         tqdm.write(str(InputError(f"warning: {words}; not {', '.join(map(repr, strange[:3]))}")), file=sys.stderr)

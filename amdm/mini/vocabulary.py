@@ -21,6 +21,10 @@ def label(colour: str, category: str) -> str:
     return f"a {colour} {category}"
 
 
+LABELS = frozenset(label(colour, category) for colour in COLOURS for category in CATEGORIES)
+"""All phrases that the mini models know."""
+
+
 def caption(labels: tuple[str, ...] | list[str]) -> str:
     """The benchmark's caption grammar, with its trailing space."""
     return "a photo of " + "and ".join(f"{one} " for one in labels)

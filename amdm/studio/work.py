@@ -17,7 +17,7 @@ from PIL import Image
 from amdm.errors import InputError
 from amdm.layout import Layout
 from amdm.loading import load_models
-from amdm.mini.vocabulary import ACTIONS, CATEGORIES, COLOURS, label
+from amdm.mini.vocabulary import ACTIONS, LABELS
 from amdm.model_set import LoadOptions, ModelSet
 from amdm.pipeline import AMDMPipeline, AMDMPipelineOutput
 from amdm.presets.profile import load_profile
@@ -191,8 +191,7 @@ def notes(profile: str, layout: Layout) -> list[str]:
     """What the mini models will not draw, in words."""
     if profile != "mini":
         return []
-    known = {label(colour, category) for colour in COLOURS for category in CATEGORIES}
-    strange = [one.phrase for one in layout.instances if one.phrase not in known]
+    strange = [one.phrase for one in layout.instances if one.phrase not in LABELS]
     strange += [one.action for one in layout.interactions if one.action not in ACTIONS]
     if not strange:
         return []
