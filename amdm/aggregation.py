@@ -135,12 +135,20 @@ def aggregated_steps(first_step: int, s: int, num_inference_steps: int) -> range
 
 
 def paper(s: int, weights: Sequence[float], eta: Sequence[float], **overrides: Any) -> AggregationConfig:
-    """Algorithm 1 to the letter, but for ``overrides``, fields of :class:`AggregationConfig`."""
+    """Algorithm 1 to the letter, but for ``overrides``, fields of :class:`AggregationConfig`.
+
+    Raises:
+        InputError: as that class, and for an override that is none of its fields.
+    """
     return _override(AggregationConfig(s, tuple(weights), tuple(eta)), overrides)
 
 
 def official(s: int, weights: Sequence[float], eta: Sequence[float], **overrides: Any) -> AggregationConfig:
-    """What the authors' public code computes (interactmigc.py, interactmigcip.py), but for ``overrides``."""
+    """What the authors' public code computes (interactmigc.py, interactmigcip.py), but for ``overrides``.
+
+    Raises:
+        InputError: as :func:`paper`.
+    """
     config = AggregationConfig(
         s,
         tuple(weights),
@@ -168,6 +176,12 @@ def mixing_coefficients(weights: Sequence[float], form: Coefficients) -> tuple[f
     nested: w₂(w₁x₁ + √(1−w₁²)x₂) + √(1−w₂²)x₃ and so on, Σ c² = 1 (equation 9, extended).
     official: for three models w₁w₂, √(1−w₁²)w₂, √(1−w₁²)√(1−w₂²); for two the same as nested.
 
+    Args:
+        weights: N − 1 numbers in [0, 1].
+
+    Raises:
+        InputError: "official" with more than three models.
+
     >>> mixing_coefficients((0.6,), "nested")
     (0.6, 0.8)
     """
@@ -193,7 +207,7 @@ def spherical_aggregation(
 
 
 def manifold_optimisation(x_prime: torch.Tensor, mu: torch.Tensor, eta: float) -> torch.Tensor:
-    """x_i = x′ − η·(x′ − μ_i)/‖x′ − μ_i‖ (equation 10), the norm of one sample.
+    """x_i = x′ − η·(x′ − μ_i)/‖x′ − μ_i‖ (equation 10), the norm of one sample. States (B, C, h, w) → (B, C, h, w).
 
     A sample with x′ = μ_i, where the direction is undefined, keeps x′. As in the equation, nothing limits η to the
     distance.
@@ -203,7 +217,10 @@ def manifold_optimisation(x_prime: torch.Tensor, mu: torch.Tensor, eta: float) -
 
 
 def ddpm_mean(x: torch.Tensor, epsilon: torch.Tensor, alpha: torch.Tensor, alpha_bar: torch.Tensor) -> torch.Tensor:
-    """(x − (1−α)/√(1−ᾱ)·ε)/√α: DDPM's mean over one training step, which the authors' code pulls back to."""
+    """(x − (1−α)/√(1−ᾱ)·ε)/√α: DDPM's mean over one training step, which the authors' code pulls back to.
+
+    x and ε (B, C, h, w), α and ᾱ (), between 0 and 1.
+    """
     of_epsilon = (1 - alpha) / (1 - alpha_bar).sqrt() / alpha.sqrt()  # two factors: rounded as the recorded cases are
     return (1 / alpha.sqrt()) * x - of_epsilon * epsilon
 
@@ -211,7 +228,10 @@ def ddpm_mean(x: torch.Tensor, epsilon: torch.Tensor, alpha: torch.Tensor, alpha
 def to_epsilon(
     prediction: torch.Tensor, x: torch.Tensor, alpha_bar: torch.Tensor, prediction_type: str
 ) -> torch.Tensor:
-    """ε from a model's prediction at x: "epsilon" itself, or "v_prediction" (ε = √ᾱ·v + √(1−ᾱ)·x)."""
+    """ε from a model's prediction at x: "epsilon" itself, or "v_prediction" (ε = √ᾱ·v + √(1−ᾱ)·x).
+
+    prediction and x (B, C, h, w), ᾱ (). Raises InputError for another type of prediction.
+    """
     if prediction_type == "epsilon":
         return prediction
     if prediction_type == "v_prediction":

@@ -127,6 +127,9 @@ def evaluate(
 def score(folder: Path | str, *, detector: str | None = None, workers: int = 1, again: bool = False) -> Result:
     """Judge the pictures of a run folder, or of that at a URL, that have no verdicts yet, or all of them ``again``.
 
+    Args:
+        detector: by name; None takes the one that the run names. workers: processes, 1 or more.
+
     Raises:
         InputError: it is not a run folder, or it holds verdicts of another detector (without ``again``).
     """
@@ -137,7 +140,11 @@ def score(folder: Path | str, *, detector: str | None = None, workers: int = 1, 
 
 
 def read_result(folder: Path | str, failures: int = 0) -> Result:
-    """The result of a run folder, or of that at a URL."""
+    """The result of a run folder, or of that at a URL. failures: what the result is to say of them.
+
+    Raises:
+        InputError: it is not a run folder, nothing is judged yet, or its layouts are not those of this installation.
+    """
     own = to_read(folder, pictures=False)
     run = Measured.read(own)
     return Result(own, run.verdicts, run.samples, run.metrics, run.table1, failures)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def whose_turn(j: int, tau: int, models: int) -> int:
-    """⌊j/τ⌋ mod N, j counted from the window's beginning."""
+    """⌊j/τ⌋ mod N, the model's place; j is counted from the window's beginning, and τ is 1 or more."""
     return j // tau % models
 
 

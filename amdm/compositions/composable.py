@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def composable(u: torch.Tensor, c: Sequence[torch.Tensor], w: Sequence[float]) -> torch.Tensor:
     """ε = u + Σ wᵢ(cᵢ − u): the score of u·Π (cᵢ/u)^wᵢ without noise; at higher noise levels biased.
 
-    A negative weight is the source's NOT.
+    A negative weight is the source's NOT. u and each cᵢ (B, C, h, w), as many as weights.
     """
     return u + sum((w_i * (c_i - u) for w_i, c_i in zip(w, c, strict=True)), u.new_zeros(()))
 

@@ -19,7 +19,7 @@ def mean_epsilon(eps: Sequence[torch.Tensor], w: Sequence[float]) -> torch.Tenso
     """ε = Σ wᵢεᵢ / Σ wᵢ.
 
     The score of the geometric mean Π qᵢ^(wᵢ/Σw) at every noise level where the models have one covariance; elsewhere
-    biased, since noising a product is not the product of the noised.
+    biased, since noising a product is not the product of the noised. Predictions (B, C, h, w), as many as weights.
     """
     return sum((w_i * e for w_i, e in zip(w, eps, strict=True)), eps[0].new_zeros(())) / sum(w)
 

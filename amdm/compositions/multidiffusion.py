@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def multidiffusion(eps: Sequence[torch.Tensor], masks: Sequence[torch.Tensor]) -> torch.Tensor:
-    """ε = Σ Mᵢ⊙εᵢ / Σ Mᵢ, masks (B, 1, h, w) of which one at least is above 0 everywhere.
+    """ε = Σ Mᵢ⊙εᵢ / Σ Mᵢ of predictions (B, C, h, w), masks (B, 1, h, w) of which one at least is above 0 everywhere.
 
     From one state x this is the source's x′ = Σ Mᵢ⊙Φᵢ(x) / Σ Mᵢ, as DDIM's step Φ is x times a number plus ε times one.
     """

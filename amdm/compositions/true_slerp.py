@@ -37,6 +37,7 @@ def slerp(xs: Sequence[torch.Tensor], coefficients: Sequence[float]) -> torch.Te
     """[sin((1−τ)Ω)·x₁ + sin(τΩ)·x₂]/sin Ω, Ω the angle between the states of one sample; further ones one by one.
 
     τ is such that at a right angle this is Σ cᵢxᵢ: sin(τπ/2) = c₂/√(c₁² + c₂²). As Ω → 0, (1−τ)x₁ + τx₂.
+    States (B, C, h, w), as many as coefficients, which are 0 or more.
     """
     mixed, c = xs[0], coefficients[0]
     for x, own in zip(xs[1:], coefficients[1:], strict=True):
