@@ -11,7 +11,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from bench.report.write import write_pages
+from bench.report.html.page import write_page
+from bench.report.measured import Measured
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 ARGUMENTS = (
@@ -23,7 +24,7 @@ ARGUMENTS = (
 def main(run: Path) -> None:
     """Light: results and charts; dark: the pictures; on a phone: one picture in large."""
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as started:
-        address = write_pages([run], Path(scratch)).as_uri()
+        address = write_page([Measured.read(run)], Path(scratch)).as_uri()
         browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=list(ARGUMENTS))
 
         def opened(scheme: str, width: int, height: int, fragment: str = "") -> Page:
