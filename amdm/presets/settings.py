@@ -85,7 +85,7 @@ class MethodSettings(Strict):
 
     @classmethod
     def read(cls, content: Mapping[str, Any], overrides: Sequence[str] = ()) -> MethodSettings:
-        """From what :meth:`describe` gave, with overrides as of :meth:`Profile.method`.
+        """From what :meth:`describe` gave, with overrides as of :meth:`amdm.presets.profile.Profile.method`.
 
         Raises:
             InputError: naming the field that is unknown or wrong.
