@@ -19,7 +19,7 @@ def make_app(about: str | None) -> typer.Typer:
     app = typer.Typer(
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        help=about,
+        help=None if about is None else about.replace("`", ""),
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_common_options)

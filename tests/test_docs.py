@@ -35,8 +35,9 @@ def shown_commands() -> Iterator[tuple[str, str, bool]]:
     for page in PAGES:
         for before, found in SHOWN.findall(re.sub(r"\\\n *", "", page.read_text(encoding="utf-8"))):
             line = found.split("  ")[0].strip().rstrip(".,;:")
-            if not any(mark in line for mark in ("…", "...", "|", "[-")):
-                yield page.name, line, before != "`"
+            begun = line.removesuffix(" …")  # what stands before is checked all the same
+            if not any(mark in begun for mark in ("…", "...", "|", "[-")):
+                yield page.name, begun, before != "`" and begun == line
 
 
 @cache
@@ -164,3 +165,17 @@ def test_the_reference_has_every_public_name_and_every_command(site: Path) -> No
 
 def test_the_reports_lie_beside_the_pages(site: Path) -> None:
     assert (site / "reports" / "mini" / "grid.png").exists() and (site / "report-pictures.png").exists()
+
+
+def test_no_help_text_holds_what_a_terminal_takes_for_markup() -> None:
+    """Such as a lower-case word in brackets, which rich swallows: `amdm[ray]` was shown as `amdm`."""
+
+    def texts(found: TyperCommand | TyperGroup) -> Iterator[str]:
+        yield found.help or ""
+        for below in found.commands.values() if isinstance(found, TyperGroup) else ():
+            assert isinstance(below, TyperCommand | TyperGroup)
+            yield from texts(below)
+        yield from (getattr(one, "help", None) or "" for one in found.params)
+
+    shown = [text for program in ("amdm", "amdm-bench") for text in texts(command(program))]
+    assert len(shown) > 300 and not [text for text in shown if re.search(r"\[[a-z#/@]", text)]

@@ -17,6 +17,7 @@ app = make_app(__doc__)
 app.add_typer(weights.app, name="weights")
 
 
+WEIGHTS_DIR = "folder of the public checkpoints; default: AMDM_WEIGHTS_DIR, else amdm/weights in the user's cache"
 ProfileOption = Annotated[str, typer.Option(help="mini, paper, or auto: paper where it can run, else mini")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="field=value of the preset, for example aggregation.s=5; repeatable")
@@ -25,27 +26,34 @@ SetOption = Annotated[
 
 @app.command()
 def generate(
-    preset: Annotated[str, typer.Option(help="method of the profile, for example interactdiffusion+migc")],
+    preset: Annotated[str, typer.Option(help="one that `amdm presets` lists, for example interactdiffusion+migc")],
     layout: Annotated[Path | None, typer.Option(help="JSON (see data/examples); default: the preset's example")] = None,
     key: Annotated[str | None, typer.Option(help="which layout, where --layout is a set of several")] = None,
     out: Annotated[Path, typer.Option(help="the picture (PNG)")] = Path("picture.png"),
     style: Annotated[Path | None, typer.Option(help="style image for IP-Adapter; default: the layout's")] = None,
     profile: ProfileOption = "auto",
-    seed: Annotated[int, typer.Option(help="seed", min=0, max=2**63 - 1)] = 0,
-    steps: Annotated[int | None, typer.Option(help="T; default: the preset's", min=1)] = None,
+    seed: Annotated[int, typer.Option(help="of the initial noise", min=0, max=2**63 - 1)] = 0,
+    steps: Annotated[int | None, typer.Option(help="denoising steps T; default: the preset's", min=1)] = None,
     change: SetOption = None,
-    scale: Annotated[int, typer.Option(help="enlarge the picture (nearest pixel)", min=1, max=16)] = 1,
+    scale: Annotated[int, typer.Option(help="enlarge the picture so many times (nearest pixel)", min=1, max=16)] = 1,
     draw_boxes: Annotated[bool, typer.Option("--draw-boxes", help="draw the boxes that were asked for")] = False,
-    trace: Annotated[bool, typer.Option("--trace", help="print the geometry of each aggregated step")] = False,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="print each step's distance to the means and norm, over √dim")
+    ] = False,
     random_weights: Annotated[
         bool, typer.Option("--random-weights", help="full-size architectures without checkpoints: draws noise")
     ] = False,
-    weights_dir: Annotated[Path | None, typer.Option(help="folder of the public checkpoints")] = None,
+    weights_dir: Annotated[Path | None, typer.Option(help=WEIGHTS_DIR)] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …; auto: cuda where there is one")] = "auto",
-    dtype: Annotated[str, typer.Option(help="of the networks: float32, bfloat16 or float16; auto: by device")] = "auto",
+    dtype: Annotated[
+        str,
+        typer.Option(
+            help="of the networks: float32, bfloat16, float16; auto: float16 at full size on CUDA, else float32"
+        ),
+    ] = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Make one picture.
+    """Draw one picture from a layout.
 
     Examples: amdm generate --preset interactdiffusion+migc --layout data/examples/mini.json --out picture.png --scale 4
 
@@ -76,7 +84,7 @@ def _folder(weights_dir: Path | None, profile: str, chosen: str) -> Path | None:
 
 @app.command()
 def presets(
-    profile: Annotated[str, typer.Option(help="auto, mini or paper")] = "mini",
+    profile: ProfileOption = "mini",
     change: SetOption = None,
 ) -> None:
     """List the methods of a profile with their settings, as JSON.
@@ -95,7 +103,7 @@ def presets(
 
 @app.command()
 def doctor(
-    weights_dir: Annotated[Path | None, typer.Option(help="folder of the public checkpoints")] = None,
+    weights_dir: Annotated[Path | None, typer.Option(help=WEIGHTS_DIR)] = None,
     load: Annotated[bool, typer.Option("--load", help="load the paper's models too, and measure")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -112,7 +120,7 @@ def studio(
     port: Annotated[
         int | None, typer.Option(help="default: the first free one from 7860 to 7899", min=1, max=65535)
     ] = None,
-    weights_dir: Annotated[Path | None, typer.Option(help="folder of the public checkpoints")] = None,
+    weights_dir: Annotated[Path | None, typer.Option(help=WEIGHTS_DIR)] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 …; auto: cuda where there is one")] = "auto",
 ) -> None:
     """Open a page to draw layouts in the browser, generate from them, and see each model's picture with its verdicts.
@@ -139,10 +147,10 @@ def studio(
 @app.command("train-mini")
 def train_mini(
     folder: Annotated[Path, typer.Option(help="checkpoints, losses, and the weights at the end")] = Path("training"),
-    seed: Annotated[int, typer.Option(help="seed", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="of the training", min=0)] = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
     shorten: Annotated[
-        float, typer.Option(help="factor on the numbers of steps, for a trial", min=0.0001, max=1)
+        float, typer.Option(help="factor on the number of steps of each stage, for a trial", min=0.0001, max=1)
     ] = 1.0,
     as_json: JsonOption = False,
 ) -> None:

@@ -26,7 +26,7 @@ def superdiff_and(
 
     Args:
         eps: conditional predictions (B, C, h, w). u, g: the unconditional one, and guidance, not 0.
-        dsigma: σ′ − σ, negative. noise: √(2|dσ|σ)·z.
+        dsigma: dσ, negative. noise: spread·z (both of :class:`amdm.compositions.run.Reverse`).
     """
     from torch.linalg import pinv
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bench.layouts.layout_set import LayoutSet
 
 app = Typer(no_args_is_help=True, help="Layout sets: show, validate, convert, sample, fetch.")
-SetArgument = Annotated[str, Argument(help="a set by name, or a file")]
+SetArgument = Annotated[str, Argument(help="a layout set by name, or a file")]
 
 
 @app.command()
@@ -126,8 +126,8 @@ def sample(
     captions: Annotated[Path, Option(help="COCO captions (captions_val2014.json)")],
     instances: Annotated[Path, Option(help="COCO instances (instances_val2014.json)")],
     to: Annotated[Path, Option(help="the layout file to write")],
-    count: Annotated[int, Option(help="entries in all, a multiple of 5")] = 800,
-    seed: Annotated[int, Option(help="seed")] = 0,
+    count: Annotated[int, Option(help="layouts in all, a multiple of 5")] = 800,
+    seed: Annotated[int, Option(help="of the choice of images")] = 0,
     official_quirks: Annotated[
         bool, Option("--official-quirks", help="draw exactly as the official sampler does")
     ] = False,
@@ -152,7 +152,10 @@ def sample(
 
 @app.command()
 def fetch(
-    folder: Annotated[Path | None, Option(help="by default the user's cache")] = None, as_json: JsonOption = False
+    folder: Annotated[
+        Path | None, Option(help="default: AMDM_COCO_MIG_DIR, else amdm/coco-mig in the user's cache")
+    ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Fetch the public COCO-MIG files (non-commercial licence) and check their SHA-256."""
     from bench.layouts.fetch import LICENCE_NOTE, fetch_layouts

@@ -56,34 +56,6 @@ class TrainedPart(StrEnum):
 
 
 app = make_app(__doc__)
-app.add_typer(layouts.app, name="layouts")
-app.add_typer(plot.app, name="plot")
-app.add_typer(plot.paper, name="paper")
-app.add_typer(runs.app, name="runs")
-app.command()(runs.merge)
-app.command("report")(report.page)
-for command in (
-    score.score,
-    score.hico_map,
-    score.check_authors,
-    runs.export,
-    report.table,
-    report.clip,
-    report.kid,
-    report.style,
-    report.compare,
-    runs.verify,
-    report.regress,
-    report.baseline,
-    studies.tune,
-    studies.tune_combined,
-    studies.hand_over,
-    studies.compositions,
-    studies.sweep,
-    studies.ablation,
-    studies.advise,
-):
-    app.command()(command)
 
 
 def _job_command(
@@ -147,6 +119,8 @@ _job_command(
     None,
     """The main job: generate, judge and time methods over a layout set; write Table 1.
 
+    Methods by default: interactdiffusion, interactdiffusion+migc, migc.
+
     Example: amdm-bench migc --profile mini --limit 100 --seeds 0,1 --methods interactdiffusion,migc
     """,
 )
@@ -154,8 +128,9 @@ _job_command(
     "controls",
     lambda profile: CONTROL_METHODS,
     CONTROL_LIMIT,
-    """Control experiments: the paper's letter and the authors' code, one thing changed at a time; the target with
-    itself, switch, slerp, category-only phrases.
+    """Control experiments: paper and authors' code with one thing changed at a time, and simpler mixes.
+
+    Also the target with itself, switch, slerp, and phrases without colours.
 
     Example: amdm-bench controls --profile mini --limit 50
     """,
@@ -191,7 +166,7 @@ def run(
     generator: Annotated[str, Option(help="module:function or file.py:function, from (layouts, seeds) to pictures")],
     layouts: Annotated[str, Option(help="a layout set by name, or a file")] = "coco-mig-amdm",
     generator_arg: Annotated[
-        list[str] | None, Option(help="name=value for building a class or factory; repeatable")
+        list[str] | None, Option(help="name=value for building a class or factory, read as YAML; repeatable")
     ] = None,
     device: opt.DeviceOption = "auto",
     name: Annotated[str | None, Option(help="what tables call it; default: the function's name")] = None,
@@ -202,7 +177,7 @@ def run(
     out: opt.OutOption = None,
     reports: opt.ReportsOption = Path("reports"),
     workers: Annotated[
-        int | None, Option(help="processes, by default 1; each imports the function; of ray: at most")
+        int | None, Option(help="processes, each imports the function; default: 1; with ray: the most actors")
     ] = None,
     engine: opt.EngineOption = opt.EngineName.local,
     address: opt.AddressOption = None,
@@ -240,14 +215,42 @@ def run(
         measure(job, out, reports, count, force, track, as_json, chosen_engine)
 
 
-app.command()(doctor.doctor)
+app.command()(score.score)
+app.command("report")(report.page)
+for command in (
+    report.table,
+    report.compare,
+    report.clip,
+    report.kid,
+    report.style,
+    score.hico_map,
+    runs.export,
+    runs.verify,
+    runs.merge,
+    report.regress,
+    report.baseline,
+    score.check_authors,
+    studies.advise,
+    studies.tune,
+    studies.tune_combined,
+    studies.hand_over,
+    studies.compositions,
+    studies.sweep,
+    studies.ablation,
+    doctor.doctor,
+):
+    app.command()(command)
+app.add_typer(layouts.app, name="layouts")
+app.add_typer(plot.app, name="plot")
+app.add_typer(plot.paper, name="paper")
+app.add_typer(runs.app, name="runs")
 
 
 @app.command("train-judge")
 def train_judge(
     folder: Annotated[Path, Option(help="checkpoints and losses")] = Path("training"),
-    seed: Annotated[int, Option(help="seed")] = 0,
-    only: Annotated[TrainedPart | None, Option(help="this one alone")] = None,
+    seed: Annotated[int, Option(help="of the training")] = 0,
+    only: Annotated[TrainedPart | None, Option(help="train this alone; default: both")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train what judges mini pictures: the detector, then the judges of actions and styles.

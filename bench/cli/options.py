@@ -23,35 +23,52 @@ if TYPE_CHECKING:
     from bench.layouts.layout_set import LayoutSet
 
 Number = TypeVar("Number", int, float)
-ProfileOption = Annotated[str, Option(help="auto, mini or paper")]
-LimitOption = Annotated[int | None, Option(help="layouts in all, rounded up to a multiple of 5, balanced over levels")]
+ProfileOption = Annotated[str, Option(help="mini, paper, or auto: paper where it can run, else mini")]
+LimitOption = Annotated[
+    int | None,
+    Option(help="layouts in all, rounded up to a multiple of 5, balanced over levels; where no default is shown, all"),
+]
 SeedsOption = Annotated[str, Option(help="seeds, for example 0,1 or 0-9; coco-mig-bench: that benchmark's eight")]
-MethodsOption = Annotated[str | None, Option(help="methods, with commas; the first is the target")]
+MethodsOption = Annotated[
+    str | None,
+    Option(help="presets (`amdm presets` lists them), with commas; the others are compared with the first"),
+]
 BatchOption = Annotated[
     int | None, Option(help="samples generated together; by default 16 for mini, 4 for paper, 4 of a function")
 ]
-LayoutsOption = Annotated[str | None, Option(help="a layout set by name, or a file")]
+LayoutsOption = Annotated[
+    str | None,
+    Option(help="a layout set by name, or a file; where no default is shown, mini, at full size coco-mig-amdm"),
+]
 OutOption = Annotated[
     str | None,
     Option(help="run folder, or its URL as s3://bucket/name; by default one under runs/ named by the settings"),
 ]
-ReportsOption = Annotated[Path, Option(help="where tables and pictures go")]
+ReportsOption = Annotated[
+    Path, Option(help="tables, figures and the page go to a folder in here that is named as the run")
+]
 WorkersOption = Annotated[
     int | None,
-    Option(help="processes; by default one a core, at most 4; 1 on CUDA and at full size; of ray: at most"),
+    Option(help="processes; default: one a core, at most 4, but 1 on CUDA and at full size; with ray: the most actors"),
 ]
 SetOption = Annotated[
     list[str] | None, Option("--set", help="field=value of every method, for example aggregation.s=5; repeatable")
 ]
 DeviceOption = Annotated[str, Option(help="cpu, cuda, cuda:1 …; auto: cuda where there is one")]
-DtypeOption = Annotated[str, Option(help="of the networks: float32, bfloat16, float16; auto: by device")]
-WeightsDirOption = Annotated[Path | None, Option(help="folder of the public checkpoints")]
+DtypeOption = Annotated[
+    str, Option(help="of the networks: float32, bfloat16, float16; auto: float16 at full size on CUDA, else float32")
+]
+WeightsDirOption = Annotated[
+    Path | None,
+    Option(help="folder of the public checkpoints; default: AMDM_WEIGHTS_DIR, else amdm/weights in the user's cache"),
+]
 DryRunOption = Annotated[
     bool, Option("--dry-run", help="say what would be fetched and run; time two batches, and keep nothing")
 ]
 ShardOption = Annotated[str | None, Option(help="i/n: only the i-th of n parts, in a folder of its own; see merge")]
 DetectorOption = Annotated[
-    str | None, Option(help="mini, grounded-sam or yolo; by default the run's, or that of its layouts")
+    str | None,
+    Option(help="mini, grounded-sam or yolo; default: the run's, else mini for shapes and grounded-sam for all else"),
 ]
 RandomWeightsOption = Annotated[
     bool, Option("--random-weights", help="full-size networks without checkpoints: what they say means nothing")
@@ -62,7 +79,7 @@ KeepOption = Annotated[
 TrackOption = Annotated[
     str | None, Option(help="hand metrics, table, failures and settings to tensorboard, trackio or wandb")
 ]
-ForceOption = Annotated[bool, Option("--force", help="go on with a run under other settings; recorded")]
+ForceOption = Annotated[bool, Option("--force", help="go on with a run whose settings differ; its tables say so")]
 AddressOption = Annotated[
     str | None, Option(help="of ray's head, host:port or auto; default: RAY_ADDRESS, else this machine alone")
 ]
@@ -78,7 +95,7 @@ class EngineName(StrEnum):
 
 
 EngineOption = Annotated[
-    EngineName, Option(help="local: processes of this machine; ray: a cluster, with `pip install amdm[ray]`")
+    EngineName, Option(help="local: processes of this machine; ray: a cluster, which needs the extra ray")
 ]
 
 

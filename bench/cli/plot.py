@@ -195,7 +195,7 @@ def figure(
     keys: Annotated[
         str | None, Option(help="of --layouts (mini: by default mini-combined), with commas; default: three")
     ] = None,
-    seed: Annotated[int, Option(help="seed", min=0)] = 0,
+    seed: Annotated[int, Option(help="of the initial noise", min=0)] = 0,
     device: opt.DeviceOption = "auto",
     dtype: opt.DtypeOption = "auto",
     weights_dir: opt.WeightsDirOption = None,

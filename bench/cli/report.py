@@ -147,7 +147,7 @@ def style(
     device: opt.DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """How often the style asked for is the likest of the layouts' references (CLIP ViT-L/14, CSLS), by method.
+    """Share of pictures whose most similar reference has the style asked for (CLIP ViT-L/14, CSLS), by method.
 
     Chance is 1/K of K styles. It fills the column of styles in the run's tables (`amdm-bench table RUN`), except where
     a classifier judges them in every run, as it does those of the mini world.
@@ -186,7 +186,7 @@ def _clip_weights(weights: Path | None, random_weights: bool) -> Path | None:
 
 def compare(
     first: opt.RunArgument,
-    second: Annotated[str, Argument(help="another, or the same for two of its methods")],
+    second: Annotated[str, Argument(help="another run folder or URL; the same one to compare two of its methods")],
     method_a: Annotated[str | None, Option(help="with --method-b: a method of the first run")] = None,
     method_b: Annotated[str | None, Option(help="with --method-a: a method of the second run")] = None,
     summary: Annotated[Path | None, Option(help="write the report as Markdown here too")] = None,
@@ -211,10 +211,11 @@ def compare(
 
 def regress(
     run: opt.RunArgument,
-    baseline: Annotated[Path, Option(help="stored verdicts")] = BASELINE,
+    baseline: Annotated[Path, Option(help="stored verdicts, as `amdm-bench baseline` writes them")] = BASELINE,
     summary: Annotated[Path | None, Option(help="write the report as Markdown here too")] = None,
     allow: Annotated[
-        list[str] | None, Option(help="points a metric may fall: isr=2, miou=1.5, isr.level=5; repeatable")
+        list[str] | None,
+        Option(help="points (of 100) that a metric may fall: isr=2, miou=1.5, isr.level=5; repeatable"),
     ] = None,
     junit: Annotated[Path | None, Option(help="write a JUnit XML file here too: a test case a metric")] = None,
     as_json: JsonOption = False,
@@ -244,7 +245,10 @@ def baseline(
     smaller: Annotated[bool, Option("--smaller", help="even where it has fewer verdicts than the one before")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a run the baseline."""
+    """Store a run's verdicts as the baseline that `amdm-bench regress` compares with.
+
+    Example: amdm-bench baseline runs/NAME --to ci/baseline.json --reason first
+    """
     from bench.report.gate import make_baseline
 
     make_baseline(to_read(run, pictures=False), to, reason, smaller)

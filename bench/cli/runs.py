@@ -19,8 +19,8 @@ from bench.run.places import to_read, to_write
 def export(
     run: opt.RunArgument,
     to: Annotated[Path, Option(help="the folder to make")],
-    method: Annotated[str | None, Option(help="whose pictures")] = None,
-    seed: Annotated[int, Option(help="of which seed", min=0)] = 0,
+    method: Annotated[str | None, Option(help="whose pictures; needed without --hub")] = None,
+    seed: Annotated[int, Option(help="whose pictures, of the run's seeds", min=0)] = 0,
     hub: Annotated[bool, Option("--hub", help="cards and tables for the Hugging Face Hub, of all methods")] = False,
     dataset: Annotated[
         str | None, Option(help="with --hub: user/name of the benchmark there, for .eval_results")
@@ -156,7 +156,7 @@ def show(run: opt.RunArgument, as_json: JsonOption = False) -> None:
 @app.command()
 def diff(
     first: opt.RunArgument,
-    second: Annotated[str, Argument(help="another")],
+    second: Annotated[str, Argument(help="another run folder, or its URL")],
     as_json: JsonOption = False,
 ) -> None:
     """Every setting that differs between two runs, and the metrics of both; `compare` pairs them layout by layout.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # pandas comes with it
 
 def tune(
     models: Annotated[str, Option(help="models, with commas")] = "interactdiffusion,migc",
-    steps: Annotated[str, Option(help="numbers of steps T, with commas")] = "20",
+    steps: Annotated[str, Option(help="numbers of denoising steps T, with commas")] = "20",
     guidances: Annotated[str, Option(help="guidance scales, with commas")] = "2,3,4.5,6",
     limit: Annotated[int, Option(help="layouts of the tuning set")] = 200,
     to: Annotated[Path, Option(help="the table (CSV)")] = Path("runs/tuning.csv"),
@@ -73,7 +73,9 @@ def tune_combined(
 def hand_over(
     target: Annotated[str, Option(help="the model that goes on")] = "interactdiffusion",
     auxiliaries: Annotated[str, Option(help="models that begin, with commas")] = "migc,ip-adapter",
-    steps: Annotated[str, Option(help="numbers of steps k, with commas")] = "0,1,2,3,4,6,8,10,12,16,20",
+    steps: Annotated[
+        str, Option(help="numbers k of steps before the target goes on, with commas")
+    ] = "0,1,2,3,4,6,8,10,12,16,20",
     layouts: Annotated[str, Option(help="a layout set by name, or a file")] = "mini-combined-tune",
     limit: Annotated[int, Option(help="layouts in all, balanced over levels")] = 100,
     to: Annotated[Path, Option(help="folder for the tables")] = Path("reports/combined"),
@@ -101,7 +103,7 @@ def compositions(
     models: Annotated[str, Option(help="of every composition, with commas; the first is the target")] = (
         "interactdiffusion,migc,ip-adapter"
     ),
-    steps: Annotated[int, Option(help="T", min=2, max=100)] = 20,
+    steps: Annotated[int, Option(help="denoising steps T", min=2, max=100)] = 20,
     trials: Annotated[int, Option(help="settings tried of each row, at most 12", min=1, max=12)] = 6,
     tune_limit: Annotated[int, Option(help="layouts that settings are chosen on", min=1)] = 50,
     limit: opt.LimitOption = None,
@@ -162,9 +164,13 @@ def sweep(
 
 
 def ablation(
-    steps: Annotated[str, Option(help="numbers of steps T, with commas")] = "10,20,50",
-    etas: Annotated[str, Option(help="η/√dim, with commas")] = "0,0.1,0.2,0.3,0.4,0.5",
-    weights: Annotated[str, Option(help="w, with commas")] = "0,0.25,0.5,0.7071,0.85,1",
+    steps: Annotated[str, Option(help="numbers of denoising steps T, with commas")] = "10,20,50",
+    etas: Annotated[
+        str, Option(help="lengths of the pull-back, η/√dim, of 0 or more, with commas")
+    ] = "0,0.1,0.2,0.3,0.4,0.5",
+    weights: Annotated[
+        str, Option(help="the target's coefficient w in the mix, in [0, 1], with commas")
+    ] = "0,0.25,0.5,0.7071,0.85,1",
     layouts: Annotated[str, Option(help="a layout set by name, or a file")] = "mini-combined",
     limit: Annotated[int, Option(help="layouts in all, balanced over levels")] = 50,
     seeds: opt.SeedsOption = "0",

@@ -102,9 +102,13 @@ def test_what_is_no_drawing_and_no_file(text: Any) -> None:
             read(text)
 
 
-def test_a_set_has_two_to_six_boxes() -> None:
-    with pytest.raises(InputError, match="2 to 6 boxes; here are 1"):
-        layout_file(read_page(page(boxes=[CIRCLE], joins=[])), as_set=True)
+@pytest.mark.parametrize("count", [1, MAX_BOXES])
+def test_whatever_the_page_holds_is_a_set(count: int, tmp_path: Path) -> None:
+    boxes = [{"phrase": "an orange cat", "box": [0.05 * k, 0.1, 0.05 * k + 0.3, 0.6]} for k in range(count)]
+    drawing = read_page(page(boxes=boxes, joins=[]))
+    (tmp_path / "set.json").write_text(layout_file(drawing, as_set=True), encoding="utf-8")
+    (entry,) = read_json(tmp_path / "set.json", "drawn").entries
+    assert entry.layout == drawing.layout
 
 
 def test_a_style_picture_comes_back_as_it_was_used() -> None:
