@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from amdm.mini.weights_folder import WEIGHTS, weights_folder
+from amdm.mini.weights_folder import weight_digests as mini_digests
 from amdm.presets.profile import load_profile
 
 
 def weight_digests(profile: str) -> dict[str, str]:
     """Recorded SHA-256 of every weight file of a profile's models that is there, conversions too."""
     if profile == "mini":
-        from amdm.mini.models import weight_digests as mini_digests
-
         return mini_digests()
     from amdm.checkpoints.assemble import files_of_models, half_of
     from amdm.checkpoints.catalogue import CATALOGUE
@@ -32,16 +33,22 @@ def weight_digests(profile: str) -> dict[str, str]:
     return {place: lock[place].sha256 for place in places}
 
 
+def unshipped_weights(profile: str, digests: Mapping[str, str]) -> list[str]:
+    """What is to be said of mini weights that are not the shipped ones; nothing of those, nor of another profile."""
+    if profile != "mini":
+        return []
+    shipped = mini_digests(WEIGHTS)
+    others = [f"{part} {digest[:12]}" for part, digest in digests.items() if shipped.get(part) != digest]
+    return [f"The weights of the mini models are not the shipped ones: {', '.join(others)}"] if others else []
+
+
 def hashed_weights(profile: str) -> dict[str, str]:
     """SHA-256 of the same files as they lie there now, whatever was recorded of them."""
     from amdm.checkpoints.weights_folder import read_lock, weights_dir
     from amdm.io.files import sha256
 
     if profile == "mini":
-        from amdm.mini.models import WEIGHTS
-        from amdm.mini.models import weight_digests as mini_digests
-
-        paths = {name: WEIGHTS / f"{name}.safetensors" for name in mini_digests()}
+        paths = {name: weights_folder() / f"{name}.safetensors" for name in mini_digests()}
     else:
         paths = {place: weights_dir() / place for place in read_lock(weights_dir())}
     return {name: sha256(path) for name, path in paths.items() if path.is_file()}

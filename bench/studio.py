@@ -17,8 +17,8 @@ from amdm.mini.vocabulary import label
 from amdm.studio.judged import BoxVerdict, Judged, Kind, OtherVerdict
 from bench.cocomig.action_style import action_outcome
 from bench.cocomig.colour import HSV_RANGES
-from bench.cocomig.finding import UNNAMED, Finding
-from bench.cocomig.verdict import Failure, Verdict
+from bench.cocomig.finding import UNNAMED, Finding, as_told
+from bench.cocomig.verdict import IOU_THRESHOLD, Failure, Verdict
 from bench.detectors.detector import Detector
 from bench.judges.conditions import Judges, load_judges
 from bench.layouts.layout_set import Entry, Label
@@ -115,7 +115,7 @@ def _verdict(asked: Label, verdict: Verdict, finding: Finding) -> BoxVerdict:
     kind = KINDS[verdict.failure]
     if kind == "nothing":
         return BoxVerdict(kind, f"no {asked.category} detected")
-    parts = [f"IoU {verdict.iou:.2f}"]
+    parts = [f"IoU {as_told(verdict.iou, IOU_THRESHOLD):.2f}"]
     if finding.share is not None and finding.colour is not None:
         named = finding.colour != UNNAMED
         parts.append(f"{100 * finding.share:.0f} % {finding.colour}" if named else "no named colour")

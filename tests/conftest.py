@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 # Of whoever runs the tests: each would colour, wrap or redirect what commands say, here and in processes of their own.
 for _name in (
     *("GITHUB_ACTIONS", "FORCE_COLOR", "CLICOLOR_FORCE", "PY_COLORS", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"),
-    *("AMDM_WEIGHTS_DIR", "PYTHONWARNINGS", "TQDM_DISABLE"),
+    *("AMDM_WEIGHTS_DIR", "AMDM_MINI_WEIGHTS_DIR", "PYTHONWARNINGS", "TQDM_DISABLE"),
 ):
     os.environ.pop(_name, None)
 os.environ["COLUMNS"] = "80"  # or rich asks the terminal that stdin may be

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from importlib.resources import files
 from pathlib import Path
 
 import torch
@@ -26,6 +25,7 @@ from amdm.mini.sizes import (
     build_tokenizer,
     build_vae,
 )
+from amdm.mini.weights_folder import DIGESTS, weight_digests, weights_folder
 from amdm.models.control import ControlModel
 from amdm.models.interactdiffusion import InteractDiffusion
 from amdm.models.ip_adapter import IPAdapter
@@ -34,10 +34,6 @@ from amdm.models.shared_base import share_base
 from amdm.models.stable_diffusion import StableDiffusion
 from amdm.models.text import PhraseEncoder
 from amdm.process_state import as_in_a_fresh_process
-
-DIGESTS = "digests.json"
-WEIGHTS = Path(str(files("amdm.mini") / "weights"))
-"""Those that are shipped."""
 
 
 class MiniModels:
@@ -71,12 +67,15 @@ class MiniModels:
     @classmethod
     @as_in_a_fresh_process()
     def load(cls, folder: Path | None = None) -> MiniModels:
-        """The shipped weights, or those of ``folder``; every file is checked against its recorded SHA-256.
+        """The weights of ``folder``, each file checked against its recorded SHA-256.
+
+        Args:
+            folder: None takes :func:`amdm.mini.weights_folder.weights_folder`, by default the shipped ones.
 
         Raises:
             InputError: a file is absent, altered, or does not fit the architecture.
         """
-        folder = folder or WEIGHTS
+        folder = folder or weights_folder()
         models = cls()
         for name, digest in weight_digests(folder).items():
             path = folder / f"{name}.safetensors"
@@ -148,13 +147,3 @@ class MiniModels:
                 modules[name].load_state_dict(state)
         except (KeyError, RuntimeError) as error:
             raise InputError(str(error), file=path) from error
-
-
-def weight_digests(folder: Path | None = None) -> dict[str, str]:
-    """Recorded SHA-256 of each weight file, by part."""
-    path = (folder or WEIGHTS) / DIGESTS
-    try:
-        digests: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError("the record of the mini weights cannot be read", file=path) from error
-    return digests

@@ -27,6 +27,15 @@ class Finding(NamedTuple):
     share: float | None = None
 
 
+def as_told(value: float, limit: float) -> float:
+    """A share or an IoU, where two digits are shown: what misses its limit is not rounded up to it.
+
+    >>> [f"{as_told(value, 0.5):.2f}" for value in (0.4, 0.498, 0.5)]
+    ['0.40', '0.49', '0.50']
+    """
+    return value if value >= limit else min(value, limit - 0.01)
+
+
 def find_out(
     image: np.ndarray,
     colour: str,

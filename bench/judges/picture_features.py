@@ -19,8 +19,9 @@ MODEL = "ViT-L-14-quickgelu"
 def mini_features() -> Features:
     """Class token and mean over patches of the last layer of the mini IP-Adapter's image tower, (N, 192)."""
     from amdm.mini.models import MiniModels
+    from amdm.mini.weights_folder import WEIGHTS
 
-    adapter = MiniModels.load().ip_adapter
+    adapter = MiniModels.load(WEIGHTS).ip_adapter  # the same whatever models have drawn the pictures
     tower, processor = adapter.image_encoder.vision_model, adapter.image_processor
 
     @torch.inference_mode()

@@ -15,7 +15,7 @@ from bench.cocomig.metrics import METRICS, Estimate
 from bench.report.columns import USUAL_COLUMNS
 from bench.report.latex import Block, Column, Row, columns_of, latex_table, missing_notes, rows_of
 from bench.report.measured import Measured, check_names
-from bench.report.tables import BY_LEVEL, NAN, TableInfo, levels_of, remarks_markdown
+from bench.report.tables import BY_LEVEL, NAN, levels_of, remarks_markdown
 from bench.report.text import as_csv, as_markdown, as_page
 
 NOT_COMPARABLE = "Per cent. Rows of different sections are not comparable: other layouts or another judge."
@@ -43,7 +43,7 @@ def combined_table(runs: Sequence[Measured]) -> pd.DataFrame:
         world = "mini world" if "(mini world)" in info.title else ""
         about = {
             "run": f"{run.name} (--force)" if info.forced else run.name,
-            "layouts": _layouts(info),
+            "layouts": _layouts(run),
             "judge": info.judge,
             "world": world,
         }
@@ -53,19 +53,22 @@ def combined_table(runs: Sequence[Measured]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def _layouts(info: TableInfo) -> str:
-    return f"{info.layouts} {info.layout_hash[:12]}"
+def _layouts(run: Measured) -> str:
+    """The set, and which part of it: runs of other layouts are not ranked with each other."""
+    info, shard = run.info, run.settings.job.shard
+    of_all = "" if shard is None else "shard {} of {}".format(*shard)
+    return ", ".join(one for one in (f"{info.layouts} ({info.layout_hash[:12]})", info.part, of_all) if one)
 
 
 def combined_markdown(table: pd.DataFrame, runs: Sequence[Measured], with_published: bool) -> str:
-    """One section for each pair of layout set and judge; published figures apart.
+    """One section for each layout set, part of it and judge; published figures apart.
 
     table: of :func:`combined_table`, of these runs.
     """
     parts = ["# Runs side by side", NOT_COMPARABLE]
     for (layouts, judge, world), rows in table.groupby(["layouts", "judge", "world"], sort=False):
         parts.append(f"## {layouts}, judge {judge}{f' ({world})' if world else ''}")
-        own = [run.info for run in runs if (_layouts(run.info), run.info.judge) == (layouts, judge)]
+        own = [run.info for run in runs if (_layouts(run), run.info.judge) == (layouts, judge)]
         parts.append(remarks_markdown(dict.fromkeys(one for info in own for one in info.remarks)))
         parts.append(as_markdown(rows.drop(columns=["layouts", "judge", "world"])))
     if with_published:
@@ -82,10 +85,7 @@ def combined_latex(runs: Sequence[Measured], with_published: bool, columns: Sequ
     blocks: dict[str, list[Row]] = {}
     notes: list[str] = []
     for run in runs:
-        info = run.info
-        shard = "" if run.settings.job.shard is None else "shard {} of {}".format(*run.settings.job.shard)
-        about = (f"{info.layouts} ({info.layout_hash[:12]})", info.part, shard, f"judge {info.judge}")
-        heading = ", ".join(one for one in about if one)  # runs of other layouts are not ranked with each other
+        heading = f"{_layouts(run)}, judge {run.info.judge}"
         named = f"{run.name}: " if len(runs) > 1 else ""
         blocks.setdefault(heading, []).extend(replace(row, name=named + row.name) for row in rows_of(run))
         notes += [named + note for note in missing_notes(run)]

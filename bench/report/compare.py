@@ -79,7 +79,8 @@ def compare_runs(a: Path, b: Path, pair: tuple[str, str] | None = None) -> Compa
             raise InputError(_unpaired(own[0], own[1], method, a), file=b)
     alone = sorted({*there[a]} ^ {*there[b]})
     rows = [row for method in methods for row in _differences(first, second, method)]
-    return Comparison(a, b, settings[0].judged_by == settings[1].judged_by, alone, rows, flips_of(first, second))
+    flips = flips_of(first[first["method"].isin(methods)], second)
+    return Comparison(a, b, settings[0].judged_by == settings[1].judged_by, alone, rows, flips)
 
 
 def _only(verdicts: pd.DataFrame, method: str, shown: str, run: Path) -> pd.DataFrame:

@@ -36,6 +36,9 @@ JUDGED = ("joint_interaction", "joint_picture")
 CLAIMED_SET, CLAIMED = "mini-combined", "joint_interaction"
 """The layouts that the claim is about, and the metric that it is of; elsewhere comparisons are shown without it."""
 CLAIM = "The aggregate's joint success exceeds that of every single model, interval above 0."
+TABLES = ("joint", "joint_by_level", "joint_contrasts", "outcomes")
+FILES = ("joint.md", *(f"{name}.csv" for name in TABLES), "interactions.parquet", "styles.parquet")
+"""What :func:`write_joint` may write."""
 BEST, SEMANTICS = "best single model", "semantics"
 Compared = tuple[str, tuple[str, str]]
 """Why two methods are compared, and the two: the first less the second."""
@@ -179,15 +182,11 @@ def _semantics(aggregates: Sequence[str], rows: Rows) -> list[Compared]:
 def write_joint(folder: Path, run: Measured, rows: Rows) -> None:
     """``joint`` as Markdown and CSV, by level, contrasts, what became of actions, and the verdicts as parquet."""
     metrics, conditions, info = run.metrics, run.conditions, run.info
-    found = {
-        "joint": joint_table(metrics, run.samples, info, rows),
-        "joint_by_level": joint_by_level(metrics),
-        "joint_contrasts": joint_contrasts(run.sums, rows),
-        "outcomes": outcome_table(conditions.interactions, info.methods),
-    }
-    seeds = seeds_markdown(run.by_seed, SHOWN)
-    page = joint_markdown(found["joint"], found["outcomes"], found["joint_contrasts"], info, seeds)
-    write_study(folder, "joint", page, found)
+    table, differences = joint_table(metrics, run.samples, info, rows), joint_contrasts(run.sums, rows)
+    outcomes = outcome_table(conditions.interactions, info.methods)
+    page = joint_markdown(table, outcomes, differences, info, seeds_markdown(run.by_seed, SHOWN))
+    tables = (table, joint_by_level(metrics), differences, outcomes)
+    write_study(folder, "joint", page, dict(zip(TABLES, tables, strict=True)))
     write_parquet(folder, {"interactions": conditions.interactions, "styles": conditions.styles})
 
 

@@ -12,6 +12,7 @@ from typing import Literal
 import pandas as pd
 
 from amdm.errors import InputError, unknown
+from amdm.profiles import unshipped_weights
 from bench.cocomig.joint import ConditionTables
 from bench.cocomig.metrics import image_sums, metrics_of, over_seeds
 from bench.job.batches import CEILING, dealt
@@ -113,6 +114,7 @@ class Measured:
 def _table_info(recorded: RunInfo, layout_set: LayoutSet, full_size: FullSize) -> TableInfo:
     """What tables say of a run."""
     job = recorded.job
+    weights = [] if job.generator else unshipped_weights(job.profile, recorded.settings.weights)
     part = "" if job.shard is None else ", shard {} of {}".format(*job.shard)
     return TableInfo.of(
         layout_set,
@@ -123,7 +125,7 @@ def _table_info(recorded: RunInfo, layout_set: LayoutSet, full_size: FullSize) -
         seeds=job.seeds,
         command=recorded.command,
         forced=tuple(map(str, recorded.progress.forced)),
-        notes=(*layout_set.judging_notes, *full_size.notes),
+        notes=(*layout_set.judging_notes, *full_size.notes, *weights),
         unjudged=full_size.unjudged,
     )
 

@@ -128,9 +128,14 @@ def write_table(path: Path, table: pd.DataFrame, decimals: int = 6) -> None:
 
 
 def write_study(folder: Path, name: str, page: str, tables: Mapping[str, pd.DataFrame]) -> Written:
-    """``<name>.md``, and each table as CSV, numbers with six decimals."""
+    """``<name>.md``, and each table as CSV, numbers with six decimals; one without columns has no file."""
+    make_folder(folder)
     for of, table in tables.items():
-        write_table(folder / f"{of}.csv", table)
+        path = folder / f"{of}.csv"
+        if table.columns.empty:
+            path.unlink(missing_ok=True)
+        else:
+            write_table(path, table)
     write_atomic(folder / f"{name}.md", page.encode())
     return Written(page, dict(tables))
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from amdm.errors import printable
+from amdm.errors import InputError, printable
 from amdm.io.files import make_folder, write_atomic
 from bench.cocomig.metrics import breakdown
 from bench.generators.pull_back import pull_back_table
@@ -21,7 +22,7 @@ from bench.layouts.layout_set import Entry, balanced
 from bench.report.columns import USUAL_COLUMNS
 from bench.report.contrasts import contrasts, contrasts_markdown, differences, differences_markdown
 from bench.report.html.page import write_page
-from bench.report.joint import Rows, write_joint
+from bench.report.joint import FILES, Rows, write_joint
 from bench.report.latex import Block, columns_of, latex_table, missing_notes, rows_of
 from bench.report.measured import Measured
 from bench.report.tables import levels_of, pull_back_markdown, seeds_markdown, summary, table1_markdown
@@ -47,7 +48,10 @@ def write_report(folder: Path, report: Path, plan: Plan | None = None, columns: 
 def write_measured(run: Measured, report: Path, columns: Sequence[str] = USUAL_COLUMNS) -> str:
     """As :func:`write_report`, of records that were read."""
     page = write_tables(report, run, columns)
-    if not run.conditions.empty:
+    if run.conditions.empty:
+        for name in FILES:
+            (report / name).unlink(missing_ok=True)  # of an earlier run, or of verdicts that are gone
+    else:
         settings = run.settings.method_settings
         ignores = {name: unread(one["models"], run.asked) for name, one in settings.items()}
         write_joint(report, run, Rows.of(settings, ignores))
@@ -72,9 +76,10 @@ def _pictures(run: Measured, wanted: set[int]) -> dict[str, dict[int, np.ndarray
     shown: dict[str, dict[int, np.ndarray]] = {name: {} for name in (*run.info.methods, CEILING)}
     first = samples[(samples.status == "ok") & (samples.seed == seed) & samples.layout_index.isin(wanted)]
     for row in first.to_dict("records"):
-        path = stored_file(run.folder, row["image"])
-        if row["method"] in shown and path is not None and path.is_file():
-            shown[row["method"]][row["layout_index"]] = read_image(path)
+        with suppress(InputError):  # torn, or not there: the page says which
+            if row["method"] in shown:
+                path = stored_file(run.folder, row["image"]) or Path("")
+                shown[row["method"]][row["layout_index"]] = read_image(path)
     return {name: found for name, found in shown.items() if found}
 
 

@@ -22,7 +22,7 @@ from amdm.loading import load_models
 from amdm.methods import Method
 from amdm.model_set import LoadOptions, ModelSet
 from amdm.presets.settings import MethodSettings
-from amdm.profiles import weight_digests
+from amdm.profiles import unshipped_weights, weight_digests
 from amdm.progress import Progress
 from bench.detectors.detector import Detector
 from bench.detectors.load import make_detector
@@ -239,6 +239,7 @@ def table_info(study: StudyRun, methods: list[str], title: str) -> TableInfo:
         methods=tuple(methods),
         seeds=study.seeds,
         command=provenance().command,
+        notes=(*layout_set.judging_notes, *unshipped_weights(study.profile, weight_digests(study.profile))),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from amdm.errors import printable
+from amdm.errors import InputError, printable
 from bench.cocomig.metrics import AVERAGE, METRICS
 from bench.job.batches import CEILING
 from bench.report.measured import Measured
@@ -79,8 +80,8 @@ def _failures(run: Path, verdicts: pd.DataFrame) -> list[Shown]:
     chosen = samples.sort_values(["wrong", *SAMPLE_KEY], ascending=[False, True, True, True]).head(MAX_PICTURES)
     shown = []
     for row in chosen.to_dict("records"):
-        path = stored_file(run, row["image"])
-        if path is not None and path.is_file():
-            what = f"{row['method']}, layout {row['layout_index']}, seed {row['seed']}"
-            shown.append(Shown(printable(f"{what}: {row['wrong']} of {row['size']} wrong"), read_image(path)))
+        what = f"{row['method']}, layout {row['layout_index']}, seed {row['seed']}"
+        with suppress(InputError):  # torn, or not there
+            image = read_image(stored_file(run, row["image"]) or Path(""))
+            shown.append(Shown(printable(f"{what}: {row['wrong']} of {row['size']} wrong"), image))
     return shown

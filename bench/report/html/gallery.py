@@ -16,6 +16,7 @@ import numpy as np
 
 from amdm.errors import InputError, printable
 from amdm.io.files import make_folder
+from bench.cocomig.finding import as_told
 from bench.cocomig.verdict import COLOUR_SHARE, IOU_THRESHOLD, best_mask, failure, to_canvas
 from bench.detectors.cache import CACHE_FILE, CachedDetector
 from bench.detectors.registry import detector_spec
@@ -172,9 +173,10 @@ class _Tiles:
 def _verdict(row: Record, lines: list[list[int]] | None) -> dict[str, Any]:
     """One instance: instance, fate (index), iou; where known: hit, box, colour, share, lines."""
     kind = failure(bool(row["detected"]), bool(row["success"]), bool(row["attr"]))
-    found: dict[str, Any] = {"instance": row["instance"], "fate": list(FATES).index(kind), "iou": round(row["iou"], 3)}
+    found: dict[str, Any] = {"instance": row["instance"], "fate": list(FATES).index(kind)}
+    found["iou"] = round(as_told(row["iou"], IOU_THRESHOLD), 3)
     if _known(row, "mask_px") and row["mask_px"] > 0 and _known(row, "hit_px"):
-        found["hit"] = round(row["hit_px"] / row["mask_px"], 3)
+        found["hit"] = round(as_told(row["hit_px"] / row["mask_px"], COLOUR_SHARE), 3)
     if all(_known(row, side) for side in ("x1", "y1", "x2", "y2")):
         found["box"] = _unit((row["x1"], row["y1"], row["x2"], row["y2"]))
     if _known(row, "found_colour") and _known(row, "found_share"):

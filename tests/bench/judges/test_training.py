@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import load_file
 
 from amdm.mini.marks import strip
-from amdm.mini.models import WEIGHTS
 from amdm.mini.scenes import Scene, SceneAction, SceneObject
 from amdm.mini.sizes import build_vae
 from amdm.mini.training.softening import roughened, softened
 from amdm.mini.vocabulary import STYLES
+from amdm.mini.weights_folder import WEIGHTS
 from bench.judges import training
 from bench.judges.action import ActionJudge
 from bench.judges.style import STYLE_WEIGHTS, StyleJudge

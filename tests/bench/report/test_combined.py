@@ -47,6 +47,9 @@ def test_runs_of_other_parts_of_the_layouts_are_not_ranked_with_each_other(run_f
     headings = [line for line in text.splitlines() if "\\textit" in line]
     parts = [f"{count} of {one.info.full_size} layouts" for count in (25, 10)]
     assert len(headings) == 3 and parts[0] in headings[0] and parts[1] in headings[1] and " of " not in headings[2]
+    sections = combined_markdown(combined_table([one, few, whole]), [one, few, whole], False).split("\n## ")[1:]
+    shown = [[name for name in ("a", "few", "whole") if f"| {name} " in own] for own in sections]
+    assert shown == [["a"], ["few"], ["whole"]]
     below = text.split("\\end{tabular}")[1]
     assert f"a: {parts[0]}." in below and f"few: {parts[1]}." in below and below.count(" layouts.") == 2
 

@@ -106,6 +106,13 @@ def test_what_only_one_run_has_is_said(run_fake_job: JobRunner) -> None:
     assert "left out: interactdiffusion." in report
 
 
+def test_flips_are_of_the_methods_that_are_compared(run_fake_job: JobRunner) -> None:
+    a, b = run_fake_job("a"), run_fake_job("b")
+    lose(b, "ceiling", 4, 3)
+    assert compare_runs(a, b).flips == []
+    assert len(compare_runs(a, b, ("ceiling", "ceiling")).flips) == 3
+
+
 def test_as_json_it_says_the_same(run_fake_job: JobRunner) -> None:
     a, b = run_fake_job("a"), run_fake_job("b", methods=("migc",))
     lost = lose(b, "migc", 4, 3)

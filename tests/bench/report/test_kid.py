@@ -72,6 +72,11 @@ def test_blur_noise_and_wrong_colours_are_ranked() -> None:
         assert ordered[2] > plain.kid + 5 * plain.kid_sd, (kind, ordered)
 
 
+def test_features_do_not_depend_on_whose_weights_draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMDM_MINI_WEIGHTS_DIR", str(tmp_path))  # where there are none
+    assert mini_features()([training_scene("kid-reference", 0, 0)[1].image]).shape == (1, 192)
+
+
 def test_a_runs_table_is_of_its_pictures_and_renderings_of_other_scenes(run_fake_job: JobRunner) -> None:
     run, features = run_fake_job("a"), mini_features()
     table = kid_table(run, features).set_index("method")

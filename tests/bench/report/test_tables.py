@@ -61,6 +61,7 @@ def test_the_page_says_what_was_measured_and_how_it_differs(run_fake_job: JobRun
     assert page.startswith("# Table 1 (mini world): mini\n")
     assert "25 of 800 layouts" in page and "judge `mini-judge blobs`" in page and "Avg is weighted by instances" in page
     assert "true renderings" in page
+    assert "not the shipped ones: unet abc" in page
     assert "migc − interactdiffusion" in parts["Paired differences"]
     for column in ("place", "colour given place", "nothing detected", "wrong place", "wrong colour"):
         assert column in parts["Where instances fail"]

@@ -9,7 +9,16 @@ import pandas as pd
 
 from amdm.output import cells
 from bench.cocomig.metrics import Estimate, as_columns
-from bench.report.text import as_csv, as_markdown, as_page, bounds_texts, in_per_cent, with_intervals, write_table
+from bench.report.text import (
+    as_csv,
+    as_markdown,
+    as_page,
+    bounds_texts,
+    in_per_cent,
+    with_intervals,
+    write_study,
+    write_table,
+)
 
 NAN = float("nan")
 
@@ -50,6 +59,12 @@ def test_two_bounds_become_one_interval() -> None:
 def test_a_table_makes_its_folder_and_has_so_many_decimals(tmp_path: Path) -> None:
     write_table(tmp_path / "new" / "t.csv", pd.DataFrame({"a": [0.123456789]}), decimals=4)
     assert (tmp_path / "new" / "t.csv").read_text() == "a\n0.1235\n"
+
+
+def test_a_study_has_no_file_of_a_table_without_columns(tmp_path: Path) -> None:
+    (tmp_path / "nothing.csv").write_text("of an earlier one")
+    write_study(tmp_path, "s", "page", {"nothing": pd.DataFrame(), "no_row": pd.DataFrame(columns=["a"])})
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"no_row.csv": "a\n", "s.md": "page"}
 
 
 def test_no_text_of_a_csv_is_a_formula() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from bench.layouts.layout_set import balanced
 from bench.report.measured import Measured
-from bench.report.write import GAP, HEADER, MARGIN, TILE, picture_grid
+from bench.report.write import GAP, HEADER, MARGIN, TILE, picture_grid, write_measured
 from tests.bench.conftest import JobRunner
 from tests.bench.fakes import GROUND, paint, small_set
 
@@ -29,6 +29,24 @@ def test_a_shards_tables_are_of_the_layouts_that_were_dealt_to_it(run_fake_job: 
     assert sum(run.info.count for run in runs) == 25
     page = (tmp_path / "reports" / "part1" / "table1.md").read_text(encoding="utf-8")
     assert "## Missing" not in page  # what others draw is not missing here
+
+
+def test_a_torn_picture_takes_its_place_alone(run_fake_job: JobRunner, tmp_path: Path) -> None:
+    run = Measured.read(run_fake_job())
+    first = run.samples[run.samples.layout_index == balanced(run.entries)[0].index].iloc[0]
+    (run.folder / first.image).write_bytes(b"torn")
+    write_measured(run, tmp_path / "again")
+    page = (tmp_path / "again" / "report.html").read_text(encoding="utf-8")
+    assert page.count("the picture cannot be shown") == 1 and (tmp_path / "again" / "grid.png").is_file()
+
+
+def test_nothing_is_left_of_verdicts_on_actions_that_are_gone(run_fake_job: JobRunner, tmp_path: Path) -> None:
+    report = tmp_path / "again"
+    report.mkdir()
+    for name in ("joint.md", "joint_contrasts.csv", "styles.parquet"):
+        (report / name).write_text("of another run")
+    write_measured(Measured.read(run_fake_job()), report)
+    assert not {"joint.md", "joint_contrasts.csv", "styles.parquet"} & {path.name for path in report.iterdir()}
 
 
 def test_every_method_shows_the_same_layouts_with_their_boxes() -> None:

@@ -10,7 +10,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from amdm.errors import InputError
-from amdm.mini.models import WEIGHTS
+from amdm.mini.weights_folder import WEIGHTS
 from bench.detectors.detector import DetectorOptions
 from bench.detectors.registry import detector_facts
 from bench.run.info import RunInfo
@@ -116,7 +116,7 @@ def test_weights_are_hashed_and_not_believed(folder: Path, tmp_path: Path, monke
     own = Path(shutil.copytree(WEIGHTS, tmp_path / "weights"))
     facts = detector_facts(DetectorOptions()).model_dump()
     change_info(folder, weights=json.loads((own / "digests.json").read_text()), judge=facts)
-    monkeypatch.setattr("amdm.mini.models.WEIGHTS", own)
+    monkeypatch.setenv("AMDM_MINI_WEIGHTS_DIR", str(own))
     assert verify_run(folder) == []
     path = own / "unet.safetensors"
     before, tensors = path.stat(), load_file(path)

@@ -35,6 +35,15 @@ def test_results_are_those_of_the_report(made: tuple[Path, Path]) -> None:
     assert results_of(*made).key == found.key
 
 
+def test_a_torn_picture_is_not_handed_over(made: tuple[Path, Path]) -> None:
+    before = results_of(*made).pictures
+    for path in (made[0] / "images" / "migc").iterdir():
+        path.write_bytes(b"torn")
+    assert [one.caption for one in results_of(*made).pictures] == [
+        one.caption for one in before if not one.caption.startswith("migc")
+    ]
+
+
 def test_a_tracker_that_is_none_or_absent_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="track: unknown tracker 'wandbb'; did you mean wandb"):
         check_tracker("wandbb")

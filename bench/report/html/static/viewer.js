@@ -22,6 +22,7 @@ function show(at, method) {
   const close = element("button", { type: "button" }, "close");
   close.onclick = () => viewer.close();
   const where = `layout ${row.key}, L${row.level}, seed ${row.seed}`;
+  const held = viewer.contains(document.activeElement) ? document.activeElement.textContent : null;
   remember();
   const link = element("a", { href: location.hash }, "link to this picture");
   viewer.replaceChildren(
@@ -30,6 +31,7 @@ function show(at, method) {
       reasons(row, tile, "li", "ol"), element("div", { class: "methods" }, ...methods), element("div", { class: "turn" }, ...turn, close, link)),
   );
   if (!viewer.open) viewer.showModal();
+  if (held) [...viewer.querySelectorAll("button")].find((one) => one.textContent === held)?.focus();
 }
 
 // One instance's boxes alone, while its line is pointed at.

@@ -185,6 +185,17 @@ def test_the_keys(opened: Opener) -> None:
     assert page.evaluate("document.activeElement.name") == "level"
 
 
+def test_a_button_of_the_viewer_keeps_the_focus_that_pressed_it(opened: Opener) -> None:
+    page = opened()
+    page.press("body", "j")
+    page.keyboard.press("Enter")
+    page.locator("#viewer .turn button", has_text="layout →").focus()
+    for number in (1, 2):
+        page.keyboard.press("Enter")
+        assert page.evaluate("open.at") == number
+        assert page.evaluate("document.activeElement.textContent") == "layout →"
+
+
 def test_every_key_reaches_rows_that_were_never_near_the_screen(opened: Opener) -> None:
     page = opened()
     page.press("body", "j")

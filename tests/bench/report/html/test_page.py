@@ -101,6 +101,14 @@ def test_the_gallery_says_what_the_records_say(run_measured: Runner, tmp_path: P
     assert {"none", "wrong_place"} <= seen
 
 
+def test_what_misses_a_limit_is_not_shown_as_if_it_reached_it(run_measured: Runner, tmp_path: Path) -> None:
+    run = run_measured()
+    near = {"detected": 1, "success": 0, "attr": 0, "iou": 0.4996, "mask_px": 1000, "hit_px": 199}
+    page = write_page([replace(run, verdicts=run.verdicts.assign(**near))], tmp_path).read_text(encoding="utf-8")
+    told = [one for row in data_of(page)["rows"] for tile in row["tiles"] for one in tile["verdicts"]]
+    assert {f"{one['iou']:.2f}" for one in told} == {"0.49"} and {f"{one['hit']:.2f}" for one in told} == {"0.19"}
+
+
 def test_the_gallery_says_what_was_found_of_actions_and_styles(run_measured: Runner, tmp_path: Path) -> None:
     run = run_measured(layouts="mini-combined", methods=("migc@combined",), limit=10)
     page = write_page([run], tmp_path).read_text(encoding="utf-8")

@@ -1,0 +1,51 @@
+"""Which weights a profile's models have: the shipped ones, or those of another training."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from amdm.errors import InputError
+from amdm.loading import load_models
+from amdm.mini.weights_folder import WEIGHTS, weight_digests
+from amdm.model_set import LoadOptions
+from amdm.profiles import hashed_weights, unshipped_weights
+from amdm.profiles import weight_digests as of_profile
+
+
+@pytest.fixture
+def another_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The shipped weights but for the base, in the folder that AMDM_MINI_WEIGHTS_DIR names."""
+    folder = tmp_path / "weights"
+    shutil.copytree(WEIGHTS, folder)
+    state = load_file(folder / "unet.safetensors")
+    save_file({key: tensor / 2 for key, tensor in state.items()}, folder / "unet.safetensors")
+    monkeypatch.setenv("AMDM_MINI_WEIGHTS_DIR", str(folder))
+    digests = weight_digests(WEIGHTS) | {"unet": hashed_weights("mini")["unet"]}
+    (folder / "digests.json").write_text(json.dumps(digests))
+    return folder
+
+
+def test_models_of_another_training_are_loaded_and_recorded(another_training: Path) -> None:
+    found = load_models("mini", ("stable_diffusion",), LoadOptions()).models["stable_diffusion"].unet.state_dict()
+    shipped = load_file(WEIGHTS / "unet.safetensors")
+    torch.testing.assert_close(found["conv_in.weight"], shipped["conv_in.weight"].float() / 2)
+    assert of_profile("mini") == hashed_weights("mini") != weight_digests(WEIGHTS)
+
+
+def test_tables_say_which_weights_are_not_the_shipped_ones(another_training: Path) -> None:
+    (note,) = unshipped_weights("mini", of_profile("mini"))
+    assert note.endswith(f"not the shipped ones: unet {hashed_weights('mini')['unet'][:12]}")
+    assert unshipped_weights("mini", weight_digests(WEIGHTS)) == []
+    assert unshipped_weights("paper", of_profile("mini")) == []
+
+
+def test_a_folder_without_a_training_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMDM_MINI_WEIGHTS_DIR", str(tmp_path))
+    with pytest.raises(InputError, match=r"digests\.json"):
+        load_models("mini", (), LoadOptions())
