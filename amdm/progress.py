@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 from tqdm import tqdm
@@ -27,16 +28,18 @@ class Progress(tqdm):  # type: ignore[type-arg]
 
 
 class _Lines:
-    """What tqdm draws over and over in one line, as lines of their own."""
+    """What tqdm draws over and over in one line, as lines of their own. The work goes on where nobody reads them."""
 
     def write(self, text: str) -> int:
         line = text.strip("\r\n ")
         if line:
-            sys.stderr.write(f"{line}\n")
+            with suppress(OSError):
+                sys.stderr.write(f"{line}\n")
         return len(text)
 
     def isatty(self) -> bool:
         return False
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        with suppress(OSError):
+            sys.stderr.flush()

@@ -9,13 +9,14 @@ from amdm.checkpoints.catalogue import CATALOGUE, DINO, SAM, WeightFile, files_o
 from amdm.checkpoints.weights_folder import is_there, weights_dir
 from amdm.errors import InputError
 from amdm.presets.profile import load_profile
+from bench.detectors.registry import check_words
 from bench.job.plan import Plan
 from bench.job.spec import Job
 
 
 def describe(job: Job) -> list[str]:
-    """One line a fact: layouts, weights, methods with their settings, evaluations. Raises InputError for a shard that
-    cannot be."""
+    """One line a fact: layouts, weights, methods with their settings, evaluations. Raises InputError where the run
+    would, but for layouts that are absent."""
     lines = [f"profile {job.profile}, {job.dtype} on {job.device}, batches of {job.batch}, seeds {list(job.seeds)}"]
     try:
         plan = Plan.resolve(job)
@@ -25,8 +26,9 @@ def describe(job: Job) -> list[str]:
     else:
         count, detector = len(plan.layout_set), plan.detector.name
         lines.append(f"layouts: {job.layouts}, {count}")
+        check_words(detector, plan.layout_set)
+        count = len({index for _, index, _ in plan.samples})
         if job.shard is not None:
-            count = len({index for _, index, _ in plan.samples})
             lines.append("shard {}/{}: {} of these layouts".format(*job.shard, count))
     if job.profile == "paper":
         settings = load_profile(job.profile).several(job.methods, job.overrides)

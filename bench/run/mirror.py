@@ -77,7 +77,7 @@ class Mirror:
         self._last = time.monotonic()
 
     def save(self) -> None:
-        """Write run.json in the remote folder as it is here, behind all records."""
+        """Hand over all records, and behind them run.json where it is another than in the remote folder."""
         content = (self.folder / FILE).read_bytes()
         if self._is_new:
             if not self.remote.create(FILE, content):
@@ -87,6 +87,8 @@ class Mirror:
             return
         if (self.folder / DATABASE).exists():
             self.flush()
+        if hashlib.sha256(content).hexdigest() == self._info:
+            return
         if self.remote.has(part_name(self._parts + 1)):
             raise _others(self.remote)
         self.remote.write(FILE, content)

@@ -97,6 +97,8 @@ DATABASE = "run.sqlite"
 MAX_DATABASE_BYTES = 2**31
 """Bytes; a million samples of four instances have 0.9 * 10**9."""
 BUSY_SECONDS = 10
+READ_SECONDS = 60
+"""For which a run waits until a reader has its copy, of a large database on a slow disk say."""
 MAX_ROWS = 6_000_000
 """Of a table, which pandas holds in memory; a million samples of four instances have 4 million verdicts."""
 

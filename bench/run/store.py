@@ -36,6 +36,7 @@ from bench.run.schema import (
     JUDGED_TABLES,
     KEY_COLUMNS,
     OF_SAMPLE,
+    READ_SECONDS,
     RECORD_COLUMNS,
     SCHEMA,
     VERDICT_TABLES,
@@ -78,7 +79,7 @@ class RunStore:
     def __exit__(self, kind: object = None, *_: object) -> None:
         try:
             if self._mirror is not None and kind in (None, KeyboardInterrupt):
-                self._mirror.flush()
+                self._mirror.save()
         finally:
             self._database.close()
             self._lock.close()
@@ -262,7 +263,7 @@ def _transaction(database: sqlite3.Connection) -> Iterator[None]:
 
 
 def _database(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(path, isolation_level=None)
+    database = sqlite3.connect(path, READ_SECONDS, isolation_level=None)
     try:
         database.execute("PRAGMA journal_mode = DELETE")
         database.execute("PRAGMA synchronous = FULL")

@@ -25,7 +25,7 @@ from bench.judges.clip_style import ClipStyleJudge
 from bench.judges.hico_layouts import AskedPicture, LayoutDetections
 from bench.judges.registry import judge_spec, load_judge
 from bench.layouts.layout_set import Entry, LayoutSet
-from bench.run.images import read_stored
+from bench.run.images import picture_is, read_stored
 from bench.run.info import FullSizeJudge, RunInfo, check_layouts
 from bench.run.read import read_table
 from bench.run.schema import SAMPLE_KEY, STYLE_COLUMNS
@@ -167,9 +167,13 @@ def _layouts(run: Path, info: RunInfo) -> LayoutSet:
 
 
 def _pictures(run: Path, layouts: Collection[int]) -> pd.DataFrame:
-    """The run's samples of these layouts that were not given up."""
+    """The run's samples of these layouts that were not given up. Raises InputError for a picture not as recorded."""
     samples = read_table(run, "samples")
-    return samples[(samples.status == "ok") & samples.layout_index.isin(list(layouts))]
+    found = samples[(samples.status == "ok") & samples.layout_index.isin(list(layouts))]
+    for name, digest in zip(found.image, found.sha256, strict=True):
+        if not picture_is(run, name, digest):
+            raise InputError("is not the picture that was recorded", file=run, field=str(name))
+    return found
 
 
 def _asked(run: Path, image: str, entry: Entry) -> AskedPicture:

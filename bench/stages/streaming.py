@@ -112,7 +112,8 @@ def stream_pools(
     writer = _Writer(store, whole, unjudged, judging, cache)
     with ExitStack() as opened:
         writer.drawn = opened.enter_context(_bar("generate", pictures))
-        writer.judged = opened.enter_context(_bar("judge", pictures + sum(len(batch) for batch, _ in judging.waiting)))
+        to_judge = unjudged.awaited(todo) + sum(len(batch) for batch, _ in judging.waiting)
+        writer.judged = opened.enter_context(_bar("judge", to_judge))
         for pool, found in opened.enter_context(closing(cluster.results(drawing, judging))):
             if isinstance(found, Lost):
                 writer.tell(found)

@@ -50,6 +50,11 @@ class Unjudged:
         """What can be judged at once."""
         return [self._pictures(key) for key in sorted(self._batches) if key not in self._left and self._lacks(key)]
 
+    def awaited(self, todo: Sequence[Group]) -> int:
+        """How many pictures can be judged behind those, once these groups are drawn."""
+        drawn = {one for group in todo for one in group.samples()}
+        return len(drawn.union(*(self._batches.get(key, ()) for key in self._left)))
+
     def after(self, result: GroupResult) -> list[list[Picture]]:
         """What can be judged now that this group is recorded."""
         found, group = [], result.group

@@ -68,8 +68,8 @@ def trial_table(config: SweepConfig, study: StudyRun, points: Sequence[Point]) -
         if k not in valid:
             rows.append(row | {"status": "invalid", "reason": reasons[k]})
             continue
-        own = {str(name): value for name, value in found.loc[names[k]].items()}
-        failed = own.pop("failed")
+        own: dict[str, Any] = {str(name): value for name, value in found.loc[names[k]].items()}
+        failed = int(own.pop("failed"))
         status = "failed" if failed else "ok"
         rows.append(row | {"status": status, "reason": f"{failed} pictures are not finite" if failed else ""} | own)
     return pd.DataFrame(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -281,7 +282,9 @@ class Kept:
         if self.folder is not None:
             path = self._path(group)
             make_folder(path.parent)
-            write_atomic(path, json.dumps(rows, default=lambda number: number.item()).encode())
+            own = path.with_name(f"{path.name}.{os.getpid()}")  # another command may keep the same batch at this moment
+            write_atomic(own, json.dumps(rows, default=lambda number: number.item()).encode())
+            own.replace(path)
 
     def _path(self, group: Group) -> Path:
         assert self.folder is not None

@@ -9,11 +9,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import active_children, get_context
+from contextlib import contextmanager, suppress
+from functools import cache, partial
+from multiprocessing import get_context
 from types import FrameType
 from typing import Any, Protocol
 
@@ -45,7 +46,7 @@ MAX_WORKERS = 4
 
 Factory = Callable[..., Worker]
 Interrupted = Callable[[], bool]
-_worker: Worker | None = None
+_made: Callable[[], Worker] | None = None
 
 
 def worker_count(asked: int | None, heavy: bool = False) -> int:
@@ -101,45 +102,45 @@ def _in_processes(
     factory: Factory, arguments: tuple[Any, ...], tasks: Sequence[Any], workers: int, interrupted: Interrupted
 ) -> Iterator[Any]:
     pool = ProcessPoolExecutor(min(workers, len(tasks)), get_context("spawn"), _start, (factory, arguments))
+    launched = pool._processes  # this pool's alone: the caller may have children of its own
     waiting: list[Any] = list(reversed(tasks))
     running: set[Future[Any]] = set()
     try:
         with _interrupt_ignored():  # each of these submissions launches a worker, which inherits it
             for _ in range(min(workers, len(tasks))):
                 running.add(pool.submit(_answer, waiting.pop()))
-        launched = active_children()
         while running or (waiting and not interrupted()):  # quick tasks may all be done at once
             while waiting and len(running) < workers + 1 and not interrupted():
                 running.add(pool.submit(_answer, waiting.pop()))
             done, running = wait(running, LOOK_SECONDS, return_when=FIRST_COMPLETED)
-            if not done and not all(process.is_alive() for process in launched):
+            if not done and not all(process.is_alive() for process in launched.values()):
                 raise BrokenProcessPool("seen here, where the pool did not notice it")
             for future in done:
                 yield future.result()
     except BrokenProcessPool as error:
-        _kill_workers()  # they ignore the signal with which the pool would end them, and it waits for them
+        _kill(launched.values())  # they ignore the signal with which the pool would end them, and it waits for them
         raise WorkerLostError("a worker process died (killed, or out of memory)") from error
     except BaseException:  # Ctrl-C for the second time, or a full disk: nobody waits for what is in hand
-        _kill_workers()
+        _kill(launched.values())
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _kill_workers() -> None:
-    for child in active_children():
-        child.kill()
+def _kill(processes: Iterable[Any]) -> None:
+    for process in list(processes):
+        process.kill()
 
 
 def _start(factory: Factory, arguments: tuple[Any, ...]) -> None:
     end_with_parent()
-    global _worker
-    _worker = factory(*arguments)
+    global _made
+    _made = cache(partial(factory, *arguments))
 
 
 def _answer(task: Any) -> Any:
-    assert _worker is not None
-    return _worker(task)
+    assert _made is not None
+    return _made()(task)  # made here: the pool would take an error on the way for the death of the process
 
 
 @contextmanager
@@ -153,7 +154,8 @@ def interrupt_deferred() -> Iterator[Interrupted]:
         if asked:
             raise KeyboardInterrupt
         asked.append(time.monotonic())
-        os.write(2, b"\nstopping: finishing the batches in hand (the same signal again stops at once)\n")
+        with suppress(OSError):  # Ctrl-C has also ended who reads it, `| tee` say
+            os.write(2, b"\nstopping: finishing the batches in hand (the same signal again stops at once)\n")
 
     with _handled_by(note):
         yield lambda: bool(asked)

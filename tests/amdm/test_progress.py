@@ -43,3 +43,14 @@ def test_what_can_be_drawn_over_gets_one_line_that_changes(
         pass
     written = capsys.readouterr().err
     assert written.count("\r") >= 3 and written.count("\n") == 1
+
+
+def test_work_goes_on_where_nobody_reads_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TQDM_MININTERVAL", "0")
+
+    def gone(*_: object) -> None:
+        raise BrokenPipeError
+
+    for name in ("write", "flush"):
+        monkeypatch.setattr(sys.stderr, name, gone)
+    assert list(Progress(range(3), "generate")) == [0, 1, 2]

@@ -11,6 +11,7 @@ from bench.estimate import Timing, estimate, evaluations, lines, time_batches
 from bench.job.plan import Plan
 from bench.job.spec import Job
 from tests.bench.fakes import painter
+from tests.bench.test_own_layouts import own_set
 
 BOTH = ("interactdiffusion", "interactdiffusion+migc")
 
@@ -122,3 +123,10 @@ def test_a_function_of_ones_own_is_timed_and_its_failure_is_one_line(monkeypatch
 
     monkeypatch.setattr("bench.generators.presets.make_generator", lambda _: broken)
     assert estimate(own, 1) == ["not timed: ValueError: no\\nsuch thing"]
+
+
+def test_what_the_job_would_refuse_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^methods\.migc: would ignore the field interactions"):
+        describe(job(layouts="mini-combined", methods=("migc",)))
+    with pytest.raises(InputError, match=r"^detector: mini does not know"):
+        describe(job(layouts=str(own_set(tmp_path / "own.json", ("a zebra",))), detector="mini"))

@@ -233,3 +233,17 @@ def test_verdicts_of_full_size_are_handed_over(remote: RemoteFolder, own_cache: 
     elsewhere(own_cache)
     folder = reading(remote)
     assert indices(folder, "full_size_styles") == [1] and RunInfo.read(folder).progress.full_size == (judge,)
+
+
+def test_what_run_json_could_not_say_there_it_says_when_the_command_is_run_again(
+    remote: RemoteFolder, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken, pytest.raises(ConnectionError):  # noqa: SIM117
+        with writing(remote) as folder, RunStore(folder, SETTINGS) as store:
+            add(store, index=0)
+            broken.setattr(RemoteFolder, "write", lambda *_: (_ for _ in ()).throw(ConnectionError("gone")))
+            store.end("complete")
+    with writing(remote) as folder, RunStore(folder, SETTINGS) as store:
+        assert store.info.status == "complete"  # there is nothing to do
+    elsewhere(own_cache)
+    assert RunInfo.read(reading(remote)).status == "complete"

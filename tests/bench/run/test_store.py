@@ -270,3 +270,8 @@ def test_a_run_without_findings_is_read_and_goes_on(tmp_path: Path) -> None:
     with RunStore(tmp_path / "run", SETTINGS) as store:
         store.record(judged={"findings": [finding("m", 0)]})
     assert len(read_table(tmp_path / "run", "findings")) == 1
+
+
+def test_a_reader_may_take_a_while(tmp_path: Path) -> None:
+    with RunStore(tmp_path / "run", SETTINGS) as store:
+        assert store._database.execute("PRAGMA busy_timeout").fetchone() == (60_000,)

@@ -306,3 +306,11 @@ def test_detections_that_do_not_fit_are_one_line(run: Path, tmp_path: Path, name
         record_actions(run, detections(run, tmp_path, **changed))
     assert "found.json" in str(found.value) and "\n" not in str(found.value)
     assert not RunInfo.read(run).progress.full_size
+
+
+def test_another_picture_than_was_recorded_is_not_judged(run: Path, judge: ClipStyleJudge, tmp_path: Path) -> None:
+    found = detections(run, tmp_path)
+    Image.new("RGB", (64, 64)).save(run / read_table(run, "samples").image[0])
+    for record in (lambda: record_styles(run, judge, ""), lambda: record_actions(run, found)):
+        with pytest.raises(InputError, match="is not the picture that was recorded"):
+            record()

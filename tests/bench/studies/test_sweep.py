@@ -18,8 +18,9 @@ from typer.testing import CliRunner
 from amdm.errors import InputError
 from bench.cli.main import app, main
 from bench.run.lock import lock_file
-from bench.studies.sweep import sweep, sweep_name
+from bench.studies.sweep import sweep, sweep_name, trial_table
 from bench.studies.sweep_config import Point, SweepConfig, search, study_name
+from bench.studies.trials import StudyRun
 from tests.conftest import needs
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "sweep.yaml"
@@ -278,3 +279,10 @@ def test_without_optuna_it_says_what_to_install(tmp_path: Path, monkeypatch: pyt
     config = SweepConfig.read(written(tmp_path, search="optuna", space=RANGES))
     with pytest.raises(InputError, match=r"search: optuna is not installed; pip install 'amdm\[tune\]'"):
         search(config, tmp_path, closeness)
+
+
+def test_a_trial_says_how_many_of_its_pictures_failed(tmp_path: Path) -> None:
+    config = SweepConfig.read(written(tmp_path))
+    wild = {"aggregation.eta": [3e38, 3e38], "aggregation.eta_unit": "sqrt_dim"}
+    (trial,) = trial_table(config, StudyRun(config.layout_set), [wild]).to_dict("records")
+    assert (trial["status"], trial["reason"]) == ("failed", "5 pictures are not finite")

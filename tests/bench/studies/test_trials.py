@@ -14,14 +14,14 @@ from PIL import Image
 from amdm.errors import InputError
 from amdm.layout import Instance, Layout
 from amdm.presets.profile import load_profile
-from bench.job.batches import CEILING
+from bench.job.batches import CEILING, groups
 from bench.layouts.layout_set import Entry, LayoutSet
 from bench.layouts.named import load_layouts
 from bench.layouts.vocabulary import COCO, MINI
 from bench.report import trial_tables
 from bench.studies import trials
 from bench.studies.settings import as_preset, plain_aggregation, with_models
-from bench.studies.trials import StudyRun, averages, measure, run_trials, table_info, with_ceiling
+from bench.studies.trials import Kept, StudyRun, averages, measure, run_trials, table_info, with_ceiling
 
 LAYOUTS = load_layouts("mini-combined-tune").subset(5)
 SHORT = ["settings.all.num_inference_steps=3"]
@@ -130,3 +130,13 @@ def test_methods_of_studies_are_as_presets_have_them() -> None:
     assert as_preset(PRESETS, method) == preset
     with pytest.raises(InputError, match=r"aggregation\.s"):
         as_preset(PRESETS, {**method, "aggregation": {**method["aggregation"], "s": -1}})
+
+
+def test_what_another_command_is_writing_is_left_alone(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, "mini", LAYOUTS, {})
+    (group,) = groups(LAYOUTS, ["a"], [0], 5)
+    half = kept._path(group).with_name(f"{kept._path(group).name}.partial")
+    half.parent.mkdir()
+    half.write_text("{")
+    kept.add(group, {})
+    assert half.read_text() == "{" and kept.find(group) == {}
