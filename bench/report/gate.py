@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -21,7 +21,7 @@ from bench.job.conditions import judged_conditions
 from bench.layouts.layout_set import Entry
 from bench.layouts.named import load_layouts
 from bench.report.compare import INSTANCE, flips_markdown, flips_of
-from bench.report.text import as_page
+from bench.report.text import as_markdown, as_page
 from bench.run.info import RunInfo, check_layouts
 from bench.run.read import read_table, read_tables
 
@@ -180,8 +180,8 @@ def read_tolerance(changes: Sequence[str]) -> dict[str, float]:
 def _report(checks: Sequence[Check], weights: str, flipped: str, path: Path) -> str:
     failures = [one.failure for one in checks if one.failure is not None]
     verdict = "\n".join(f"- **{failure}**" for failure in failures) or "No metric fell beyond its tolerance."
-    lines = [f"| {one.method} | {one.level} | {one.metric} | {one.baseline:.2f} | {one.now:.2f} |" for one in checks]
-    table = "\n".join(["| method | level | metric | baseline | now |", "|---|---|---|---|---|", *lines])
+    columns = ["method", "level", "metric", "baseline", "now"]
+    table = as_markdown(pd.DataFrame([asdict(one) for one in checks], columns=columns))
     return as_page([f"# Regression check against `{path.name}`", verdict, weights, table, flipped])
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -220,10 +220,11 @@ def search(config: SweepConfig, folder: Path, measure: Measure) -> list[Point]:
     stopped goes on as one that was not. What was asked for and not answered is asked for again.
 
     Raises:
-        InputError: Optuna is not installed, its storage cannot be opened, or another process searches in this folder.
+        InputError: Optuna is not installed, its storage cannot be opened or written (a full disk), or another process
+            searches in this folder.
     """
     optuna = _optuna()
-    with closing(lock_file(folder)):
+    with closing(lock_file(folder)), _one_line(optuna, folder / STORAGE):
         study = _stored(optuna, config, folder)
         states = optuna.trial.TrialState
         for one in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
@@ -238,6 +239,16 @@ def search(config: SweepConfig, folder: Path, measure: Measure) -> list[Point]:
             for one, value in zip(asked, measure(points), strict=True):
                 study.tell(one, value) if value is not None else study.tell(one, state=states.PRUNED)
         return [json.loads(one.user_attrs[POINT]) for one in _answered(optuna, study)]
+
+
+@contextmanager
+def _one_line(optuna: Any, path: Path) -> Iterator[None]:
+    """What goes wrong with the storage inside, as an error that names its file."""
+    try:
+        yield
+    except optuna.exceptions.StorageInternalError as error:
+        what = str(error.__cause__ or error).splitlines()[0]
+        raise InputError(f"cannot be written: {what}", file=path) from error
 
 
 def _stored(optuna: Any, config: SweepConfig, folder: Path) -> Any:

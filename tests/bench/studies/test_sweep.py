@@ -231,6 +231,20 @@ def test_a_storage_that_is_none_is_one_line(tmp_path: Path, make: Callable[[Path
     assert str(error.value).startswith(f"{tmp_path / 'optuna.sqlite'}: {message}")
 
 
+def test_what_goes_wrong_with_the_storage_while_it_is_searched_is_one_line(tmp_path: Path) -> None:
+    needs("optuna", "tune")
+    config, storage = SweepConfig.read(written(tmp_path, search="optuna", space=RANGES)), tmp_path / "optuna.sqlite"
+
+    def spoil(points: Sequence[Point]) -> list[float]:
+        with closing(sqlite3.connect(storage)) as made:
+            made.execute("drop table trial_values")
+        return [0.0 for _ in points]
+
+    with pytest.raises(InputError) as error:
+        search(config, tmp_path, spoil)
+    assert str(error.value).startswith(f"{storage}: cannot be written: ") and "trial_values" in str(error.value)
+
+
 def test_a_folder_that_the_storage_would_not_lie_in_is_refused(tmp_path: Path) -> None:
     needs("optuna", "tune")
     config = SweepConfig.read(written(tmp_path, search="optuna", space=RANGES))
