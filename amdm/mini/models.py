@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from amdm.errors import InputError
+from amdm.io.files import usual_permissions
 from amdm.mini.sizes import (
     BOX_BIAS,
     MIGC_HEADS,
@@ -92,7 +93,9 @@ class MiniModels:
         digests = {}
         for name, state in self._parts().items():
             path = folder / f"{name}.safetensors"
-            save_file({key: value.detach().half().cpu().contiguous().clone() for key, value in state.items()}, path)
+            halves = {key: value.detach().half().cpu().contiguous().clone() for key, value in state.items()}
+            with usual_permissions(path):
+                save_file(halves, path)
             digests[name] = hashlib.sha256(path.read_bytes()).hexdigest()
         (folder / DIGESTS).write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
 

@@ -8,13 +8,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from amdm.errors import InputError
-from amdm.io.files import sha256
+from amdm.io.files import sha256, usual_permissions
 
 
 def save_recorded(state: dict[str, torch.Tensor], path: Path) -> None:
     """Write ``path`` and, beside it, its SHA-256; floating point becomes fp16."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({k: v.half().contiguous() if v.is_floating_point() else v for k, v in state.items()}, path)
+    with usual_permissions(path):
+        save_file({k: v.half().contiguous() if v.is_floating_point() else v for k, v in state.items()}, path)
     path.with_suffix(".sha256").write_text(sha256(path) + "\n")
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from amdm.errors import InputError
 from amdm.loading import load_models
+from amdm.mini.models import MiniModels
 from amdm.mini.weights_folder import WEIGHTS, weight_digests
 from amdm.model_set import LoadOptions
 from amdm.profiles import hashed_weights, unshipped_weights
@@ -20,15 +19,12 @@ from amdm.profiles import weight_digests as of_profile
 
 @pytest.fixture
 def another_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The shipped weights but for the base, in the folder that AMDM_MINI_WEIGHTS_DIR names."""
-    folder = tmp_path / "weights"
-    shutil.copytree(WEIGHTS, folder)
-    state = load_file(folder / "unet.safetensors")
-    save_file({key: tensor / 2 for key, tensor in state.items()}, folder / "unet.safetensors")
-    monkeypatch.setenv("AMDM_MINI_WEIGHTS_DIR", str(folder))
-    digests = weight_digests(WEIGHTS) | {"unet": hashed_weights("mini")["unet"]}
-    (folder / "digests.json").write_text(json.dumps(digests))
-    return folder
+    """The shipped weights but for one layer of the base, in the folder that AMDM_MINI_WEIGHTS_DIR names."""
+    models = MiniModels.load(WEIGHTS)
+    models.base.unet.conv_in.weight.div_(2)
+    models.save(tmp_path)
+    monkeypatch.setenv("AMDM_MINI_WEIGHTS_DIR", str(tmp_path))
+    return tmp_path
 
 
 def test_models_of_another_training_are_loaded_and_recorded(another_training: Path) -> None:
@@ -36,6 +32,8 @@ def test_models_of_another_training_are_loaded_and_recorded(another_training: Pa
     shipped = load_file(WEIGHTS / "unet.safetensors")
     torch.testing.assert_close(found["conv_in.weight"], shipped["conv_in.weight"].float() / 2)
     assert of_profile("mini") == hashed_weights("mini") != weight_digests(WEIGHTS)
+    modes = {path.stat().st_mode for path in another_training.iterdir()}
+    assert len(modes) == 1, "safetensors gives its files to their owner alone"
 
 
 def test_tables_say_which_weights_are_not_the_shipped_ones(another_training: Path) -> None:
