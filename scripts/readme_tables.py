@@ -155,8 +155,13 @@ def combined_table() -> list[str]:
     return _combined("of the combined world", list(COMBINED))
 
 
-def _combined(about: str, methods: list[str]) -> list[str]:
-    found = pd.read_csv(ROOT / "reports" / "combined" / "joint.csv").set_index("method")
+def second_training_table() -> list[str]:
+    """The same with mini models of another training."""
+    return _combined("of the second training", list(COMBINED), "combined-second")
+
+
+def _combined(about: str, methods: list[str], report: str = "combined") -> list[str]:
+    found = pd.read_csv(ROOT / "reports" / report / "joint.csv").set_index("method")
     columns = ["place", "colour given place", "action given place", "style"]
     rows = []
     for method in (one for one in found.index if one in methods):
@@ -310,7 +315,7 @@ COMPOSITIONS = (compositions_table, more_evaluations_table)
 ACTS = (ablation_table, hand_over_table, advice_table, advice_of_three_table)
 PAGES: dict[str, tuple[Callable[[], list[str]], ...]] = {
     "README.md": (results_table, claim_table, advice_table),
-    "docs/results.md": (results_table, controls_table, runs_table, combined_table, *COMPOSITIONS, *ACTS),
+    "docs/results.md": (results_table, controls_table, runs_table, combined_table, second_training_table, *COMPOSITIONS, *ACTS),
 }
 
 if __name__ == "__main__":
