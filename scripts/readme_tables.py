@@ -315,7 +315,15 @@ COMPOSITIONS = (compositions_table, more_evaluations_table)
 ACTS = (ablation_table, hand_over_table, advice_table, advice_of_three_table)
 PAGES: dict[str, tuple[Callable[[], list[str]], ...]] = {
     "README.md": (results_table, claim_table, advice_table),
-    "docs/results.md": (results_table, controls_table, runs_table, combined_table, second_training_table, *COMPOSITIONS, *ACTS),
+    "docs/results.md": (
+        results_table,
+        controls_table,
+        runs_table,
+        combined_table,
+        second_training_table,
+        *COMPOSITIONS,
+        *ACTS,
+    ),
 }
 
 if __name__ == "__main__":

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
@@ -16,6 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from amdm.io.files import sha256
 from amdm.layout import Layout
 from amdm.mini.vocabulary import ACTIONS, DIRECTED, STYLES
 from bench.cocomig.verdict import Detections, Masks
@@ -155,6 +159,13 @@ def change_info(folder: Path, **values: Any) -> None:
         parts = (settings["job"], settings["environment"], settings, info["progress"], info["provenance"], info)
         next(part for part in parts if part is not None and name in part)[name] = value
     (folder / "run.json").write_text(json.dumps(info))
+
+
+def put_picture(folder: Path, image: str, source: Path) -> None:
+    """A file in place of a run's picture, as if it had been drawn."""
+    shutil.copyfile(source, folder / image)
+    with closing(sqlite3.connect(folder / "run.sqlite")) as database, database:
+        database.execute("UPDATE samples SET sha256 = ? WHERE image = ?", (sha256(folder / image), image))
 
 
 def small_run(

@@ -20,6 +20,7 @@ from bench.report.full_size import retrieval_table
 from bench.run.read import read_table
 from bench.stages.full_size import retrieve_styles
 from tests.bench.conftest import JobRunner
+from tests.bench.fakes import put_picture
 
 HALF = 0.5**0.5
 
@@ -88,7 +89,7 @@ def test_a_run_is_judged_by_its_references(run_fake_job: JobRunner, judge: ClipS
     for row in samples[samples.method == "migc@combined"].to_dict("records"):
         style = entries[row["layout_index"]].style
         assert style is not None
-        (folder / row["image"]).write_bytes(style.read_bytes())  # the very references
+        put_picture(folder, row["image"], style)  # the very references
     found = retrieve_styles(folder, judge)
     assert len(found) == len(samples) == 40
     assert (found.asked == [entries[index].style_name for index in found.layout_index]).all()

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from amdm.errors import InputError
 from amdm.io.files import sha256
+from amdm.mini.weights_folder import WEIGHTS, weight_digests
 from bench.cli.main import app
 from bench.judges.clip_style import ClipStyleJudge
 from bench.layouts.named import load_layouts
@@ -29,6 +30,7 @@ from bench.run.store import RunStore
 from bench.run.verify import verify_run
 from bench.stages.full_size import _style_names, record_actions, record_styles
 from tests.bench.conftest import JobRunner
+from tests.bench.fakes import put_picture
 from tests.bench.judges.test_clip_style import judge
 
 __all__ = ["judge"]  # a fixture: CLIP's part is played by the mini world's vision tower
@@ -37,10 +39,11 @@ VERBS = {"joins": "hold", "flanks": "stand_under", "chains": "lasso", "pushes": 
 
 
 @pytest.fixture
-def run(run_fake_job: JobRunner, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(run_fake_job: JobRunner, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Shapes with verbs and styles that no judge of the mini world knows, and pictures that are the references of the
     first method's layouts."""
-    layouts = own_layouts(tmp_path_factory.getbasetemp() / "full-size-layouts")
+    layouts, shipped = own_layouts(tmp_path_factory.getbasetemp() / "full-size-layouts"), weight_digests(WEIGHTS)
+    monkeypatch.setattr("amdm.profiles.weight_digests", lambda profile: shipped)  # of others there is a note
     return run_fake_job(layouts=str(layouts), methods=METHODS, limit=10)
 
 
@@ -99,7 +102,7 @@ def test_styles_by_retrieval_fill_their_column(run: Path, judge: ClipStyleJudge,
     measured = Measured.read(run)
     styles = {one.index: one.style for one in measured.entries}
     for row in measured.samples[measured.samples.method == METHODS[0]].to_dict("records"):
-        shutil.copyfile(styles[row["layout_index"]] or "", run / row["image"])  # the very references
+        put_picture(run, row["image"], Path(styles[row["layout_index"]] or ""))  # the very references
     found = record_styles(run, judge, "0123456789abcdef")
     assert of(run, METHODS[0])["style"] == 1 and "action_given_place" not in of(run, METHODS[0])
     info = Measured.read(run).info
