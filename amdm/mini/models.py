@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderTiny, UNet2DConditionModel
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -84,7 +85,7 @@ class MiniModels:
                 raise InputError("is absent", file=path)
             if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
                 raise InputError("is not the file whose SHA-256 was recorded", file=path, field=name)
-            models._put(name, {key: value.float() for key, value in load_file(path).items()}, path)
+            models._put(name, _read(path), path)
         return models.eval()
 
     def save(self, folder: Path) -> None:
@@ -150,3 +151,10 @@ class MiniModels:
                 modules[name].load_state_dict(state)
         except (KeyError, RuntimeError) as error:
             raise InputError(str(error), file=path) from error
+
+
+def _read(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return {key: value.float() for key, value in load_file(path).items()}
+    except SafetensorError as error:
+        raise InputError("cannot be read as safetensors", file=path) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from amdm.errors import InputError
+from amdm.io.files import sha256
 from amdm.loading import load_models
 from amdm.mini.models import MiniModels
 from amdm.mini.weights_folder import WEIGHTS, weight_digests
@@ -46,4 +48,29 @@ def test_tables_say_which_weights_are_not_the_shipped_ones(another_training: Pat
 def test_a_folder_without_a_training_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AMDM_MINI_WEIGHTS_DIR", str(tmp_path))
     with pytest.raises(InputError, match=r"digests\.json"):
+        load_models("mini", (), LoadOptions())
+
+
+@pytest.mark.parametrize("record", ["[]", "{}", '{"unet": 7}', "{"])
+def test_a_record_that_is_none_is_one_line(another_training: Path, record: str) -> None:
+    (another_training / "digests.json").write_text(record)
+    with pytest.raises(InputError, match=r"digests\.json: ") as error:
+        load_models("mini", (), LoadOptions())
+    assert "\n" not in str(error.value)
+
+
+def test_a_model_that_the_record_leaves_out_does_not_draw_untrained(another_training: Path) -> None:
+    digests = weight_digests(another_training)
+    del digests["migc"]
+    (another_training / "digests.json").write_text(json.dumps(digests))
+    with pytest.raises(InputError, match=r"it must name .* migc"):
+        load_models("mini", ("migc",), LoadOptions())
+
+
+def test_a_file_that_is_no_safetensors_is_one_line(another_training: Path) -> None:
+    path = another_training / "unet.safetensors"
+    path.write_bytes(b"torn")
+    digests = weight_digests(another_training) | {"unet": sha256(path)}
+    (another_training / "digests.json").write_text(json.dumps(digests))
+    with pytest.raises(InputError, match=r"unet\.safetensors: cannot be read as safetensors"):
         load_models("mini", (), LoadOptions())
