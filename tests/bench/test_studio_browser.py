@@ -61,8 +61,10 @@ def opened(browser: Any, address: str) -> Iterator[Opener]:
 
 
 def drag(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """On the canvas, in shares of its sides."""
-    place = page.locator(".studio-canvas").bounding_box()
+    """On the canvas, in shares of its sides. A press on a page that is still being laid out may have scrolled it away."""
+    canvas = page.locator(".studio-canvas")
+    canvas.scroll_into_view_if_needed()
+    place = canvas.bounding_box()
     points = [(place["x"] + x * place["width"], place["y"] + y * place["height"]) for x, y in (start, end)]
     page.mouse.move(*points[0])
     page.mouse.down()
