@@ -50,6 +50,7 @@ def test_the_gain_is_where_the_auxiliary_succeeded() -> None:
             ("size", "large"): 2 / 4 - 2 / 4,
         }
     )
+    assert found["value"].tolist() == [ALL, "failed", "succeeded", "small", "large"], "by size, not by letter"
     rows = found.set_index(["stratum", "value"])
     assert rows.units[AUXILIARY, "failed"] == 3 and rows.layouts[AUXILIARY, "failed"] == 2
     assert (rows.low <= rows.gain).all() and (rows.gain <= rows.high).all()
@@ -68,7 +69,9 @@ def test_overlaps_are_sorted_by_the_share_of_the_smaller_box() -> None:
     units = instance_units(TABLE, overlaps)
     names = units[units.method == "target"].overlap.tolist()
     assert names == ["none", "up to half", "up to half", "over half", "none", "over half", "up to half", "none"]
-    found = gains(gain_by_stratum(units, "aggregate", "target", ["overlap"]))
+    table = gain_by_stratum(units, "aggregate", "target", ["overlap"])
+    assert table["value"].tolist() == [ALL, "none", "up to half", "over half"]
+    found = gains(table)
     assert found["overlap", "over half"] == 0 and found["overlap", "up to half"] == pytest.approx(2 / 3)
     with pytest.raises(InputError, match="overlap"):
         instance_units(TABLE, overlaps[:-1])
