@@ -60,7 +60,7 @@ def interaction_units(verdicts: pd.DataFrame, interactions: pd.DataFrame) -> pd.
 
 
 def by_auxiliary(units: pd.DataFrame, auxiliary: str, what: str = "right") -> pd.DataFrame:
-    """``units`` with :data:`AUXILIARY`, :data:`FAILED` or :data:`SUCCEEDED`: what became of the same unit under the auxiliary.
+    """``units`` with :data:`AUXILIARY`, :data:`FAILED` or :data:`SUCCEEDED`: what the auxiliary made of the same unit.
 
     what: the column of the units that says so. Units that the auxiliary was not asked for are left out.
 
