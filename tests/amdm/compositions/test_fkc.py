@@ -123,3 +123,16 @@ def test_a_log_weight_is_bounded_about_its_mean_over_the_particles() -> None:
     for clamp, expected in ((1.0, [-1.0, -1.0, 1.0]), (4.5, [-4.0, -1.0, 4.5]), (None, [-4.0, -1.0, 5.0])):
         made = composition("fkc", gamma=[1, 1], particles=3, clamp=clamp)
         assert isinstance(made, FKC) and made._clamped(weights).tolist() == [expected, [0.0] * 3]
+
+
+def test_every_step_resamples_at_random_and_the_last_draws_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts, starts = list[int](), list[float]()
+
+    def seen(log_weight: torch.Tensor, start: torch.Tensor, count: int) -> torch.Tensor:
+        counts.append(count)
+        starts.extend(start.flatten().tolist())
+        return systematic(log_weight, start, count)
+
+    monkeypatch.setattr("amdm.compositions.fkc.systematic", seen)
+    drawn(composition("fkc", gamma=[0.5, 0.5], particles=4, first_step=1, s=3), spread(2, 2), 6, 2)
+    assert counts == [4, 4, 1] and len(set(starts)) == 6 and all(0 <= start < 1 for start in starts)
