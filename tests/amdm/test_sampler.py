@@ -260,6 +260,13 @@ def test_a_failed_sample_is_flagged_and_leaves_the_others() -> None:
     assert_same(result.latents["m0"][1], sound)
 
 
+def test_one_number_that_is_not_finite_fails_a_sample() -> None:
+    (made,) = bound_models(1)  # alone, where nothing spreads it
+    made.latents[0, 0, 0, 0] = math.nan
+    result = aggregate_sample([made], 4)
+    assert result.finite.tolist() == [False, True] and result.latents["m0"][0, 0, 0, 1].isfinite()
+
+
 def test_no_gradients_are_kept() -> None:
     made = bound_models(2)
     made[0].latents.requires_grad_()
