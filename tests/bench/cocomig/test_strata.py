@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from amdm.errors import InputError
+from bench.cocomig.intervals import difference_interval
 from bench.cocomig.strata import ALL, AUXILIARY, by_auxiliary, gain_by_stratum, instance_units, interaction_units
 
 TWO = [("small", 0.01), ("large", 0.5)]
@@ -55,6 +57,10 @@ def test_the_gain_is_where_the_auxiliary_succeeded() -> None:
     assert rows.units[AUXILIARY, "failed"] == 3 and rows.layouts[AUXILIARY, "failed"] == 2
     assert (rows.low <= rows.gain).all() and (rows.gain <= rows.high).all()
     assert (rows.simultaneous_low <= rows.low).all() and (rows.simultaneous_high >= rows.high).all()
+    ours, theirs, two = (np.array(counts, float) for counts in ([2, 1, 0, 2], [1, 0, 1, 1], [2] * 4))
+    for prefix, confidence in (("", 0.95), ("simultaneous_", 1 - 0.05 / 5)):  # of five rows
+        bounds = difference_interval((ours, two), (theirs, two), confidence)
+        assert rows.loc[(ALL, ALL), [f"{prefix}low", f"{prefix}high"]].tolist() == pytest.approx(bounds)
 
 
 def test_a_stratum_in_one_layout_has_no_interval() -> None:
@@ -105,3 +111,8 @@ def test_only_units_that_both_have_count() -> None:
         by_auxiliary(units, "other")
     with pytest.raises(InputError, match="two verdicts"):
         by_auxiliary(pd.concat([units, units]), "auxiliary")
+
+
+def test_a_box_as_large_as_a_bound_is_of_the_next_size() -> None:
+    areas = TABLE[TABLE.method == "target"].assign(box_area=[0.04, 0.05, 0.19, 0.2] * 2)
+    assert instance_units(areas)["size"].tolist() == ["small", "medium", "medium", "large"] * 2
