@@ -111,6 +111,16 @@ def warn_of_unknown_words(profile: str, layout: Layout) -> None:
         tqdm.write(str(InputError(f"warning: {words}; not {', '.join(map(repr, strange[:3]))}")), file=sys.stderr)
 
 
+def warn_of_other_weights(profile: str) -> list[str]:
+    """Say on stderr, and return, that mini models of another training draw."""
+    from amdm.profiles import notes_on_weights
+
+    notes = notes_on_weights(profile)
+    for note in notes:
+        tqdm.write(str(InputError(f"warning: {note}")), file=sys.stderr)
+    return notes
+
+
 def check_writable(path: Path) -> None:
     """Raise InputError where a picture cannot be written there; better before it is drawn than after."""
     if path.suffix.lower() != ".png":

@@ -52,7 +52,7 @@ def generate(
 
     amdm generate --profile paper --preset interactdiffusion+migc --seed 3 --set aggregation.s=5 --draw-boxes
     """
-    from amdm.cli.generate import GenerateRequest, check_writable, generate_picture
+    from amdm.cli.generate import GenerateRequest, check_writable, generate_picture, warn_of_other_weights
     from amdm.model_set import LoadOptions
     from amdm.presets.profile import load_profile
     from amdm.profiles import chosen_profile
@@ -65,9 +65,11 @@ def generate(
     if trace and len(load_profile(chosen).method(preset, changes).models) == 1:
         raise InputError(f"{preset} has one model: nothing is aggregated", field="trace")
     steps_to = (sys.stderr if as_json else sys.stdout) if trace else None
+    notes = warn_of_other_weights(chosen)
     generate_picture(wanted, loading, steps_to).save(out, scale, draw_boxes)
     text = f"wrote {out} ({chosen} profile{', random weights' if random_weights else ''})"
-    tell(text, {"picture": out, "profile": chosen, "seed": seed, "random_weights": random_weights}, as_json)
+    about = {"profile": chosen, "seed": seed, "random_weights": random_weights, "notes": notes}
+    tell(text, {"picture": out, **about}, as_json)
 
 
 def _folder(weights_dir: Path | None, profile: str, chosen: str) -> Path | None:
@@ -124,6 +126,7 @@ def studio(
 
     if find_spec("gradio") is None:
         raise InputError("needs gradio, which is not installed: pip install 'amdm[ui]'", field="studio")
+    from amdm.cli.generate import warn_of_other_weights
     from amdm.model_set import LoadOptions
     from amdm.profiles import chosen_profile
     from amdm.studio.judged import installed_judge
@@ -132,6 +135,7 @@ def studio(
 
     chosen = chosen_profile(profile, weights_dir)[0]
     loading = LoadOptions.parse(chosen, _folder(weights_dir, profile, chosen), device)
+    warn_of_other_weights(chosen)
     served = Served(Studio(chosen, loading, installed_judge()(chosen)), port)
     typer.echo(f"amdm studio: {served.address} (Ctrl-C ends it)")
     served.run()

@@ -16,7 +16,7 @@ from PIL import Image
 from amdm.checkpoints.catalogue import files_of
 from amdm.checkpoints.convert import converted_place
 from amdm.cli import main
-from amdm.cli.doctor import paper_verdict
+from amdm.cli.doctor import paper_verdict, report
 from amdm.layout import read_layout
 from amdm.mini.models import MiniModels
 from amdm.pipeline import AMDMPipeline
@@ -244,6 +244,31 @@ def test_what_is_cut_of_a_text_is_one_line(
     (shown,) = [one for one in capsys.readouterr().err.splitlines() if one.startswith("warning: ")]
     assert shown.endswith("has 38 tokens, of which 30 are read; cut: 'and a red ring and a blue arch '")
     assert warnings.showwarning is before
+
+
+def test_weights_of_another_training_are_said(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+) -> None:
+    options = ("--preset", "migc", "--profile", "mini", "--steps", 1, "--out", tmp_path / "a.png", "--json")
+    assert run(monkeypatch, "generate", *options) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["notes"] == [] and "AMDM_MINI_WEIGHTS_DIR" not in shown.err
+    assert dict(report(tmp_path, False))["mini weights"] == "the shipped ones"
+    models = MiniModels.load()
+    models.base.unet.conv_in.weight.div_(2)
+    models.save(tmp_path / "other")
+    monkeypatch.setenv("AMDM_MINI_WEIGHTS_DIR", str(tmp_path / "other"))
+    assert run(monkeypatch, "generate", *options) == 0
+    shown = capsys.readouterr()
+    (note,) = json.loads(shown.out)["notes"]
+    assert note.startswith(f"AMDM_MINI_WEIGHTS_DIR is {tmp_path / 'other'}: ") and "not the shipped ones: unet " in note
+    assert f"warning: {note}\n" in shown.err
+    assert dict(report(tmp_path, False))["mini weights"] == note
+    (tmp_path / "other" / "digests.json").unlink()
+    assert dict(report(tmp_path, False))["mini weights"].startswith("NOT USABLE: ")
+    assert run(monkeypatch, "generate", *options) == 2
 
 
 def test_a_trace_of_one_model_is_refused(
