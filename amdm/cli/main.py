@@ -17,6 +17,7 @@ from amdm.output import JsonOption, tell
 app = make_app(__doc__)
 app.add_typer(weights.app, name="weights")
 
+STEPS = "num_inference_steps"
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="field=value of the preset, for example aggregation.s=5; repeatable")
 ]
@@ -58,8 +59,10 @@ def generate(
     from amdm.profiles import chosen_profile
 
     check_writable(out)
+    if steps is not None and any(one.partition("=")[0].strip().endswith(STEPS) for one in change or ()):
+        raise InputError("is given twice: by --set, too", field="steps")
     chosen = "paper" if random_weights and profile == "auto" else chosen_profile(profile, weights_dir)[0]
-    changes = [*(change or ()), *([f"settings.all.num_inference_steps={steps}"] if steps is not None else [])]
+    changes = [*(change or ()), *([f"settings.all.{STEPS}={steps}"] if steps is not None else [])]
     wanted = GenerateRequest(chosen, preset, layout, style, seed, changes, key)
     loading = LoadOptions.parse(chosen, _folder(weights_dir, profile, chosen), device, dtype, random_weights)
     if trace and len(load_profile(chosen).method(preset, changes).models) == 1:
@@ -144,7 +147,7 @@ def studio(
 @app.command("train-mini")
 def train_mini(
     folder: Annotated[Path, typer.Option(help="checkpoints, losses, and the weights at the end")] = Path("training"),
-    seed: Annotated[int, typer.Option(help="of the training", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="of the training", min=0, max=2**32 - 1)] = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
     shorten: Annotated[
         float, typer.Option(help="factor on the number of steps of each stage, for a trial", min=0.0001, max=1)
@@ -160,4 +163,4 @@ def train_mini(
 
 def main() -> None:
     """Entry point."""
-    run_app(app, "amdm")
+    run_app(app, "amdm", (MemoryError,))
