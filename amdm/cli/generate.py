@@ -138,10 +138,10 @@ def check_writable(path: Path) -> None:
     """Raise InputError where a picture cannot be written there; better before it is drawn than after."""
     if path.suffix.lower() != ".png":
         raise InputError("pictures are written as PNG: name it .png", file=path)
-    if not path.parent.is_dir():
-        raise InputError("is not a folder", file=path.parent)
-    there = path.exists()
     try:
+        if not path.parent.is_dir():
+            raise InputError("is not a folder", file=path.parent)
+        there = path.exists()
         path.open("ab").close()
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror or error}", file=path) from error
