@@ -16,7 +16,8 @@ from amdm.methods import Method
 from amdm.mini.models import MiniModels
 from amdm.mini.sizes import BOX_BIAS, LATENT_CHANNELS, LATENT_SCALE
 from amdm.mini.training.grounding import GroundingTrainer
-from amdm.mini.training.trainer import Job, run_processes
+from amdm.mini.training.processes import run_processes
+from amdm.mini.training.trainer import Job
 from amdm.model_set import ModelSet
 from amdm.presets.profile import load_profile
 from bench.detectors.load import make_detector
@@ -63,7 +64,7 @@ def place(training: Path, bias: float, limit: int) -> dict[str, float]:
             made = method.generate([e.layout for e in chunk], [f"study/{e.index}" for e in chunk])
             pictures = [Picture(name, 0, entry, Path()) for entry in chunk]
             verdicts += [one for own in judge_images(judge, list(made.images), pictures) for one in own]
-        found[name] = sum(one.success for one in verdicts) / len(verdicts)
+        found[name] = sum(one.verdict.success for one in verdicts) / len(verdicts)
     return found
 
 

@@ -156,9 +156,7 @@ def train_mini(
 ) -> None:
     """Train the mini models from scratch; run again, it goes on where it stopped."""
     from amdm.mini.training.stages import train_mini as train
-    from amdm.model_set import require_device
 
-    require_device(device)
     weights = train(folder, seed, device, shorten)
     tell(f"wrote {weights}", {"weights": weights}, as_json)
 

@@ -249,7 +249,7 @@ app.add_typer(runs.app, name="runs")
 @app.command("train-judge")
 def train_judge(
     folder: Annotated[Path, Option(help="checkpoints and losses")] = Path("training"),
-    seed: Annotated[int, Option(help="of the training")] = 0,
+    seed: Annotated[int, Option(help="of the training", min=0)] = 0,
     only: Annotated[TrainedPart | None, Option(help="train this alone; default: both")] = None,
     as_json: JsonOption = False,
 ) -> None:

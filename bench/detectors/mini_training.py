@@ -12,6 +12,7 @@ from torchvision.models.detection import MaskRCNN
 from amdm.mini.renderer import SIZE, Rendering
 from amdm.mini.scene_stream import scene_batches
 from amdm.mini.scenes import Scene
+from amdm.mini.training.settings import begin_or_resume
 from amdm.mini.training.softening import roughened, softened
 from amdm.mini.training.tools import AveragedWeights, LossLog, cosine_rate, load_checkpoint, save_checkpoint
 from amdm.mini.vocabulary import CATEGORIES
@@ -26,7 +27,12 @@ Targets = list[dict[str, torch.Tensor]]
 
 
 def train_detector(folder: Path, weights: Path, vae: AutoencoderTiny, seed: int = 0) -> MaskRCNN:
-    """Train (or go on), then write fp16 weights with their SHA-256 to ``weights``."""
+    """Train (or go on), then write fp16 weights with their SHA-256 to ``weights``.
+
+    Raises:
+        InputError: the folder has a detector that was trained with another seed.
+    """
+    begin_or_resume(folder / "judge.pt", seed=seed)
     torch.manual_seed(seed)
     model = build_detector().train()
     optimiser = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=1e-3)

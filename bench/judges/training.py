@@ -10,10 +10,12 @@ from diffusers import AutoencoderTiny
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from amdm.io.files import make_folder
 from amdm.layout import Box
 from amdm.mini.marks import SIZE, strip
 from amdm.mini.scene_stream import Batch, combined_scene, scene_batches
 from amdm.mini.scenes import Scene
+from amdm.mini.training.settings import begin_or_resume
 from amdm.mini.training.softening import roughened, softened
 from amdm.mini.training.tools import LossLog, cosine_rate, load_checkpoint, save_checkpoint
 from amdm.mini.vocabulary import DIRECTED, STYLES
@@ -34,8 +36,13 @@ Ends = tuple[Box, Box]
 
 
 def train_judges(folder: Path, weights: Path, vae: AutoencoderTiny, seed: int = 0, steps: int = STEPS) -> None:
-    """Train both judges on the same pictures (or go on), then write fp16 weights and their SHA-256 to ``weights/``."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Train both judges on the same pictures (or go on), then write fp16 weights and their SHA-256 to ``weights/``.
+
+    Raises:
+        InputError: the folder has judges that were trained with another seed or another number of steps.
+    """
+    make_folder(folder)
+    begin_or_resume(folder / "judges.pt", seed=seed, steps=steps)
     torch.manual_seed(seed)
     action, style = build_action_network().train(), build_style_network().train()
     networks = nn.ModuleList((action, style))

@@ -93,7 +93,7 @@ def load_average(job: Job, stage: str, modules: Sequence[torch.nn.Module]) -> No
     """Put the averaged weights that a stage left into modules.
 
     Raises:
-        FileNotFoundError: the stage was not trained.
+        InputError: the stage was not trained.
     """
     state = stage_checkpoint(job.folder, stage)
     with torch.no_grad():

@@ -14,10 +14,13 @@ from amdm.mini.training.combined import train_combined
 from amdm.mini.training.controls import train_controls
 from amdm.mini.training.grounding import train_grounding
 from amdm.mini.training.images import train_images
+from amdm.mini.training.processes import run_processes
+from amdm.mini.training.settings import begin_or_resume
 from amdm.mini.training.text import train_text
 from amdm.mini.training.tools import save_checkpoint
-from amdm.mini.training.trainer import Job, load_trained_vae, run_processes
+from amdm.mini.training.trainer import Job, load_trained_vae
 from amdm.mini.training.vae import reconstruction_psnr, train_vae
+from amdm.model_set import require_device
 
 VAE_STEPS, BASE_STEPS, CONTROL_STEPS, TEXT_STEPS, GROUNDING_STEPS = 3500, 1200, 2200, 2000, 800
 IMAGE_STEPS, COMBINED_STEPS = 400, 5000
@@ -34,15 +37,17 @@ def train_mini(folder: Path, seed: int = 0, device: str = "cpu", shorten: float 
         shorten: factor on the numbers of steps, for a trial.
 
     Raises:
-        InputError: the folder cannot be one.
+        InputError: there is no such device, or the folder has a training with other settings.
     """
+    kind = require_device(device).type
+    world = min(2, os.cpu_count() or 1) if kind == "cpu" else 1
     make_folder(folder)
+    begin_or_resume(folder / "vae.pt", seed=seed, shorten=shorten, device=kind, processes=world)
     averaged = folder / "vae-averaged.pt"
     if not averaged.exists():
         vae = train_vae(folder, max(1, int(VAE_STEPS * shorten)), seed, torch.device(device)).cpu()
         save_checkpoint(averaged, vae.state_dict())
     tqdm.write(f"autoencoder: {reconstruction_psnr(load_trained_vae(folder), seed):.2f} dB on held-out scenes")
-    world = min(2, os.cpu_count() or 1) if device == "cpu" else 1
     for stage, steps, batch, rate in (
         (train_base, BASE_STEPS, BATCH, 1.2e-3),
         (train_controls, CONTROL_STEPS, BATCH, 1.2e-3),

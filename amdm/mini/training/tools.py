@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn import functional
+
+from amdm.errors import InputError
+from amdm.io.files import write_atomic
 
 LAST_RATE = 0.02
 
@@ -81,29 +84,35 @@ class LossLog:
                 rows = [one for one in csv.DictReader(file) if int(one["step"]) < step]
         # A row's names differ with what was trained since the last one, and a file has one header.
         names = list(dict.fromkeys(name for one in (*rows, row) for name in one))
-        with self.path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=names)
-            writer.writeheader()
-            writer.writerows([*rows, row])
+        text = StringIO()
+        writer = csv.DictWriter(text, fieldnames=names)
+        writer.writeheader()
+        writer.writerows([*rows, row])
+        write_atomic(self.path, text.getvalue().encode())
         self._sums.clear()
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write whole or not at all: a kill at any moment leaves the previous checkpoint."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".partial")
-    with temporary.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    content = BytesIO()
+    torch.save(state, content)
+    write_atomic(path, content.getvalue())
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:
-    """The state saved last, or None where there is none. Tensors and plain containers only."""
+    """The state saved last, or None where there is none. Tensors and plain containers only.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     if not path.exists():
         return None
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:  # torch's unpickler lets through what it stumbles over
+        raise InputError("cannot be read as a checkpoint", file=path) from error
     return state
 
 
@@ -111,12 +120,12 @@ def stage_checkpoint(folder: Path, stage: str) -> dict[str, Any]:
     """The state that a stage left in a training's folder.
 
     Raises:
-        FileNotFoundError: the stage was not trained.
+        InputError: the stage was not trained.
     """
     path = folder / f"{stage}.pt"
     state = load_checkpoint(path)
     if state is None:
-        raise FileNotFoundError(f"train the stage before first: {path} is absent")
+        raise InputError("is absent: the training in this folder has not come so far", file=path)
     return state
 
 

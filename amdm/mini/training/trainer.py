@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ import torch.distributed as dist
 from diffusers import AutoencoderTiny
 from torch import nn
 
-from amdm.child_process import end_with_parent
 from amdm.mini.marks import SIZE, strip
 from amdm.mini.renderer import Rendering
 from amdm.mini.scene_stream import Draw, ahead, as_tensor_range, scene_batches, training_scene
@@ -28,6 +26,7 @@ from amdm.mini.training.tools import (
     load_checkpoint,
     low_precision,
     save_checkpoint,
+    stage_checkpoint,
 )
 from amdm.progress import Progress
 
@@ -145,41 +144,19 @@ class Trainer(ABC):
             self.step = state["step"]
 
 
-def run_processes(target: Callable[[int, Job], None], job: Job) -> None:
-    """Run ``target(rank, job)`` in ``job.world`` processes that share gradients.
-
-    Two single-thread processes train faster on two cores than one process with two threads.
-    """
-    if job.world == 1:
-        target(0, job)
-        return
-    torch.multiprocessing.spawn(_process, args=(target, job), nprocs=job.world)
-
-
-def _process(rank: int, target: Callable[[int, Job], None], job: Job) -> None:
-    end_with_parent()
-    torch.set_num_threads(1)
-    rendezvous = (job.folder / f"rendezvous-{os.getppid()}").resolve()
-    dist.init_process_group("gloo", f"file://{rendezvous}", rank=rank, world_size=job.world)
-    target(rank, job)
-    dist.barrier()
-    dist.destroy_process_group()
-    if rank == 0:
-        rendezvous.unlink(missing_ok=True)
-
-
 def distinct_parameters(modules: Sequence[nn.Module]) -> list[nn.Parameter]:
     """The parameters of modules that may share some, each once, in order of first appearance."""
     return list({id(p): p for module in modules for p in module.parameters()}.values())
 
 
 def load_trained_vae(folder: Path) -> AutoencoderTiny:
-    """The autoencoder that :func:`amdm.mini.training.vae.train_vae` left in ``folder``, frozen."""
+    """The autoencoder that :func:`amdm.mini.training.vae.train_vae` left in ``folder``, frozen.
+
+    Raises:
+        InputError: it left none.
+    """
     vae = build_vae()
-    state = load_checkpoint(folder / "vae-averaged.pt")
-    if state is None:
-        raise FileNotFoundError(f"train the autoencoder first: {folder / 'vae-averaged.pt'} is absent")
-    vae.load_state_dict(state)
+    vae.load_state_dict(stage_checkpoint(folder, "vae-averaged"))
     return vae.requires_grad_(False).eval()
 
 

@@ -22,6 +22,7 @@ from amdm.mini.training.tools import (
 from amdm.progress import Progress
 
 BATCH = 32
+CHECKPOINT_EVERY = 500
 LATENT_NOISE = 0.1
 """Standard deviation added to the latents in training: the decoder learns to read what a diffusion model writes."""
 
@@ -37,6 +38,7 @@ def train_vae(folder: Path, steps: int, seed: int, device: torch.device) -> Auto
         vae.load_state_dict(state["vae"])
         optimiser.load_state_dict(state["optimiser"])
         averaged.average, first = [a.to(device) for a in state["average"]], state["step"]
+        _set_generator(device, state["generator"])
     batches = scene_batches("generators:vae", seed, first * BATCH, BATCH, combined_scene)
     for step in Progress(range(first + 1, steps + 1), initial=first, total=steps, desc="autoencoder", unit="step"):
         images = as_tensor_range(np.stack([rendering.image for _, rendering in next(batches)]))
@@ -49,11 +51,23 @@ def train_vae(folder: Path, steps: int, seed: int, device: torch.device) -> Auto
         optimiser.step()
         averaged.update(step)
         log.add(step, {"mse": loss.item(), "spread": spread.item()})
-        if step % 500 == 0 or step == steps:
+        if step % CHECKPOINT_EVERY == 0 or step == steps:
             state = {"vae": vae.state_dict(), "optimiser": optimiser.state_dict(), "average": averaged.average}
-            save_checkpoint(path, {**state, "step": step})
+            save_checkpoint(path, {**state, "step": step, "generator": _generator(device)})
     averaged.swap()
     return vae.float()
+
+
+def _generator(device: torch.device) -> torch.Tensor:
+    """State of the generator that the noise comes from."""
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+
+
+def _set_generator(device: torch.device, state: torch.Tensor) -> None:
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    else:
+        torch.set_rng_state(state)
 
 
 def _losses(vae: AutoencoderTiny, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
