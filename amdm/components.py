@@ -6,7 +6,9 @@ Classes are those of diffusers and transformers; code that lies in a folder is n
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import transformers
 from diffusers import UNet2DConditionModel
 from diffusers.models.autoencoders.vae import AutoencoderMixin
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 from transformers import CLIPTextModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from amdm.errors import InputError, in_file
@@ -26,6 +29,8 @@ from amdm.process_state import as_in_a_fresh_process
 INDEX = "model_index.json"
 UNET_FOLDER = re.compile(r"unet(_[1-9][0-9]{0,3})?")
 MAX_CONFIG_BYTES = 2**20
+LARGEST_NUMBER, LONGEST_LIST, MOST_TENSORS = 2**20, 1000, 5_000
+"""Of a configuration, and of the network that it describes; SDXL's UNet has 1,680 tensors."""
 KINDS: dict[str, tuple[Any, type]] = {
     "unet": (diffusers, UNet2DConditionModel),
     "vae": (diffusers, AutoencoderMixin),
@@ -63,8 +68,9 @@ def network_of(kind: type, config: Any) -> nn.Module:
     made: Any = kind
     if not isinstance(config, Mapping):
         raise InputError(f"fits no {kind.__name__}: it must hold values by name")
+    _check_size(config)
     try:
-        with on_meta():
+        with on_meta(), _few_tensors():
             if issubclass(kind, PreTrainedModel):
                 network: nn.Module = made(made.config_class.from_dict(dict(config)))
             else:
@@ -72,6 +78,37 @@ def network_of(kind: type, config: Any) -> nn.Module:
     except Exception as error:  # a constructor says in many ways that numbers fit no network
         raise InputError(f"fits no {kind.__name__}: {str(error)[:200]}") from error
     return network.eval()
+
+
+def _check_size(value: Any, field: str = "") -> None:
+    """Numbers that a stranger wrote say what is allocated, and how often: none may be absurd.
+
+    Raises:
+        InputError: naming the value.
+    """
+    if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+        raise InputError(f"is larger than {LARGEST_NUMBER:,}, which no network needs", field=field)
+    if isinstance(value, list | tuple | Mapping) and len(value) > LONGEST_LIST:
+        raise InputError(f"has more than {LONGEST_LIST:,} values, which no network needs", field=field)
+    named_values = value.items() if isinstance(value, Mapping) else ()
+    for name, one in enumerate(value) if isinstance(value, list | tuple) else named_values:
+        _check_size(one, f"{field}.{str(name)[:80]}" if field else str(name)[:80])
+
+
+@contextmanager
+def _few_tensors() -> Iterator[None]:
+    """Networks built inside, by this thread, end in an InputError where they have more than :data:`MOST_TENSORS`."""
+    thread, left = threading.get_ident(), iter(range(MOST_TENSORS))
+
+    def count(module: nn.Module, name: str, parameter: Any) -> None:
+        if threading.get_ident() == thread and next(left, None) is None:
+            raise InputError(f"it has more than {MOST_TENSORS:,} tensors")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def read_network(folder: Path, index: Mapping[str, Any], place: str) -> nn.Module:

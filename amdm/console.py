@@ -64,7 +64,7 @@ def run_app(app: typer.Typer, name: str, failures: tuple[type[Exception], ...] =
         text = error.format_message().strip()
         _leave(f"error: {InputError(text)}" if len(text.splitlines()) == 1 else text, 2)  # else it is the help
     except expected as error:
-        _leave(f"error: {InputError(str(error))}{hint}", 1)
+        _leave(f"error: {InputError(str(error) or type(error).__name__)}{hint}", 1)
     except KeyboardInterrupt:
         _leave("stopped", 130)
     sys.exit(status or 0)

@@ -9,6 +9,9 @@ from difflib import get_close_matches
 MAX_FAULTS = 20
 """Of one input that are named before reading it stops."""
 
+LONGEST_LINE = 400
+"""Characters of an error."""
+
 LONGEST_LIST = 20
 """Names that a message still lists one by one."""
 
@@ -142,7 +145,7 @@ def printable(text: str, keep: str = "") -> str:
     return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
 
 
-def _one_line(text: str, limit: int = 400) -> str:
+def _one_line(text: str) -> str:
     """Printable, on one line, and short: error texts quote files written by strangers."""
     shown = printable(text)
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+    return shown if len(shown) <= LONGEST_LINE else shown[: LONGEST_LINE - 1] + "…"

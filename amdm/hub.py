@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+from amdm.components import INDEX
 from amdm.errors import InputError
 from amdm.own_unets import PROFILE as OWN_PROFILE
+from amdm.serialization import read_index
 
 FILES = ("*.json", "*.safetensors", "*.txt")
 _OF_A_LAYOUT = """from amdm import AMDMPipeline, Instance, Layout
@@ -43,8 +45,8 @@ def lora_file(place: str | os.PathLike[str], weight_name: str | None, revision: 
         InputError: there is none, or there are several; a revision of what is no repository, a name in what is a file.
     """
     folder = Path(place)
-    if not folder.exists() and is_repository(str(place)):
-        folder = snapshot(str(place), revision)
+    if not folder.exists() and folder.suffix != ".safetensors" and is_repository(str(place)):
+        folder = snapshot(str(place), revision, files=(weight_name or "*.safetensors",))
     elif revision is not None:
         raise InputError("is of a repository on the Hub; what lies here has none", file=folder, field="revision")
     if not folder.is_dir():
@@ -60,14 +62,31 @@ def lora_file(place: str | os.PathLike[str], weight_name: str | None, revision: 
     return found[0]
 
 
+def pipeline_folder(
+    repo_id: str,
+    revision: str | None,
+    cache_dir: str | os.PathLike[str] | None,
+    local_files_only: bool,
+    token: str | bool | None,
+) -> Path:
+    """A folder with a saved pipeline of the Hub. Its index comes first: another pipeline may have gigabytes.
+
+    Raises:
+        InputError: as :func:`snapshot`, and for what is no pipeline of this kind.
+    """
+    read_index(snapshot(repo_id, revision, cache_dir, local_files_only, token, files=(INDEX,)))
+    return snapshot(repo_id, revision, cache_dir, local_files_only, token)
+
+
 def snapshot(
     repo_id: str,
     revision: str | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     local_files_only: bool = False,
     token: str | bool | None = None,
+    files: Sequence[str] = FILES,
 ) -> Path:
-    """A folder with the repository's files, of the cache where they are there already.
+    """A folder with the repository's files of these patterns, of the cache where they are there already.
 
     Raises:
         InputError: there is no such repository or revision, or it can neither be reached nor found in the cache.
@@ -79,7 +98,7 @@ def snapshot(
             cache_dir=None if cache_dir is None else Path(cache_dir),
             local_files_only=local_files_only,
             token=token,
-            allow_patterns=list(FILES),
+            allow_patterns=list(files),
         )
     except LocalEntryNotFoundError as error:
         at = "" if revision is None else f" at {revision}"

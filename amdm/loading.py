@@ -78,6 +78,8 @@ def _checkpoints(names: Sequence[str], loading: LoadOptions) -> ModelSet:
 def _random(names: Sequence[str], loading: LoadOptions) -> ModelSet:
     from amdm.models.full_size import fill_randomly
 
+    if loading.weights_dir is not None:
+        raise InputError("is of the public checkpoints, and random weights were asked for", field="weights_dir")
     models = _full_size(names)
     first = {name: module for name, module in models.modules().items() if not name.startswith("vae.")}
     fill_randomly([*first.values(), *models.vaes.values()], dtype=loading.dtype)

@@ -21,7 +21,7 @@ from diffusers.utils import BaseOutput
 from PIL import Image
 
 from amdm.errors import InputError
-from amdm.hub import is_repository, model_card, snapshot, upload
+from amdm.hub import is_repository, model_card, pipeline_folder, upload
 from amdm.layout import Interaction, Layout
 from amdm.loading import load_models, move
 from amdm.methods import Method
@@ -136,7 +136,8 @@ class AMDMPipeline(PipelineParts):
             raise InputError(what, field="name_or_path")
         if preset is not None or weights_dir is not None or random_weights:
             raise InputError("a saved pipeline has its own preset and weights", field="preset")
-        place = Path(name) if Path(name).is_dir() else snapshot(name, revision, cache_dir, local_files_only, token)
+        asked = (revision, cache_dir, local_files_only, token)
+        place = Path(name) if Path(name).is_dir() else pipeline_folder(name, *asked)
         models, settings, profile, own_preset, scheduler = load_pipeline(place, texts, dtype)
         made = cls(models, settings, profile, own_preset).to(device)
         if scheduler is not None:
@@ -173,6 +174,7 @@ class AMDMPipeline(PipelineParts):
             InputError: a network or tokenizer was set that is not of the profile's kind or, of UNets of your own, that
                 diffusers and transformers do not make again from its configuration; nothing is written.
         """
+        self._require_held("save_pretrained")
         schedule = self._scheduler or self._target.scheduler
         save_pipeline(self.models, schedule, Path(save_directory), self._about())
 
@@ -197,7 +199,7 @@ class AMDMPipeline(PipelineParts):
         own = {"profile": self.profile, "preset": self.preset, "settings": self.settings.describe()}
         return {**own, "scheduler_set": self._scheduler is not None}
 
-    @torch.inference_mode()
+    @torch.no_grad()  # no inference mode: what is returned, or moved by offload, may be written to later
     @undisturbed()
     def __call__(
         self,
@@ -217,7 +219,7 @@ class AMDMPipeline(PipelineParts):
         output_type: str = "pil",
         return_dict: bool = True,
         callback_on_step_end: OnStepEnd | None = None,
-        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+        callback_on_step_end_tensor_inputs: Sequence[str] | None = ("latents",),
         all_models: bool = False,
         overrides: Sequence[str] | Mapping[str, Any] = (),
         **others: Any,
@@ -293,6 +295,7 @@ class AMDMPipeline(PipelineParts):
     def to(self, *args: Any, **kwargs: Any) -> AMDMPipeline:
         """Move every network: ``to("cuda")``, ``to(torch.float16)`` (the UNets and encoders; latents stay float32)."""
         self._require_idle("to")
+        self._require_held("to")
         kwargs.pop("silence_dtype_warnings", None)  # of diffusers, whose warnings move() leaves out
         for one in (*args, *kwargs.values()):
             if isinstance(one, str | torch.device):
@@ -309,7 +312,7 @@ class AMDMPipeline(PipelineParts):
         self._require_idle("enable_model_cpu_offload")
         if self._single_use:
             raise InputError("cannot be with enable_single_use", field="enable_model_cpu_offload")
-        self._offload_to = require_device(device if gpu_id is None else f"{torch.device(device).type}:{gpu_id}")
+        self._offload_to = require_device(device if gpu_id is None else f"{require_device(device).type}:{gpu_id}")
         self._hold()
 
     def enable_single_use(self) -> None:
@@ -339,8 +342,8 @@ class AMDMPipeline(PipelineParts):
     def _holding(self) -> Iterator[None]:
         """Around a call: with offload on no other one runs, and networks go back to where the call found them."""
         with _OFFLOADING if self._offload_to is not None or self._single_use else nullcontext():
-            if self._single_use and (self._calls or next(self.text_encoder.parameters()).is_meta):  # given back first
-                raise InputError("the one call was made; load the pipeline again", field="enable_single_use")
+            if self._single_use:
+                self._require_held("enable_single_use")
             before = self._held
             try:
                 yield

@@ -127,7 +127,9 @@ def check_latents(latents: Any, expected: tuple[int, ...]) -> None:
         raise InputError(f"has the shape {tuple(latents.shape)}; it must be {expected}", field="latents")
 
 
-def check_output(output_type: str, callback: Any, tensors: Sequence[str], others: Mapping[str, Any]) -> Sequence[str]:
+def check_output(
+    output_type: str, callback: Any, tensors: Sequence[str] | None, others: Mapping[str, Any]
+) -> Sequence[str]:
     """What the callback is to get: ``tensors`` or, of a ``PipelineCallback`` of diffusers, what that names itself.
 
     Raises:
@@ -142,7 +144,7 @@ def check_output(output_type: str, callback: Any, tensors: Sequence[str], others
         raise InputError(f"{output_type!r} is none of pil, np, pt, latent", field="output_type")
     if callback is not None and not callable(callback):
         raise InputError("cannot be called", field="callback_on_step_end")
-    wanted: Sequence[str] = getattr(callback, "tensor_inputs", tensors)
+    wanted: Sequence[str] = getattr(callback, "tensor_inputs", tensors) or ()
     if strange := [name for name in wanted if name not in CALLBACK_INPUTS]:
         field = f"callback_on_step_end_tensor_inputs.{strange[0]}"
         raise InputError(f"there are only {' and '.join(CALLBACK_INPUTS)}", field=field)

@@ -46,6 +46,8 @@ class PipelineParts(DiffusionPipeline):
     settings: MethodSettings
     _scheduler: SchedulerMixin | None
     _calls: set[Call]
+    _offload_to: torch.device | None
+    _single_use: bool
     _merged: dict[nn.Parameter, torch.Tensor]
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -69,7 +71,8 @@ class PipelineParts(DiffusionPipeline):
 
     @property
     def scheduler(self) -> SchedulerMixin:
-        """Of the target. One that is set is used by every model, and by calls that begin later; each has its copy."""
+        """Of the target. One that is set is used by every model, and by calls that begin later; each has its copy, so
+        that what a callback alters of this one acts from the next call on."""
         name = self.settings.models[0]
         own = self.settings.settings[name].scheduler
         kept = self._target.scheduler if own == "ddim" else scheduler_of(self._target, self.settings.settings[name])
@@ -225,6 +228,7 @@ class PipelineParts(DiffusionPipeline):
                 nothing of such weights; nothing is changed.
         """
         self._require_idle("load_lora_weights")
+        self._require_held("load_lora_weights")
         alphas: Mapping[str, float] = {}
         if isinstance(weights, Mapping):
             for name, value in {"weight_name": weight_name, "revision": revision}.items():
@@ -257,6 +261,22 @@ class PipelineParts(DiffusionPipeline):
     def _require_idle(self, what: str) -> None:
         if self._calls:
             raise InputError("is for when no picture is drawn; call it before the pipeline", field=what)
+
+    def _require_held(self, what: str) -> None:
+        """Raise InputError where the one call is under way or was made, whose networks are given back."""
+        spent = next(self.text_encoder.parameters()).is_meta  # given back first
+        if spent or (self._single_use and self._calls):
+            raise InputError("the one call was made; load the pipeline again", field=what)
+
+    def remove_all_hooks(self) -> None:
+        """End model offload: networks stay in main memory until :meth:`to` moves them."""
+        self._require_idle("remove_all_hooks")
+        self._offload_to = None
+
+    @classmethod
+    def from_pipe(cls, pipeline: Any, **kwargs: Any) -> Any:
+        """Refused: InputError."""
+        raise InputError("is not done here; use AMDMPipeline.from_unets", field="from_pipe")
 
     def enable_sequential_cpu_offload(self, *args: Any, **kwargs: Any) -> None:
         """Refused: InputError."""

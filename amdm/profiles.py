@@ -42,6 +42,16 @@ def unshipped_weights(profile: str, digests: Mapping[str, str]) -> list[str]:
     return [f"The weights of the mini models are not the shipped ones: {', '.join(others)}"] if others else []
 
 
+def notes_on_weights(profile: str) -> list[str]:
+    """As :func:`unshipped_weights`, of the mini weights that a command is about to read, with where they come from.
+
+    Raises:
+        InputError: their record cannot be read.
+    """
+    notes = unshipped_weights(profile, mini_digests()) if profile == "mini" else []
+    return [f"AMDM_MINI_WEIGHTS_DIR is {weights_folder()}: {note}" for note in notes]
+
+
 def hashed_weights(profile: str) -> dict[str, str]:
     """SHA-256 of the same files as they lie there now, whatever was recorded of them."""
     from amdm.checkpoints.weights_folder import read_lock, weights_dir

@@ -134,8 +134,8 @@ def load_pipeline(folder: Path, overrides: Sequence[str] = (), dtype: torch.dtyp
         InputError: the folder is no saved pipeline; a file is absent, altered, or of a kind that is not read; a tensor
             is missing, left over, or of another shape; an override names no field.
     """
-    index = read_json(folder / INDEX, MAX_INDEX_BYTES)
-    about = _about(folder / INDEX, index)
+    index = read_index(folder)
+    about = index["amdm"]
     try:
         settings = MethodSettings.read(about["settings"])
     except InputError as error:
@@ -156,12 +156,17 @@ def load_pipeline(folder: Path, overrides: Sequence[str] = (), dtype: torch.dtyp
     return Saved(models, settings, about["profile"], about["preset"], scheduler if about["scheduler_set"] else None)
 
 
-def _about(path: Path, content: Any) -> dict[str, Any]:
-    """What the index says, its fields checked.
+def read_index(folder: Path) -> dict[str, Any]:
+    """The content of a saved folder's index; the fields of what is ``amdm``'s are checked.
 
     Of UNets of a user's own, ``unets`` has the folder of each by its name, and ``channels_last`` the folders of the
     networks whose weights lay in memory so.
+
+    Raises:
+        InputError: it is absent, or the index of another pipeline.
     """
+    path = folder / INDEX
+    content = read_json(path, MAX_INDEX_BYTES)
     kind = content.get("_class_name") if isinstance(content, dict) else None
     if kind != "AMDMPipeline":
         raise InputError(f"is {str(kind)[:80]!r}, and no AMDMPipeline", file=path, field="_class_name")
@@ -177,7 +182,7 @@ def _about(path: Path, content: Any) -> dict[str, Any]:
             raise InputError(
                 f"{str(place)[:80]!r} is not a folder of a UNet", file=path, field=f"amdm.unets.{name[:80]}"
             )
-    return own
+    return dict(content)
 
 
 def _own_models(
@@ -320,7 +325,7 @@ def _own_networks(models: ModelSet) -> dict[str, Any]:
 
 
 def _own_fields(models: ModelSet, networks: Mapping[str, Any]) -> dict[str, Any]:
-    """What the index says of UNets of a user's own: see :func:`_about`."""
+    """What the index says of UNets of a user's own: see :func:`read_index`."""
     places = {id(module): place for place, module in networks.items()}
     unets = {name.partition(":")[2]: places[id(unwrapped(model.unet))] for name, model in models.models.items()}
     return {"unets": unets, "channels_last": [place for place, one in networks.items() if channels_last(one)]}

@@ -13,6 +13,7 @@ from pathlib import Path
 from amdm.checkpoints.catalogue import WeightFile
 from amdm.checkpoints.weights_folder import is_there, read_lock, record, require_inside
 from amdm.errors import InputError
+from amdm.io.files import make_folder
 
 RESERVE = 2**30
 """Bytes that stay free on the disk."""
@@ -28,11 +29,11 @@ def fetch(files: Sequence[WeightFile], folder: Path, report: Callable[[str], Non
     """Bring the files that are not there, and record the digest of every one.
 
     Raises:
-        InputError: a file's digest is not the one published or first seen, a link leads out of the folder, or the
-            disk is too small.
+        InputError: a file's digest is not the one published or first seen, a link leads out of the folder, the
+            folder cannot be one, or the disk is too small.
         FetchError: a file could not be brought; the way by hand is named where there is one.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for one in files:
         place = str(one.place)
         require_inside(folder / place, folder)

@@ -17,7 +17,7 @@ from amdm.errors import InputError
 from amdm.loading import load_models
 from amdm.model_set import LoadOptions
 from amdm.presets.profile import load_profile
-from amdm.profiles import paper_profile_available
+from amdm.profiles import notes_on_weights, paper_profile_available
 
 VRAM_NEEDED = 10 * 2**30
 """Bytes, an estimate: generators in float16 are 2.7 GB and the judge in float32 3.3 GB, besides what they compute with;
@@ -40,6 +40,7 @@ def report(folder: Path | None, load: bool) -> list[tuple[str, str]]:
         ("device", torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"),
         ("weights folder", str(place)),
         ("mini models", _loaded("mini", LoadOptions())),
+        ("mini weights", _mini_weights()),
     ]
     for name in PROFILES:
         files = files_of(name)
@@ -107,6 +108,14 @@ def _loaded(profile: str, loading: LoadOptions) -> str:
     held = {id(p): p.numel() * p.element_size() for m in models.modules().values() for p in m.parameters()}
     saved, all_held = models.saved_bytes / 2**20, sum(held.values()) / 2**20
     return f"{', '.join(models.models)}: {all_held:,.0f} MiB; one base in memory saves {saved:,.0f} MiB"
+
+
+def _mini_weights() -> str:
+    """Whether the mini models draw with the shipped weights; if not, where the others lie, and which they are."""
+    try:
+        return "; ".join(notes_on_weights("mini")) or "the shipped ones"
+    except InputError as error:
+        return f"NOT USABLE: {error}"
 
 
 def _version(name: str) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
+from io import BytesIO
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,6 +18,7 @@ from PIL import Image, ImageDraw
 from tqdm import tqdm
 
 from amdm.errors import InputError
+from amdm.io.files import write_atomic
 from amdm.io.images import load_style
 from amdm.layout import Layout, read_layout
 from amdm.model_set import LoadOptions
@@ -33,7 +36,7 @@ class Picture:
     layout: Layout
 
     def save(self, path: Path, scale: int = 1, draw_boxes: bool = False) -> None:
-        """Write a PNG, enlarged ``scale`` times by the nearest pixel."""
+        """Write a PNG, enlarged ``scale`` times by the nearest pixel, whole or not at all. Raises OSError."""
         height, width = (side * scale for side in self.image.shape[:2])
         picture = Image.fromarray(self.image).resize((width, height), Image.Resampling.NEAREST)
         if draw_boxes:
@@ -43,10 +46,9 @@ class Picture:
                 corners = (x1 * (width - 1), y1 * (height - 1), x2 * (width - 1), y2 * (height - 1))
                 draw.rectangle(corners, outline=OUTLINE, width=max(1, width // 256))
                 draw.text((corners[0] + 3, corners[1] + 1), one.phrase, fill=OUTLINE)
-        try:
-            picture.save(path, format="PNG")
-        except OSError as error:
-            raise InputError(f"cannot be written: {error.strerror or error}", file=path) from error
+        file = BytesIO()
+        picture.save(file, format="PNG")
+        write_atomic(path, file.getvalue())
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,22 @@ class GenerateRequest:
     key: str | None = None
 
 
+@contextmanager
+def memory_errors_in_words() -> Iterator[None]:
+    """What runs inside ends in a MemoryError of one line where a GPU has too little."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise MemoryError("the device has not enough memory for these models and this size") from error
+
+
+@memory_errors_in_words()
 def generate_picture(wanted: GenerateRequest, loading: LoadOptions, trace: TextIO | None = None) -> Picture:
     """The picture that :class:`amdm.AMDMPipeline` draws with a generator of that seed; each step goes to ``trace``.
 
     Raises:
         InputError: for a bad file, an unknown method or field, or a picture that blew up.
+        MemoryError: a GPU has too little of it.
     """
     load_profile(wanted.profile).method(wanted.method, wanted.overrides)  # what is asked for, before what it is to show
     layout, style = read_layout(wanted.layout or example_layout(wanted.profile, wanted.method), wanted.key)
@@ -111,12 +124,29 @@ def warn_of_unknown_words(profile: str, layout: Layout) -> None:
         tqdm.write(str(InputError(f"warning: {words}; not {', '.join(map(repr, strange[:3]))}")), file=sys.stderr)
 
 
+def warn_of_other_weights(profile: str) -> list[str]:
+    """Say on stderr, and return, that mini models of another training draw."""
+    from amdm.profiles import notes_on_weights
+
+    notes = notes_on_weights(profile)
+    for note in notes:
+        tqdm.write(str(InputError(f"warning: {note}")), file=sys.stderr)
+    return notes
+
+
 def check_writable(path: Path) -> None:
     """Raise InputError where a picture cannot be written there; better before it is drawn than after."""
     if path.suffix.lower() != ".png":
         raise InputError("pictures are written as PNG: name it .png", file=path)
-    if not path.parent.is_dir():
-        raise InputError("is not a folder", file=path.parent)
+    try:
+        if not path.parent.is_dir():
+            raise InputError("is not a folder", file=path.parent)
+        there = path.exists()
+        path.open("ab").close()
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror or error}", file=path) from error
+    if not there:
+        path.unlink()
 
 
 def example_layout(profile: str, method: str) -> Path:

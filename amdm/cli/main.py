@@ -17,6 +17,7 @@ from amdm.output import JsonOption, tell
 app = make_app(__doc__)
 app.add_typer(weights.app, name="weights")
 
+STEPS = "num_inference_steps"
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="field=value of the preset, for example aggregation.s=5; repeatable")
 ]
@@ -52,22 +53,26 @@ def generate(
 
     amdm generate --profile paper --preset interactdiffusion+migc --seed 3 --set aggregation.s=5 --draw-boxes
     """
-    from amdm.cli.generate import GenerateRequest, check_writable, generate_picture
+    from amdm.cli.generate import GenerateRequest, check_writable, generate_picture, warn_of_other_weights
     from amdm.model_set import LoadOptions
     from amdm.presets.profile import load_profile
     from amdm.profiles import chosen_profile
 
     check_writable(out)
+    if steps is not None and any(one.partition("=")[0].strip().endswith(STEPS) for one in change or ()):
+        raise InputError("is given twice: by --set, too", field="steps")
     chosen = "paper" if random_weights and profile == "auto" else chosen_profile(profile, weights_dir)[0]
-    changes = [*(change or ()), *([f"settings.all.num_inference_steps={steps}"] if steps is not None else [])]
+    changes = [*(change or ()), *([f"settings.all.{STEPS}={steps}"] if steps is not None else [])]
     wanted = GenerateRequest(chosen, preset, layout, style, seed, changes, key)
     loading = LoadOptions.parse(chosen, _folder(weights_dir, profile, chosen), device, dtype, random_weights)
     if trace and len(load_profile(chosen).method(preset, changes).models) == 1:
         raise InputError(f"{preset} has one model: nothing is aggregated", field="trace")
     steps_to = (sys.stderr if as_json else sys.stdout) if trace else None
+    notes = warn_of_other_weights(chosen)
     generate_picture(wanted, loading, steps_to).save(out, scale, draw_boxes)
     text = f"wrote {out} ({chosen} profile{', random weights' if random_weights else ''})"
-    tell(text, {"picture": out, "profile": chosen, "seed": seed, "random_weights": random_weights}, as_json)
+    about = {"profile": chosen, "seed": seed, "random_weights": random_weights, "notes": notes}
+    tell(text, {"picture": out, **about}, as_json)
 
 
 def _folder(weights_dir: Path | None, profile: str, chosen: str) -> Path | None:
@@ -124,6 +129,7 @@ def studio(
 
     if find_spec("gradio") is None:
         raise InputError("needs gradio, which is not installed: pip install 'amdm[ui]'", field="studio")
+    from amdm.cli.generate import warn_of_other_weights
     from amdm.model_set import LoadOptions
     from amdm.profiles import chosen_profile
     from amdm.studio.judged import installed_judge
@@ -132,6 +138,7 @@ def studio(
 
     chosen = chosen_profile(profile, weights_dir)[0]
     loading = LoadOptions.parse(chosen, _folder(weights_dir, profile, chosen), device)
+    warn_of_other_weights(chosen)
     served = Served(Studio(chosen, loading, installed_judge()(chosen)), port)
     typer.echo(f"amdm studio: {served.address} (Ctrl-C ends it)")
     served.run()
@@ -140,7 +147,7 @@ def studio(
 @app.command("train-mini")
 def train_mini(
     folder: Annotated[Path, typer.Option(help="checkpoints, losses, and the weights at the end")] = Path("training"),
-    seed: Annotated[int, typer.Option(help="of the training", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="of the training", min=0, max=2**32 - 1)] = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
     shorten: Annotated[
         float, typer.Option(help="factor on the number of steps of each stage, for a trial", min=0.0001, max=1)
@@ -156,4 +163,4 @@ def train_mini(
 
 def main() -> None:
     """Entry point."""
-    run_app(app, "amdm")
+    run_app(app, "amdm", (MemoryError,))

@@ -99,9 +99,12 @@ def user_cache(name: str) -> Path:
     """Where a file or folder of this package lies in the user's cache: XDG_CACHE_HOME, else ``~/.cache``.
 
     Raises:
-        RuntimeError: there is neither, nor a home.
+        InputError: there is neither, nor a home.
     """
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "amdm" / name
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "amdm" / name
+    except RuntimeError:
+        raise InputError("this user has no home; it says where files are kept", field="XDG_CACHE_HOME") from None
 
 
 @contextmanager

@@ -19,6 +19,14 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", *(("AVIF",) if find_spec
 """Pillow knows others, among them some that start a program (EPS)."""
 
 
+def check_size(width: int, height: int, most_pixels: int) -> None:
+    """Raise InputError for a picture with a side of more than :data:`MAX_SIDE`, or more pixels than that."""
+    if max(width, height) > MAX_SIDE:
+        raise InputError(f"has a side of more than {MAX_SIDE} pixels")
+    if width * height > most_pixels:
+        raise InputError(f"has more than {most_pixels:,} pixels")
+
+
 def load_style(path: Path, formats: tuple[str, ...] = FORMATS, most_pixels: int = MAX_SIDE**2) -> Image.Image:
     """The picture as 8-bit RGB (see :func:`amdm.io.picture.to_rgb`); of an animation or of several pages the first.
 
@@ -32,13 +40,9 @@ def load_style(path: Path, formats: tuple[str, ...] = FORMATS, most_pixels: int 
         if path.stat().st_size > MAX_FILE_BYTES:
             raise InputError(f"has more than {MAX_FILE_BYTES} bytes", file=path)
         with Image.open(path, formats=formats) as picture:
-            if max(picture.size) > MAX_SIDE:
-                raise InputError(f"has a side of more than {MAX_SIDE} pixels", file=path)
-            if picture.width * picture.height > most_pixels:
-                raise InputError(f"has more than {most_pixels:,} pixels", file=path)
+            check_size(*picture.size, most_pixels)
             if picture.format in ("JPEG", "MPO") and path.read_bytes().count(_SCAN) > MAX_SCANS:
                 raise InputError(f"has more than {MAX_SCANS} scans", file=path)
-            picture.load()
             return to_rgb(picture)
     except InputError as error:
         raise error.within(file=path) from None

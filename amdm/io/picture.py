@@ -20,14 +20,18 @@ def to_rgb(picture: Image.Image) -> Image.Image:
 
     What is transparent is composed over white. Integers of 16 or 32 bits are scaled to 8 (v // 257), unless no value is
     above 255: programs write 8-bit values in that form too. Of several frames it is the current one, the first of a
-    file that was just opened. Embedded colour profiles are not applied.
+    file that was just opened. Embedded colour profiles are not applied. Which grey of a PNG of 2 or 4 bits is
+    transparent is known only until Pillow has loaded it: give it as it was opened.
 
     Raises:
         InputError: float values ("F"), or integers outside 0 … 65535 ("I"): nothing says which of them is white.
     """
     if picture.mode == "F":
         raise InputError('holds float values (mode "F"), of which nothing says what is white; save 8 or 16 bits')
-    picture = ImageOps.exif_transpose(picture)
+    step = _grey_step(picture)
+    picture = ImageOps.exif_transpose(picture)  # a copy, which has its own ``info``
+    if step > 1 and isinstance(picture.info.get("transparency"), int):
+        picture.info["transparency"] *= step
     if picture.mode.startswith("I"):
         picture = _from_16_bits(picture)
     if picture.mode == "La":
@@ -37,6 +41,12 @@ def to_rgb(picture: Image.Image) -> Image.Image:
     _scale_transparent_colour(picture)
     white = Image.new("RGBA", picture.size, "white")
     return Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
+
+
+def _grey_step(picture: Image.Image) -> int:
+    """Between two greys of 2 or 4 bits, as Pillow will read them; the transparent one of a PNG it leaves as it is."""
+    tiles = getattr(picture, "tile", None)  # how a file that is not loaded yet is coded
+    return {"L;2": 85, "L;4": 17}.get(str(tiles[0][3]), 1) if tiles and picture.mode == "L" else 1
 
 
 def _from_16_bits(picture: Image.Image) -> Image.Image:

@@ -127,13 +127,13 @@ def on_meta() -> Iterator[None]:
         yield
 
 
-def fill_randomly(modules: Sequence[nn.Module], seed: int = 0, dtype: torch.dtype = torch.float32) -> None:
+def fill_randomly(modules: Sequence[nn.Module], dtype: torch.dtype = torch.float32) -> None:
     """Give every parameter that is on the meta device random numbers of a size that keeps activations finite.
 
     Norms become the identity, biases 0, gates 0.5, matrices normal with variance 1/fan-in. What modules share is filled
-    once and stays shared. Numbers depend on seed and order alone.
+    once and stays shared. Numbers depend on the order alone.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     filled: dict[int, nn.Parameter] = {}
     for module in modules:
         for name, parameter in list(module.named_parameters(remove_duplicate=False)):

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from amdm.errors import InputError, unknown
 from amdm.io.strict import Strict
 from amdm.models.registry import MODELS
-from amdm.presets.settings import MethodSettings, _changes, _first_fault, _merged, _overridden, _override
+from amdm.presets.overrides import changes_of, merged, overridden, parse_override
+from amdm.presets.settings import MethodSettings, first_fault
 
 PROFILES = ("mini", "paper")
 FORMER_NAMES = {"switch@combined": "mixed-then-target@combined"}
@@ -38,7 +39,7 @@ class Profile:
         try:
             read = _File.model_validate(content)
         except ValidationError as error:
-            raise _first_fault(error, file, "", _File) from None
+            raise first_fault(error, file, "", _File) from None
         self.common, self.models, self._methods = read.common, read.models, read.methods
         self._file = file
         self.methods = {name: self.method(name) for name in self._methods}
@@ -53,22 +54,22 @@ class Profile:
         content = self._content(name)
         if content is None:
             raise self._unknown(name)
-        for path, value in _changes(overrides):
+        for path, value in changes_of(overrides):
             if path[0] == "aggregation" and content.get("aggregation") is None and len(content.get("models", ())) == 1:
                 raise InputError("has one model, which aggregates nothing", field=f"methods.{name}.aggregation")
-            content = _overridden(content, path, value)
+            content = overridden(content, path, value)
         try:
             return MethodSettings.model_validate({**content, "settings": self._settings(content)})
         except ValidationError as error:
             file = self._file if not overrides else None
-            raise _first_fault(error, file, f"methods.{name}", MethodSettings) from None
+            raise first_fault(error, file, f"methods.{name}", MethodSettings) from None
         except InputError as error:
             raise error.within(file=self._file if not overrides else None, field=f"methods.{name}") from None
 
     def _content(self, name: str) -> dict[str, Any] | None:
         """What the file says of a method, also by a name that it had before; None where it has no such method."""
         own = self._methods.get(name, self._methods.get(FORMER_NAMES.get(name, "")))
-        return None if own is None else _merged(self.common, own)
+        return None if own is None else merged(self.common, own)
 
     def _unknown(self, name: str) -> InputError:
         """What to write for a name that this profile does not have."""
@@ -94,7 +95,7 @@ class Profile:
         return found
 
     def _concerns(self, name: str, override: str) -> bool:
-        path, _ = _override(override)
+        path, _ = parse_override(override)
         content = self._content(name) or {}
         if path[0] == "aggregation" and len(path) > 1:
             return content.get("aggregation") is not None
@@ -109,7 +110,7 @@ class Profile:
         for model in asked if isinstance(asked, list | tuple) else ():
             if isinstance(model, str):
                 changes = _mapping(own.get(model, {}), f"settings.{model}")
-                own[model] = _merged(_merged(self.models.get(model, {}), everyone), changes)
+                own[model] = merged(merged(self.models.get(model, {}), everyone), changes)
         return own
 
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-import yaml
 from pydantic import AfterValidator, BaseModel, Field, SerializeAsAny, ValidationError, model_validator
 
 from amdm.compositions.composition import Composition
@@ -14,14 +13,11 @@ from amdm.compositions.registry import COMPOSITIONS, composition_type
 from amdm.compositions.single import Single
 from amdm.errors import InputError, instead
 from amdm.io.strict import Count, Strict
-from amdm.io.yaml import load_plain
 from amdm.layout import reject_lone_surrogates
-from amdm.models.registry import MODELS, settings_type
+from amdm.models.registry import settings_type
 from amdm.models.settings import ModelSettings
+from amdm.presets.overrides import changes_of, merged, overridden
 
-LONGEST_VALUE = 10_000
-MAX_EVENTS = 200
-"""Of an override: characters, and events of the YAML parser."""
 Conditioning = Literal["instances", "interactions", "style"]
 _Model = TypeVar("_Model", bound=BaseModel)
 Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
@@ -90,13 +86,13 @@ class MethodSettings(Strict):
         Raises:
             InputError: naming the field that is unknown or wrong.
         """
-        for path, value in _changes(overrides):
-            content = _overridden(content, path, value)
+        for path, value in changes_of(overrides):
+            content = overridden(content, path, value)
         return _validated(cls, content, "settings")
 
     def changed(self, changes: Mapping[str, Any]) -> MethodSettings:
         """With some fields, of models too, replaced. Raises InputError as :meth:`read`."""
-        return self.read(_merged(self.describe(), changes))
+        return self.read(merged(self.describe(), changes))
 
     @property
     def steps(self) -> int:
@@ -132,10 +128,10 @@ def _validated(kind: type[_Model], values: Any, prefix: str) -> _Model:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise _first_fault(error, None, prefix, kind) from None
+        raise first_fault(error, None, prefix, kind) from None
 
 
-def _first_fault(error: ValidationError, file: Any, prefix: str, kind: type[BaseModel]) -> InputError:
+def first_fault(error: ValidationError, file: Any, prefix: str, kind: type[BaseModel]) -> InputError:
     """kind: what was validated."""
     first = error.errors()[0]
     place = first["loc"]
@@ -151,68 +147,6 @@ def _first_fault(error: ValidationError, file: Any, prefix: str, kind: type[Base
     else:
         what = first["msg"].removeprefix("Value error, ")
     return InputError(what, file=file, field=".".join(filter(None, (prefix, *map(str, place)))))
-
-
-def _override(text: str) -> tuple[list[str], Any]:
-    """``"aggregation.s=5"`` → (["aggregation", "s"], 5). The value is a YAML scalar or list, never an expression."""
-    name, sign, value = text.partition("=")
-    if not sign or not all(path := _path(name.strip())):
-        raise InputError(f"{text!r} is not of the form field=value", field="set")
-    if len(value) > LONGEST_VALUE:
-        raise InputError(f"has more than {LONGEST_VALUE} characters", field=name)
-    try:
-        return path, load_plain(value, MAX_EVENTS)
-    except InputError as error:
-        raise error.within(field=name) from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise InputError(f"{value[:80]!r} is not a value", field=name) from error
-
-
-def _path(name: str) -> list[str]:
-    """``"settings.migc.migc_steps"`` in its parts; a model's name is one of them, whatever dots it has."""
-    for model in MODELS:
-        if name.startswith(f"settings.{model}."):
-            return ["settings", model, *name.removeprefix(f"settings.{model}.").split(".")]
-    return name.split(".")
-
-
-def _changes(overrides: Sequence[str]) -> list[tuple[list[str], Any]]:
-    """Paths and values in the order in which they are applied: what is set of all models before what is set of one."""
-
-    def place(change: tuple[list[str], Any]) -> int:
-        path = change[0]
-        return 0 if path[0] != "settings" else 1 if path[1:2] == ["all"] else 2
-
-    return sorted(map(_override, overrides), key=place)
-
-
-def _overridden(content: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
-    """With a field replaced; ``settings.all`` is that of each of the models, whatever a preset says of one.
-
-    An aggregation that names its semantics is a whole one, and keeps nothing of another's.
-    """
-    if list(path) == ["aggregation"] and isinstance(value, dict) and "semantics" in value:
-        return {**content, "aggregation": value}
-    models = content.get("models")
-    if list(path[:2]) == ["settings", "all"] and isinstance(models, list | tuple):
-        changes = {str(model): _nested(path[2:], value) for model in models}
-        return _merged(content, {"settings": changes})
-    return _merged(content, _nested(path, value))
-
-
-def _nested(path: Sequence[str], value: Any) -> dict[str, Any]:
-    for name in reversed(path):
-        value = {name: value}
-    return value
-
-
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """``over`` on ``base``, dictionaries within dictionaries too."""
-    result = dict(base)
-    for name, value in over.items():
-        known = result.get(name)
-        result[name] = _merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
-    return result
 
 
 def _fields(kind: type[BaseModel], place: Sequence[Any]) -> list[str]:

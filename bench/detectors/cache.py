@@ -261,7 +261,7 @@ def _secret() -> bytes:
         except FileExistsError:
             pass
         found = path.read_bytes()
-    except (OSError, RuntimeError):  # no home
+    except (OSError, InputError):  # no home
         return fresh
     return found if len(found) == len(fresh) else fresh
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from bench.detectors.cache import CachedDetector, CarriedDetector
 from bench.detectors.detector import Detector, DetectorFacts, DetectorOptions
 from bench.detectors.registry import detector_spec, load_detector
-from bench.workers.processes import _one_thread
+from bench.workers.processes import use_one_thread
 
 
 def make_detector(options: DetectorOptions | None = None) -> Detector:
     """The detector asked for, by default that of the mini world."""
     options = options or DetectorOptions()
     if not detector_spec(options.name).heavy:
-        _one_thread()
+        use_one_thread()
     return load_detector(**vars(options))
 
 

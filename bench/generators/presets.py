@@ -12,7 +12,7 @@ from bench.generators.generator import Generator
 from bench.generators.pull_back import with_pull_back
 from bench.generators.renderer import true_renderings
 from bench.job.batches import CEILING
-from bench.workers.processes import _one_thread
+from bench.workers.processes import use_one_thread
 
 if TYPE_CHECKING:
     from bench.job.spec import Job
@@ -23,7 +23,7 @@ def make_generator(job: Job) -> Generator:
     from amdm.methods import load_methods
 
     if job.profile == "mini":
-        _one_thread()
+        use_one_thread()
     if job.generator is not None:
         own = as_generator(load_callable(job.generator, job.arguments, job.device), job.generator)
         by_name: dict[str, Callable[..., Any]] = {name: partial(own, name) for name in job.methods}

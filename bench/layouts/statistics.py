@@ -14,6 +14,8 @@ from amdm.errors import InputError, printable
 from bench.layouts.layout_set import Entry, LayoutSet
 
 SMALL_SIDE = 0.2
+TILE, COLUMNS = 192, 5
+"""Of a contact sheet."""
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 COCO_MIG_SHARES = {"overlapping": 0.85, "overlapping_half": 0.53, "repeating": 0.74, "small": 0.38}
 """The shares of COCO-MIG (`mig_bench.json`, 800 entries), to two digits."""
@@ -92,19 +94,19 @@ def largest_overlaps(boxes: np.ndarray) -> np.ndarray:
     return np.asarray(shares.max(axis=1))
 
 
-def contact_sheet(layout_set: LayoutSet, count: int, tile: int = 192, columns: int = 5) -> Image.Image:
+def contact_sheet(layout_set: LayoutSet, count: int) -> Image.Image:
     """Drawings of ``count`` layouts (or all, if fewer), balanced over the levels: boxes in their colours, with labels.
 
     Returns:
-        RGB picture of tiles of ``tile`` pixels, ``columns`` a row.
+        RGB picture of tiles of :data:`TILE` pixels, :data:`COLUMNS` a row.
     """
     if count < 1:
         raise InputError(f"{count} is not a positive number of layouts", field="count")
     entries = layout_set.first(count).entries
-    rows = -(-len(entries) // columns)
-    sheet = Image.new("RGB", (columns * tile, rows * tile), "gray")
+    rows = -(-len(entries) // COLUMNS)
+    sheet = Image.new("RGB", (COLUMNS * TILE, rows * TILE), "gray")
     for k, entry in enumerate(entries):
-        sheet.paste(_drawing(entry, tile - 4), (k % columns * tile + 2, k // columns * tile + 2))
+        sheet.paste(_drawing(entry, TILE - 4), (k % COLUMNS * TILE + 2, k // COLUMNS * TILE + 2))
     return sheet
 
 

@@ -34,19 +34,22 @@ TILE, GAP, HEADER, MARGIN = 192, 6, 18, 190
 _INK = {"white": (150, 150, 150)}
 
 
-def write_report(folder: Path, report: Path, plan: Plan | None = None, columns: Sequence[str] = USUAL_COLUMNS) -> str:
+def write_report(folder: Path, report: Path, plan: Plan | None = None) -> str:
     """Tables, picture grid and page of a run folder; returns the Markdown.
 
-    plan: the run's, if it is resolved. columns: of ``table1.tex`` (:func:`bench.report.latex.columns_of`).
+    plan: the run's, if it is resolved.
 
     Raises:
         InputError: nothing is judged yet, or the layouts are not those of this installation.
     """
-    return write_measured(Measured.read(folder, plan), report, columns)
+    return write_measured(Measured.read(folder, plan), report)
 
 
 def write_measured(run: Measured, report: Path, columns: Sequence[str] = USUAL_COLUMNS) -> str:
-    """As :func:`write_report`, of records that were read."""
+    """As :func:`write_report`, of records that were read.
+
+    columns: of ``table1.tex`` (:func:`bench.report.latex.columns_of`).
+    """
     page = write_tables(report, run, columns)
     if run.conditions.empty:
         for name in FILES:

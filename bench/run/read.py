@@ -61,7 +61,7 @@ def read_tables(folder: Path, *tables: str) -> list[pd.DataFrame]:
         with closing(sqlite3.connect(":memory:")) as copy:  # SQLite checks values only in what it may write
             _copy_database(path, copy)
             copy.executescript(LATER_TABLES)
-            _check_database(copy, path)
+            check_database(copy, path)
             found = []
             for table in tables:
                 columns, source, order = _TABLES[table]
@@ -94,7 +94,7 @@ def _copy_database(path: Path, copy: sqlite3.Connection) -> None:
                 stored.backup(copy)
 
 
-def _check_database(database: sqlite3.Connection, path: Path) -> None:
+def check_database(database: sqlite3.Connection, path: Path) -> None:
     """Tables as they are made here and nothing else (a view can run for ever), no damaged page, no value out of range.
 
     Raises:

@@ -27,7 +27,7 @@ from bench.run.info import FILE, Change, FullSizeJudge, Growth, RunInfo, Status,
 from bench.run.inventory import Inventory, SampleKey
 from bench.run.lock import lock_file
 from bench.run.mirror import mirror_of
-from bench.run.read import _check_database
+from bench.run.read import check_database
 from bench.run.schema import (
     BESIDE_SAMPLES,
     DATABASE,
@@ -268,7 +268,7 @@ def _database(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode = DELETE")
         database.execute("PRAGMA synchronous = FULL")
         database.executescript(SCHEMA)
-        _check_database(database, path)
+        check_database(database, path)
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         database.close()
         if isinstance(error, sqlite3.OperationalError) and "full" in str(error):  # nothing is wrong with the file

@@ -19,7 +19,7 @@ from amdm.errors import InputError, in_file, instead
 from amdm.io.strict import Count, Strict
 from amdm.io.yaml import read_yaml
 from amdm.presets.profile import Profile, load_profile
-from amdm.presets.settings import MethodSettings, _first_fault
+from amdm.presets.settings import MethodSettings, first_fault
 from bench.cocomig.metrics import METRICS
 from bench.io.sqlite_safety import check_untrusted_sqlite
 from bench.job.conditions import check_conditions
@@ -100,7 +100,7 @@ class SweepConfig(Strict):
         try:
             config = cls.model_validate(dict(content))
         except ValidationError as error:
-            raise _first_fault(error, path, "", cls) from None
+            raise first_fault(error, path, "", cls) from None
         with in_file(path):
             config.check()
         return config
@@ -142,7 +142,7 @@ class SweepConfig(Strict):
         try:
             found = Range.model_validate(dict(values))
         except ValidationError as error:
-            raise _first_fault(error, None, field, Range) from None
+            raise first_fault(error, None, field, Range) from None
         if not found.low < found.high or (found.log and found.low <= 0):
             raise InputError("low must be below high, and above 0 with log", field=field)
         if not math.isfinite(found.high - found.low):

@@ -180,7 +180,7 @@ def _handled_by(handler: Any) -> Iterator[None]:
             signal.signal(number, former)
 
 
-def _one_thread() -> None:
+def use_one_thread() -> None:
     """On a CPU several processes beat several threads where networks are small, and rounding is then the same for any
     number of processes. A full-size network, or a user's own, has all cores."""
     import torch

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from amdm.components import INDEX, check_described, component_class, network_of, read_network, read_tokenizer
 from amdm.errors import InputError
@@ -48,6 +48,24 @@ def test_a_network_has_a_shape_and_no_values() -> None:
     assert all(one.is_meta for one in made.parameters()) and not made.training
     with pytest.raises(InputError, match=r"^fits no UNet2DConditionModel: "):
         network_of(UNet2DConditionModel, {**sizes.UNET, "block_out_channels": "wide"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "what"),
+    [
+        (UNet2DConditionModel, {"block_out_channels": [32, 10**9]}, r"block_out_channels\.1: is larger than 1,048,576"),
+        (UNet2DConditionModel, {"layers_per_block": 10**30}, "layers_per_block: is larger than"),
+        (UNet2DConditionModel, {"layers_per_block": 10**5}, "fits no .*: it has more than 5,000 tensors"),
+        (UNet2DConditionModel, {"down_block_types": ["DownBlock2D"] * 1001}, "down_block_types: has more than 1,000"),
+        (CLIPTextModel, {"max_position_embeddings": 10**10}, "max_position_embeddings: is larger than"),
+        (CLIPTextModel, {"text_config": {"vocab_size": -(10**9)}}, r"text_config\.vocab_size: is larger than"),
+    ],
+)
+def test_absurd_numbers_are_one_line_and_nothing_is_allocated(kind: Any, config: dict[str, Any], what: str) -> None:
+    with pytest.raises(InputError, match=f"^{what}") as found:
+        network_of(kind, config)
+    assert "\n" not in str(found.value)
+    assert network_of(UNet2DConditionModel, sizes.UNET)  # nothing is counted any more
 
 
 def test_what_a_folder_holds_is_named_by_its_file(tmp_path: Path) -> None:

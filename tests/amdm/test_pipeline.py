@@ -119,7 +119,7 @@ def test_a_broken_picture_is_not_finite(pipe: AMDMPipeline, monkeypatch: pytest.
     assert out.finite == [True, False]
 
 
-def test_a_pipeline_for_one_call_gives_its_memory_back(pipe: AMDMPipeline) -> None:
+def test_a_pipeline_for_one_call_gives_its_memory_back(pipe: AMDMPipeline, tmp_path: Path) -> None:
     made = AMDMPipeline.from_pretrained("mini", overrides={"settings.all.num_inference_steps": 5})
     made.set_progress_bar_config(disable=True)
     made.enable_single_use()
@@ -128,6 +128,11 @@ def test_a_pipeline_for_one_call_gives_its_memory_back(pipe: AMDMPipeline) -> No
     assert made.unet.device.type == made.text_encoder.device.type == "meta"
     with pytest.raises(InputError, match="enable_single_use: the one call was made; load the pipeline again"):
         made(layouts=LAYOUTS[:1])
+    (tmp_path / "model_index.json").write_text("{}")
+    for refused in (lambda: made.save_pretrained(tmp_path), lambda: made.to("cpu"), lambda: made.load_lora_weights({})):
+        with pytest.raises(InputError, match="the one call was made; load the pipeline again"):
+            refused()
+    assert (tmp_path / "model_index.json").exists()
     with pytest.raises(InputError, match="enable_model_cpu_offload: cannot be with enable_single_use"):
         made.enable_model_cpu_offload(device="cpu")
     pipe.enable_model_cpu_offload(device="cpu")

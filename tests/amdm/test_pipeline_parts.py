@@ -288,6 +288,52 @@ def test_what_a_callback_returns_under_another_name_is_refused(pipe: AMDMPipelin
         drawn(pipe, callback_on_step_end=lambda *_: {"prompt_embeds": torch.zeros(1)})
 
 
+def test_what_a_call_gives_can_be_written_to(pipe: AMDMPipeline) -> None:
+    seen = []
+    drawn(pipe, num_inference_steps=1, callback_on_step_end=lambda *given: seen.append(given[3]["latents"]))
+    for one in (
+        *seen,
+        drawn(pipe, num_inference_steps=1),
+        pipe(LAYOUT, num_inference_steps=1, output_type="pt").images,
+    ):
+        one.mul_(2).requires_grad_()
+        one.square().sum().backward()
+
+
+def test_what_a_callback_alters_of_the_scheduler_is_of_the_next_call(pipe: AMDMPipeline) -> None:
+    def change(owner: AMDMPipeline, i: int, t: float, tensors: dict[str, Any]) -> dict[str, Any]:
+        owner.scheduler.register_to_config(timestep_spacing="trailing")
+        return {}
+
+    before = drawn(pipe)
+    assert torch.equal(drawn(pipe, callback_on_step_end=change), before)
+    assert not torch.equal(drawn(pipe), before)
+
+
+def test_offload_ends_as_in_diffusers(pipe: AMDMPipeline) -> None:
+    pipe.enable_model_cpu_offload(device="cpu")
+    pipe.remove_all_hooks()
+    pipe.enable_single_use()  # which offload would not let
+
+
+@pytest.mark.parametrize("gpu", [0, None])
+def test_a_device_that_is_none_is_refused_for_offload(pipe: AMDMPipeline, gpu: int | None) -> None:
+    with pytest.raises(InputError, match="device: 'nonsense' is not a device of torch"):
+        pipe.enable_model_cpu_offload(gpu, device="nonsense")
+
+
+def test_a_call_may_name_no_tensors(pipe: AMDMPipeline) -> None:
+    given: list[Any] = []
+    drawn(pipe, num_inference_steps=1, callback_on_step_end_tensor_inputs=None)
+    drawn(
+        pipe,
+        num_inference_steps=1,
+        callback_on_step_end=lambda *all_: given.append(all_[3]),
+        callback_on_step_end_tensor_inputs=None,
+    )
+    assert given == [{}]
+
+
 def test_what_a_callback_reads(pipe: AMDMPipeline) -> None:
     seen = []
 
@@ -308,6 +354,7 @@ def test_what_a_callback_reads(pipe: AMDMPipeline) -> None:
         ("set_attention_slice", (1,)),
         ("enable_xformers_memory_efficient_attention", ()),
         ("enable_freeu", (1.0, 1.0, 1.0, 1.0)),
+        ("from_pipe", (None,)),
         ("fuse_qkv_projections", ()),
     ],
 )

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from transformers import CLIPTextModel
 
 from amdm.errors import InputError
+from amdm.hub import lora_file
 from amdm.io.files import sha256
 from amdm.mini.sizes import build_vae
 from amdm.model_set import ModelSet
@@ -106,6 +107,24 @@ def test_a_repository_is_read_from_the_cache(pipe: AMDMPipeline, saved: Path, tm
         AMDMPipeline.from_pretrained("someone/other", **where)
     with pytest.raises(InputError, match="revision: is of a repository; mini is none"):
         AMDMPipeline.from_pretrained("mini", revision="v1")
+
+
+def test_of_another_pipeline_only_the_index_is_brought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def bring(repo_id: str, *, allow_patterns: list[str], **given: Any) -> str:
+        asked.append(allow_patterns)
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", bring)
+    (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
+    with pytest.raises(InputError, match="_class_name: is 'StableDiffusionPipeline', and no AMDMPipeline"):
+        AMDMPipeline.from_pretrained("someone/large")
+    assert asked == [["model_index.json"]]
+    assert lora_file("someone/many", "one.safetensors", None) == tmp_path / "one.safetensors"
+    assert asked[1:] == [["one.safetensors"]]
+    lora_file("loras/absent.safetensors", None, None)  # a file, and no repository of that name
+    assert len(asked) == 2
 
 
 def test_a_set_scheduler_is_saved(tmp_path: Path) -> None:

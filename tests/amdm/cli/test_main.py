@@ -16,7 +16,8 @@ from PIL import Image
 from amdm.checkpoints.catalogue import files_of
 from amdm.checkpoints.convert import converted_place
 from amdm.cli import main
-from amdm.cli.doctor import paper_verdict
+from amdm.cli.doctor import paper_verdict, report
+from amdm.cli.generate import check_writable
 from amdm.layout import read_layout
 from amdm.mini.models import MiniModels
 from amdm.pipeline import AMDMPipeline
@@ -213,6 +214,84 @@ def test_what_is_asked_for_is_checked_before_the_layout(
         assert what in capsys.readouterr().err
 
 
+def test_where_no_picture_can_be_written_none_is_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr("amdm.cli.generate.generate_picture", lambda *_: pytest.fail("a picture was drawn"))
+    (tmp_path / "folder.png").mkdir()
+    for name, what in (("folder.png", "cannot be written: Is a directory"), (f"{'x' * 300}.png", "cannot be written")):
+        assert run(monkeypatch, "generate", "--preset", "migc", "--out", tmp_path / name) == 2
+        assert what in capsys.readouterr().err
+    check_writable(tmp_path / "new.png")
+    assert not (tmp_path / "new.png").exists()
+    (tmp_path / "old.png").write_bytes(b"old")
+    check_writable(tmp_path / "old.png")
+    assert (tmp_path / "old.png").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(
+    ("failure", "what"),
+    [
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried"),
+            "error: the device has not enough memory for these models",
+        ),
+        (MemoryError(), "error: MemoryError"),
+        (OSError(28, "No space left on device"), "error: [Errno 28] No space left on device"),
+    ],
+)
+def test_what_fails_on_the_way_is_one_line_and_keeps_the_picture_of_before(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+    tmp_path: Path,
+    failure: Exception,
+    what: str,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise failure
+
+    out = tmp_path / "a.png"
+    out.write_bytes(b"of before")
+    monkeypatch.setattr("os.fsync" if isinstance(failure, OSError) else "amdm.cli.generate.AMDMPipeline.__call__", fail)
+    options = ("--preset", "migc", "--profile", "mini", "--steps", 1, "--layout", EXAMPLE, "--out", out)
+    assert run(monkeypatch, "generate", *options) == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith(what)
+    assert out.read_bytes() == b"of before"
+
+
+@pytest.mark.parametrize("field", ["settings.all.num_inference_steps", "settings.migc.num_inference_steps"])
+def test_steps_that_are_given_twice_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+    tmp_path: Path,
+    field: str,
+) -> None:
+    out = tmp_path / "a.png"
+    options = ("--preset", "migc", "--profile", "mini", "--steps", 1, "--set", f"{field}=2", "--out", out)
+    assert run(monkeypatch, "generate", *options) == 2
+    assert capsys.readouterr().err == "error: steps: is given twice: by --set, too\n"
+
+
+def test_places_and_devices_that_cannot_be_are_bad_input(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for command, what in (
+        (("weights", "fetch", "--weights-dir", file), f"{file}: cannot be a folder"),
+        (("train-mini", "--folder", file), f"{file}: cannot be a folder"),
+        (("train-mini", "--folder", tmp_path / "t", "--device", "gpu"), "device: 'gpu' is not a device of torch"),
+        (("train-mini", "--folder", tmp_path / "t", "--seed", 2**64), "Invalid value for '--seed'"),
+    ):
+        assert run(monkeypatch, *command) == 2
+        assert what in capsys.readouterr().err
+    assert not (tmp_path / "t").exists()
+
+
 def test_words_that_the_mini_models_do_not_know_are_named(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
@@ -244,6 +323,31 @@ def test_what_is_cut_of_a_text_is_one_line(
     (shown,) = [one for one in capsys.readouterr().err.splitlines() if one.startswith("warning: ")]
     assert shown.endswith("has 38 tokens, of which 30 are read; cut: 'and a red ring and a blue arch '")
     assert warnings.showwarning is before
+
+
+def test_weights_of_another_training_are_said(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,  # type: ignore[type-arg]
+) -> None:
+    options = ("--preset", "migc", "--profile", "mini", "--steps", 1, "--out", tmp_path / "a.png", "--json")
+    assert run(monkeypatch, "generate", *options) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["notes"] == [] and "AMDM_MINI_WEIGHTS_DIR" not in shown.err
+    assert dict(report(tmp_path, False))["mini weights"] == "the shipped ones"
+    models = MiniModels.load()
+    models.base.unet.conv_in.weight.div_(2)
+    models.save(tmp_path / "other")
+    monkeypatch.setenv("AMDM_MINI_WEIGHTS_DIR", str(tmp_path / "other"))
+    assert run(monkeypatch, "generate", *options) == 0
+    shown = capsys.readouterr()
+    (note,) = json.loads(shown.out)["notes"]
+    assert note.startswith(f"AMDM_MINI_WEIGHTS_DIR is {tmp_path / 'other'}: ") and "not the shipped ones: unet " in note
+    assert f"warning: {note}\n" in shown.err
+    assert dict(report(tmp_path, False))["mini weights"] == note
+    (tmp_path / "other" / "digests.json").unlink()
+    assert dict(report(tmp_path, False))["mini weights"].startswith("NOT USABLE: ")
+    assert run(monkeypatch, "generate", *options) == 2
 
 
 def test_a_trace_of_one_model_is_refused(

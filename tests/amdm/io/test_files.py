@@ -85,3 +85,10 @@ def test_the_users_cache_is_where_the_system_says(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("XDG_CACHE_HOME", "")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert user_cache("weights") == tmp_path / "home" / ".cache" / "amdm" / "weights"
+
+    def nobody() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nobody)
+    with pytest.raises(InputError, match="XDG_CACHE_HOME: this user has no home"):
+        user_cache("weights")

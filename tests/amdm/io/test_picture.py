@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,30 @@ def test_a_file_gives_what_the_picture_itself_gives(tmp_path: Path, suffix: str,
 def test_the_transparent_grey_of_16_bits_is_white(tmp_path: Path) -> None:
     Image.fromarray(np.array([[257, 258, 65535]], np.uint16)).save(tmp_path / "a.png", transparency=257)
     assert np.asarray(load_style(tmp_path / "a.png"))[0, :, 0].tolist() == [255, 1, 255]
+
+
+def grey_png(path: Path, bits: int, values: list[int], transparent: int) -> Path:
+    """One row, which Pillow cannot write with a transparent grey of few bits."""
+    row = int("".join(f"{value:0{bits}b}" for value in values), 2).to_bytes(len(values) * bits // 8, "big")
+    head = struct.pack(">IIBBBBB", len(values), 1, bits, 0, 0, 0, 0)
+    parts = ((b"IHDR", head), (b"tRNS", struct.pack(">H", transparent)), (b"IDAT", zlib.compress(b"\0" + row)))
+    chunks = [(*one, zlib.crc32(b"".join(one))) for one in (*parts, (b"IEND", b""))]
+    content = b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", crc) for kind, body, crc in chunks
+    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+    return path
+
+
+@pytest.mark.parametrize(("bits", "step"), [(1, 255), (2, 85), (4, 17), (8, 1)])
+def test_the_transparent_grey_of_any_depth_is_white(tmp_path: Path, bits: int, step: int) -> None:
+    values = [value % 2**bits for value in (0, 1, 2, 3, 0, 1, 2, 3)]
+    for transparent in (0, 1):
+        expected = [255 if value == transparent else value * step for value in values]
+        path = grey_png(tmp_path / "a.png", bits, values, transparent)
+        assert np.asarray(load_style(path))[0, :, 0].tolist() == expected
+        with Image.open(path) as opened:
+            assert np.asarray(to_rgb(opened))[0, :, 0].tolist() == expected
 
 
 def test_the_transparent_colour_of_16_bits_is_white() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import open_clip
 import pytest
 import torch
@@ -84,8 +86,12 @@ def test_random_numbers_fill_shared_parameters_once(monkeypatch: pytest.MonkeyPa
     again = load_models("paper", ("interactdiffusion", "migc"), LoadOptions(random_weights=True))
     for one, other in zip(unets[0].parameters(), again.models["interactdiffusion"].unet.parameters(), strict=True):
         assert torch.equal(one, other)
-    fill_randomly(list(models.modules().values()), seed=1)  # what has values keeps them
-    assert torch.equal(next(unets[0].parameters()), next(again.models["interactdiffusion"].unet.parameters()))
+    first = next(unets[0].parameters())
+    first.fill_(7)
+    fill_randomly(list(models.modules().values()))  # what has values keeps them
+    assert next(unets[0].parameters()) is first and (first == 7).all()
+    with pytest.raises(InputError, match="weights_dir: is of the public checkpoints, and random weights were asked"):
+        load_models("paper", ("migc",), LoadOptions(Path("weights"), random_weights=True))
 
 
 def test_unknown_models_are_refused() -> None:

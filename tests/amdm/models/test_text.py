@@ -137,6 +137,18 @@ def test_an_embedding_does_not_depend_on_what_else_was_asked(text: PhraseEncoder
         assert all(torch.equal(a[0], b[k]) for a, b in zip(text.encode([one]), together, strict=True))
 
 
+def test_no_more_texts_are_remembered_than_said(text: PhraseEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amdm.models.text.MOST_REMEMBERED", 2)
+    encoded, fresh = [], text.encode_fresh
+    monkeypatch.setattr(text, "encode_fresh", lambda texts: encoded.extend(texts) or fresh(texts))
+    first = text.encode(["a ring", "a cross", "a disc"])[0]
+    assert len(first) == 3 and torch.equal(text.encode(["a cross"])[0][0], first[1])
+    text.encode(["a red ring"])  # the disc was asked for before the cross
+    for one in ("a cross", "a disc"):
+        text.encode([one])
+    assert encoded == ["a ring", "a cross", "a disc", "a red ring", "a disc"]
+
+
 def test_what_is_remembered_is_of_the_weights_as_they_are(text: PhraseEncoder) -> None:
     def encoded() -> torch.Tensor:
         return text.encode(["a red ring"])[0]

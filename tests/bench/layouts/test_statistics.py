@@ -84,11 +84,11 @@ def test_mini_sets_are_as_described() -> None:
 
 
 def test_contact_sheet() -> None:
-    sheet = contact_sheet(load_layouts("mini"), 7, tile=64)
-    assert (sheet.size, sheet.mode) == ((320, 128), "RGB")
-    assert contact_sheet(HAND, 9, tile=32).size == (160, 32)
-    drawn = np.asarray(contact_sheet(HAND, 1, tile=104, columns=1))
-    red, ground = drawn[30, 10].astype(int), drawn[90, 90].astype(int)
+    sheet = contact_sheet(load_layouts("mini"), 7)
+    assert (sheet.size, sheet.mode) == ((960, 384), "RGB")
+    assert contact_sheet(HAND, 9).size == (960, 192)
+    drawn = np.asarray(contact_sheet(HAND, 1))
+    red, ground = drawn[56, 19].astype(int), drawn[169, 169].astype(int)
     assert red[0] > red[1] + 40 and np.ptp(ground) == 0
     with pytest.raises(InputError, match="count: 0"):
         contact_sheet(HAND, 0)
@@ -98,6 +98,6 @@ def test_a_contact_sheet_is_balanced_over_the_levels() -> None:
     whole, red, blue = (0.0, 0.0, 1.0, 1.0), "a red ring", "a blue ring"
     many = [entry(k, (red, whole)) for k in range(3)]
     layouts = LayoutSet("many", (*many, entry(3, (blue, whole), (blue, (0.1, 0.1, 0.9, 0.9)))), MINI)
-    sheet = np.asarray(contact_sheet(layouts, 2, tile=104, columns=2)).astype(int)
-    first, second = sheet[52, 52], sheet[52, 156]
+    sheet = np.asarray(contact_sheet(layouts, 2)).astype(int)
+    first, second = sheet[96, 96], sheet[96, 288]
     assert first[0] > first[2] + 40 and second[2] > second[0] + 40

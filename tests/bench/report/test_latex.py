@@ -13,7 +13,7 @@ from bench.cocomig.metrics import Estimate, metric_table
 from bench.report.combined import paper_table1, write_combined
 from bench.report.latex import Block, Column, Row, columns_of, escaped, latex_table
 from bench.report.measured import Measured
-from bench.report.write import write_report
+from bench.report.write import write_measured, write_report
 from bench.run.read import read_table
 from tests.bench.conftest import JobRunner
 from tests.bench.fakes import change_info
@@ -106,7 +106,7 @@ def test_names_are_no_options_of_the_line_end_before_them(name: str) -> None:
 
 def test_a_runs_table_has_the_metrics_numbers_and_the_methods_names(run_fake_job: JobRunner, tmp_path: Path) -> None:
     folder = run_fake_job()
-    write_report(folder, tmp_path / "out", columns=("isr", "place.Avg", "evaluations", "n"))
+    write_measured(Measured.read(folder), tmp_path / "out", ("isr", "place.Avg", "evaluations", "n"))
     lines = body((tmp_path / "out" / "table1.tex").read_text())
     metrics = metric_table(read_table(folder, "verdicts")).set_index(["method", "level"])
     assert [line.split(" & ")[0] for line in lines] == ["InteractDiffusion", "MIGC", "Ceiling"]
