@@ -99,8 +99,8 @@ def gain_by_stratum(units: pd.DataFrame, method: str, target: str, strata: Seque
         raise InputError(f"{method!r} and {target!r} have no unit in common", field="method")
     parts = [(ALL, ALL, both)]
     for one in strata:
-        own = {str(value): part for value, part in both.groupby(one)}
-        parts += [(one, value, own[value]) for value in sorted(own, key=_rank)]
+        found = {str(value): part for value, part in both.groupby(one)}
+        parts += [(one, value, found[value]) for value in sorted(found, key=_rank)]
     confidences = CONFIDENCE, simultaneous(len(parts))
     rows = [
         {"stratum": stratum, "value": value, "method": method, "target": target, **_gain(part, confidences)}
