@@ -236,28 +236,49 @@ def advice_of_three_table() -> list[str]:
 
 def ablation_table() -> list[str]:
     """The differences between the paper and the authors' code: gains in ISR over the target alone, by T."""
-    found = pd.read_csv(ROOT / "reports" / "ablation" / "arms.csv")
+    return _ablation("ablation", "ISR less the target's, points")
+
+
+def second_ablation_table() -> list[str]:
+    """The same of the second training."""
+    return _ablation("ablation-second", "ISR less the target's, second training")
+
+
+def _ablation(report: str, about: str) -> list[str]:
+    found = pd.read_csv(ROOT / "reports" / report / "arms.csv")
     found = found[found.section.str.startswith("differences")]
     rows: dict[str, list[str]] = {}
     for one in found.to_dict("records"):
         gain = _points(one["isr_gain"], one["isr_gain_low"], one["isr_gain_high"])
         rows.setdefault(one["arm"].partition(": ")[2], []).append(gain)
     heading = [f"T = {steps}" for steps in found["T"].unique()]
-    return _table(["ISR less the target's, points", *heading], [[name, *gains] for name, gains in rows.items()])
+    return _table([about, *heading], [[name, *gains] for name, gains in rows.items()])
 
 
 def hand_over_table() -> list[str]:
     """What the picture has when an auxiliary drew the first k steps."""
-    found, names = (
-        pd.read_csv(ROOT / "reports" / "ablation" / "hand_over.csv"),
+    return _hand_over("first, then InteractDiffusion", lambda one: one["target"] == TARGET, "auxiliary")
+
+
+def converse_table() -> list[str]:
+    """What it has when InteractDiffusion drew them, and the auxiliary went on."""
+    return _hand_over("InteractDiffusion first, then", lambda one: one["auxiliary"] == TARGET, "target")
+
+
+def _hand_over(about: str, which: Callable[[dict[str, Any]], bool], other: str) -> list[str]:
+    """other: the column of the model that is not InteractDiffusion."""
+    found = pd.read_csv(ROOT / "reports" / "ablation" / "hand_over.csv")
+    shown, names = (
+        ["place", "colour_given_place", "action_given_place", "style", "joint_interaction"],
         {"migc": "MIGC", "ip-adapter": "IP-Adapter"},
     )
-    shown = ["place", "colour_given_place", "action_given_place", "style", "joint_interaction"]
     rows = []
-    for one in found[found.target == TARGET].to_dict("records"):
-        cells = ["–" if math.isnan(one[name]) else f"{100 * one[name]:.0f}" for name in shown]
-        rows.append([f"{names[one['auxiliary']]} for {one['k']} steps", *cells])
-    return _table(["first, then InteractDiffusion", *(name.replace("_", " ") for name in shown)], rows)
+    for one in found.to_dict("records"):
+        if which(one):
+            cells = ["–" if math.isnan(one[name]) else f"{100 * one[name]:.0f}" for name in shown]
+            when = "for" if other == "auxiliary" else "after"
+            rows.append([f"{names[one[other]]} {when} {one['k']} steps", *cells])
+    return _table([about, *(name.replace("_", " ") for name in shown)], rows)
 
 
 def _layouts(report: str) -> int:
@@ -312,7 +333,7 @@ def _table(heading: list[str], rows: list[list[str]]) -> list[str]:
 
 
 COMPOSITIONS = (compositions_table, more_evaluations_table)
-ACTS = (ablation_table, hand_over_table, advice_table, advice_of_three_table)
+ACTS = (ablation_table, second_ablation_table, hand_over_table, converse_table, advice_table, advice_of_three_table)
 PAGES: dict[str, tuple[Callable[[], list[str]], ...]] = {
     "README.md": (results_table, claim_table, advice_table),
     "docs/results.md": (

@@ -20,6 +20,9 @@ OVERLAPS: dict[str, float] = {"none": 0.0, "up to half": 0.5, "over half": np.in
 """Name → upper bound (inclusive) of the share of the smaller box that two boxes have in common."""
 AUXILIARY = "auxiliary alone"
 ALL = "all"
+FAILED, SUCCEEDED = "failed", "succeeded"
+ORDER = [*SIZES, *OVERLAPS, FAILED, SUCCEEDED]
+"""Of values in a table; others come after them, by letter."""
 UNIT = ["layout_index", "seed", "unit"]
 
 
@@ -57,7 +60,7 @@ def interaction_units(verdicts: pd.DataFrame, interactions: pd.DataFrame) -> pd.
 
 
 def by_auxiliary(units: pd.DataFrame, auxiliary: str, what: str = "right") -> pd.DataFrame:
-    """``units`` with :data:`AUXILIARY`, "failed" or "succeeded": what became of the same unit under the auxiliary.
+    """``units`` with :data:`AUXILIARY`, :data:`FAILED` or :data:`SUCCEEDED`: what the auxiliary made of the same unit.
 
     what: the column of the units that says so. Units that the auxiliary was not asked for are left out.
 
@@ -69,7 +72,7 @@ def by_auxiliary(units: pd.DataFrame, auxiliary: str, what: str = "right") -> pd
         raise InputError(f"no verdicts of {auxiliary!r}", field="method")
     if own.duplicated(UNIT).any():
         raise InputError(f"two verdicts of {auxiliary!r} on one unit", field="unit")
-    outcome = own[UNIT].assign(**{AUXILIARY: np.where(own[what], "succeeded", "failed")})
+    outcome = own[UNIT].assign(**{AUXILIARY: np.where(own[what], SUCCEEDED, FAILED)})
     return units.merge(outcome, on=UNIT)
 
 
@@ -82,7 +85,7 @@ def gain_by_stratum(units: pd.DataFrame, method: str, target: str, strata: Seque
     Returns:
         Columns stratum, value, method, target, units, layouts, target_right, method_right, gain (fractions), low, high
         (95 %, over layouts), simultaneous_low, simultaneous_high (all rows at once, Bonferroni). Values that no unit
-        has are absent.
+        has are absent; the others are in the order of :data:`ORDER`.
 
     Raises:
         InputError: a method without verdicts, or no unit in common.
@@ -95,13 +98,19 @@ def gain_by_stratum(units: pd.DataFrame, method: str, target: str, strata: Seque
     if both.empty:
         raise InputError(f"{method!r} and {target!r} have no unit in common", field="method")
     parts = [(ALL, ALL, both)]
-    parts += [(one, str(value), own) for one in strata for value, own in both.groupby(one, sort=True)]
+    for one in strata:
+        found = {str(value): part for value, part in both.groupby(one)}
+        parts += [(one, value, found[value]) for value in sorted(found, key=_rank)]
     confidences = CONFIDENCE, simultaneous(len(parts))
     rows = [
         {"stratum": stratum, "value": value, "method": method, "target": target, **_gain(part, confidences)}
         for stratum, value, part in parts
     ]
     return pd.DataFrame(rows)
+
+
+def _rank(value: str) -> tuple[int, str]:
+    return (ORDER.index(value) if value in ORDER else len(ORDER)), value
 
 
 def _gain(part: pd.DataFrame, confidences: tuple[float, float]) -> dict[str, float]:

@@ -19,7 +19,7 @@ from diffusers import (
 
 from amdm.aggregation import AggregationConfig, official, paper
 from amdm.errors import InputError
-from amdm.sampler import BoundModel, Step, aggregate_sample, planned_evaluations
+from amdm.sampler import BoundModel, Step, aggregate_sample, alpha_bars, planned_evaluations
 from tests.closeness import assert_same
 
 pytestmark = pytest.mark.numeric
@@ -260,6 +260,13 @@ def test_a_failed_sample_is_flagged_and_leaves_the_others() -> None:
     assert_same(result.latents["m0"][1], sound)
 
 
+def test_one_number_that_is_not_finite_fails_a_sample() -> None:
+    (made,) = bound_models(1)  # alone, where nothing spreads it
+    made.latents[0, 0, 0, 0] = math.nan
+    result = aggregate_sample([made], 4)
+    assert result.finite.tolist() == [False, True] and result.latents["m0"][0, 0, 0, 1].isfinite()
+
+
 def test_no_gradients_are_kept() -> None:
     made = bound_models(2)
     made[0].latents.requires_grad_()
@@ -363,3 +370,14 @@ def test_every_model_to_its_end_on_request() -> None:
     assert every.evaluations == {"m0": 20, "m1": 20}
     assert torch.equal(every.latents["m0"], plain.latents["m0"])
     assert (every.latents["m1"] - plain.latents["m1"]).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("changed", [{"steps_offset": 0}, {"steps_offset": 1}, {"timestep_spacing": "trailing"}])
+def test_alpha_bars_are_those_of_ddims_own_step(changed: dict[str, Any]) -> None:
+    scheduler = DDIMScheduler(**{**DDIM, "set_alpha_to_one": True, **changed})
+    scheduler.set_timesteps(10)
+    x, epsilon = noise(0, dtype=torch.float64), noise(1, dtype=torch.float64)
+    for i, t in enumerate(scheduler.timesteps):
+        here, there = alpha_bars(scheduler, i)
+        x0 = (x - (1 - here).sqrt() * epsilon) / here.sqrt()
+        assert_same(scheduler.step(epsilon, t, x).prev_sample, there.sqrt() * x0 + (1 - there).sqrt() * epsilon)

@@ -61,7 +61,7 @@ def opened(browser: Any, address: str) -> Iterator[Opener]:
 
 
 def drag(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """On the canvas, in shares of its sides; a press on a page that is still being laid out may have moved it away."""
+    """On the canvas, in shares of its sides. A press on a page that is still being laid out may have scrolled it."""
     canvas = page.locator(".studio-canvas")
     canvas.scroll_into_view_if_needed()
     place = canvas.bounding_box()

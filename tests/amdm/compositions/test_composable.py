@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -48,3 +50,12 @@ def test_the_product_comes_out_too_narrow(d: int, count: int) -> None:
     product = (count / 0.25 + (1 - count) / 4) ** -0.5
     assert abs(found[250] / limit - 1) < 0.03 * (count - 1) < 0.4 * abs(found[50] / limit - 1)
     assert found[250] < 0.4 * product
+
+
+def test_without_weights_it_is_the_targets_unconditional_law() -> None:
+    target, other = conditional(2, 2, guidance=3.0)
+    assert target.u_mean is not None and target.u_var is not None
+    other = replace(other, u_mean=target.u_mean + 3)
+    u = Gaussian(target.u_mean, target.u_var)
+    found = law(composition("composable", weights=[0, 0]), [target, other], 10)
+    assert_same_law(found, law(composition("mean-epsilon", weights=[1, 0]), [u, u], 10))

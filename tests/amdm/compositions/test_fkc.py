@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from amdm.compositions.fkc import product_drift, systematic
+from amdm.compositions.fkc import FKC, product_drift, systematic
 from amdm.compositions.run import Run
 from tests.amdm.compositions.gaussians import SHAPES, Gaussian, bound, composition, drawn, isotropic, spread
 
@@ -71,9 +71,10 @@ def test_the_product_of_unlike_models_from_1000_steps_on(d: int, gamma: list[flo
     torch.testing.assert_close(var, torch.full_like(var, 1 / precision), rtol=0.04, atol=0)
 
 
-@pytest.mark.parametrize(("particles", "weighted"), [(1, False), (16, True)])
-def test_particles_have_the_variance_that_they_should(particles: int, weighted: bool) -> None:
-    x = drawn(composition("fkc", gamma=[1, 1], particles=particles), [isotropic([0.0, 0.0], S)] * 2, 20, 300)
+@pytest.mark.parametrize(("particles", "clamp", "weighted"), [(1, None, False), (16, None, True), (16, 1e-6, False)])
+def test_particles_have_the_variance_that_they_should(particles: int, clamp: float | None, weighted: bool) -> None:
+    made = composition("fkc", gamma=[1, 1], particles=particles, clamp=clamp)
+    x = drawn(made, [isotropic([0.0, 0.0], S)] * 2, 20, 300)
     assert float(x.var()) == pytest.approx(variance(20, weighted), rel=0.2)  # 600 numbers: a standard error of 6 %
     assert variance(20, True) > 1.2 * variance(20, False)
 
@@ -115,3 +116,23 @@ def test_evaluations_are_the_windows_particles() -> None:
     assert made.evaluations(2, 20) == [17 + 12, 12]
     models = bound(spread(2, 2), torch.zeros(2, *SHAPES[2], dtype=torch.float64), [1, 2])
     assert list(made.sample(models, 20).evaluations.values()) == [29, 12]
+
+
+def test_a_log_weight_is_bounded_about_its_mean_over_the_particles() -> None:
+    weights = torch.tensor([[0.0, 3.0, 9.0], [7.0, 7.0, 7.0]])
+    for clamp, expected in ((1.0, [-1.0, -1.0, 1.0]), (4.5, [-4.0, -1.0, 4.5]), (None, [-4.0, -1.0, 5.0])):
+        made = composition("fkc", gamma=[1, 1], particles=3, clamp=clamp)
+        assert isinstance(made, FKC) and made._clamped(weights).tolist() == [expected, [0.0] * 3]
+
+
+def test_every_step_resamples_at_random_and_the_last_draws_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts, starts = list[int](), list[float]()
+
+    def seen(log_weight: torch.Tensor, start: torch.Tensor, count: int) -> torch.Tensor:
+        counts.append(count)
+        starts.extend(start.flatten().tolist())
+        return systematic(log_weight, start, count)
+
+    monkeypatch.setattr("amdm.compositions.fkc.systematic", seen)
+    drawn(composition("fkc", gamma=[0.5, 0.5], particles=4, first_step=1, s=3), spread(2, 2), 6, 2)
+    assert counts == [4, 4, 1] and len(set(starts)) == 6 and all(0 <= start < 1 for start in starts)

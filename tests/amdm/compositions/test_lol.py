@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from amdm.aggregation import mixing_coefficients, spherical_aggregation
-from amdm.compositions.lol import lol_mix
-from tests.amdm.compositions.gaussians import SHAPES, bound, composition, isotropic, law, spread
+from amdm.compositions.lol import common_mean, lol_mix
+from amdm.sampler import Mixing, alpha_bars
+from tests.amdm.compositions.gaussians import SHAPES, bound, composition, isotropic, law, schedule, spread
 
 
 @pytest.mark.parametrize("w", [[0.5, 0.75**0.5], [1.0, 2.0, 3.0], [1.0, 0.0], [0.0, 1.0]])
@@ -18,6 +19,20 @@ def test_mean_and_variance_of_independent_states_are_kept(w: list[float]) -> Non
     unit, zero = torch.ones_like(m), torch.zeros_like(m)
     factors = [lol_mix([unit if k == j else zero for j in range(len(w))], w, zero) for k in range(len(w))]
     torch.testing.assert_close(torch.stack(factors).square().sum(0), unit)
+
+
+def test_what_states_have_in_common_is_their_mean_without_noise() -> None:
+    """Of a model that predicts ε and of one that predicts v: √ᾱ of the state that the step leads to, times mean x̂₀."""
+    schedulers = [schedule(), schedule()]
+    schedulers[1].register_to_config(prediction_type="v_prediction")
+    for one in schedulers:
+        one.set_timesteps(10)
+    x0, eps = torch.randn(2, 2, 1, *SHAPES[64], dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    here, there = alpha_bars(schedulers[0], 4)
+    entering, states = (list(a.sqrt() * x0 + (1 - a).sqrt() * eps) for a in (here, there))
+    predictions = [eps[0], here.sqrt() * eps[1] - (1 - here).sqrt() * x0[1]]
+    found = common_mean(Mixing(4, states, [0.5, 0.5], schedulers, entering, predictions))
+    torch.testing.assert_close(found, there.sqrt() * x0.mean(0))
 
 
 def test_without_a_mean_it_is_equation_9() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from amdm.layout import Instance, Layout
+from amdm.layout import Instance, Interaction, Layout
 from amdm.methods import Method, load_methods
 from amdm.models.geometry import box_mask
 from amdm.presets.profile import load_profile
@@ -66,3 +66,7 @@ def test_box_mask() -> None:
     layout = Layout("", (Instance("a", (0.0, 0.0, 0.5, 0.25)), Instance("b", (0.5, 0.5, 1.0, 1.0))))
     expected = torch.tensor([[1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]], dtype=torch.float32)
     assert torch.equal(box_mask([layout, Layout("")], (4, 4))[:, 0], torch.stack([expected, torch.zeros(4, 4)]))
+    acting = Layout("", interactions=(Interaction(layout.instances[0], "joins", layout.instances[1]),))
+    assert torch.equal(box_mask([acting], (4, 4))[0, 0], expected)
+    centres = Layout("", (Instance("a", (0.125, 0.375, 0.625, 0.875)),))  # the first are in it, the last are not
+    assert box_mask([centres], (4, 4))[0, 0].tolist() == [[0] * 4, [1, 1, 0, 0], [1, 1, 0, 0], [0] * 4]

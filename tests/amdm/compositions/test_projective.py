@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -54,3 +56,16 @@ def test_weights() -> None:
     assert_same_law(law(composition("projective", weights=[1, 1]), [base] * 3, 10), law(alone, [base, base], 10))
     with pytest.raises(InputError, match=r"^models: are 2; projective takes 2 or more and, last, their base"):
         composition("projective", weights=[1, 1]).check(2, 20)
+
+
+def test_what_is_composed_is_guided_by_the_target() -> None:
+    """By its scale and against its unconditional prediction; those of the others are not asked."""
+    u_mean, u_var = torch.full((2,), 3.0, dtype=torch.float64), torch.full((2,), 4.0, dtype=torch.float64)
+    target, other, base = (*spread(2, 2), spread(2, 1, BASE)[0])
+    target = replace(target, u_mean=u_mean, u_var=u_var, guidance_scale=3.0)
+    other, base = (replace(one, u_mean=-u_mean, guidance_scale=7.0) for one in (other, base))
+    alone = composition("mean-epsilon", weights=[1, 0])
+    for weights, one in (([1, 0], target), ([0, 1], other), ([0, 0], base)):
+        expected = replace(target, mean=one.mean, var=one.var)
+        found = law(composition("projective", weights=weights), [target, other, base], 10)
+        assert_same_law(found, law(alone, [expected, expected], 10))

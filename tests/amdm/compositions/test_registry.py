@@ -33,6 +33,16 @@ ETA = {"weights": [0.5], "eta": [1, 2]}
             paper(3, [0.5], [], pull_back=False, mix_norm="preserving"),
             [20, 3],
         ),
+        (
+            {"semantics": "slerp", "first_step": 1, "s": 3, "weights": [0.5]},
+            paper(3, [0.5], [], first_step=1, pull_back=False, mix_norm="preserving"),
+            [20, 4],
+        ),
+        (
+            {"semantics": "lol", "first_step": 1, "s": 3, **ETA, "eta_unit": "sqrt_dim", "initial_noise": "shared"},
+            paper(3, [0.5], [1, 2], first_step=1, eta_unit="sqrt_dim"),
+            [20, 4],
+        ),
     ],
 )
 def test_windows(settings: dict[str, object], config: AggregationConfig, evaluations: list[int]) -> None:

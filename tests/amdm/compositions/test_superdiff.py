@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from amdm.compositions.superdiff import superdiff_and
 from amdm.errors import InputError
-from tests.amdm.compositions.gaussians import SHAPES, composition, drawn, isotropic, spread
+from tests.amdm.compositions.gaussians import SHAPES, Gaussian, composition, drawn, isotropic, spread
 
 SIGMA, DSIGMA, G = 3.0, -0.2, 2.0
 
@@ -94,3 +95,17 @@ def test_a_target_without_guidance_is_refused_where_it_would_divide_by_0() -> No
     with pytest.raises(InputError, match=r"^guidance_scale: is 0 of m0, and superdiff-and goes along what"):
         drawn(composition("superdiff-and"), models, 5, 1)
     assert drawn(composition("superdiff-and", s=0), models, 5, 1).isfinite().all() and models[1].calls == 0
+
+
+def test_guidance_and_the_unconditional_prediction_are_the_targets() -> None:
+    away = torch.full((2,), 3.0, dtype=torch.float64)
+    target, other = (replace(one, u_mean=away, guidance_scale=2.0) for one in spread(2, 2))
+    changed = {"u_mean": -away, "guidance_scale": 5.0}
+
+    def picture(*models: Gaussian) -> torch.Tensor:
+        return drawn(composition("superdiff-and"), models, 5, 2)
+
+    plain = picture(target, other)
+    assert torch.equal(picture(target, replace(other, **changed)), plain)
+    for name, value in changed.items():
+        assert (picture(replace(target, **{name: value}), other) - plain).abs().max() > 0.1

@@ -13,12 +13,12 @@ from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor2_0
 
 from amdm.errors import InputError
-from amdm.layout import Instance, Layout
+from amdm.layout import Instance, Interaction, Layout
 from amdm.mini.sizes import SLOTS, UNET, build_scheduler, build_text_encoder, build_tokenizer
 from amdm.models import interactdiffusion_net
 from amdm.models.control import SampleRequest
 from amdm.models.interactdiffusion import InteractDiffusion
-from amdm.models.interactdiffusion_net import cell_coverage
+from amdm.models.interactdiffusion_net import GatedGroundingAttention, GroundingTokens, cell_coverage
 from amdm.models.text import PhraseEncoder
 from tests.closeness import assert_same, to_double
 
@@ -66,6 +66,20 @@ def test_a_sample_does_not_depend_on_its_batch(make: Callable[..., InteractDiffu
     for k, layout in enumerate((PAIR, SINGLE)):
         alone = model.bind(_request(layout))(x[k : k + 1], 500, 0)
         assert_same(together[k : k + 1], alone)
+
+
+@torch.no_grad()
+def test_each_role_has_its_own_box_and_phrase(make: Callable[..., InteractDiffusion]) -> None:
+    model = make()
+    found = model.conditions([Layout("", interactions=(Interaction(LEFT, "joins", RIGHT),)), Layout("", (RIGHT,))])
+    ends = {"subject": (LEFT, RIGHT), "object": (RIGHT, RIGHT)}
+    for role, both in ends.items():
+        for k, one in enumerate(both):
+            boxes, embeddings = getattr(found, f"{role}_boxes")[k], getattr(found, f"{role}_embeddings")[k]
+            assert boxes[0].tolist() == list(one.box) and not boxes[1:].any()
+            assert torch.equal(embeddings[0], model.text.encode([one.phrase])[1][0]) and not embeddings[1:].any()
+    actions = model.text.encode(["joins", "and"])[1]
+    assert torch.equal(found.action_embeddings[:, 0], actions) and found.masks.sum(1).tolist() == [1, 1]
 
 
 @torch.no_grad()
@@ -124,6 +138,30 @@ def test_box_bias_pulls_covered_positions_and_is_off_by_default(make: Callable[.
     with torch.no_grad():
         difference = plain.bind(_request(SINGLE))(x, 500, 0) - biased.bind(_request(SINGLE))(x, 500, 0)
     assert difference.abs().max() > 1e-4
+
+
+def test_the_pull_is_one_inside_a_used_box_and_minus_one_outside() -> None:
+    boxes = torch.tensor([[[0.0, 0.0, 0.75, 1.0], [0.0, 0.0, 1.0, 1.0]]])
+    tokens = GroundingTokens(torch.zeros(1, 2, 4), boxes, torch.tensor([[1.0, 0.0]]), latent=(1, 2))
+    assert tokens.pull(2).tolist() == [[[1.0, -1.0], [0.0, -1.0]]]  # whole, half; the second slot is not in use
+
+
+@torch.no_grad()
+def test_a_strong_bias_lets_positions_see_the_tokens_of_their_boxes_alone() -> None:
+    torch.manual_seed(0)
+    fuser = GatedGroundingAttention(32, 16, 2, 16).double()
+    for gate in (fuser.alpha_attn, fuser.alpha_dense):
+        torch.nn.init.constant_(gate, 1.0)
+    boxes, used = torch.tensor([[[0.0, 0.0, 0.5, 1.0], [0.5, 0.0, 1.0, 1.0]]]), torch.ones(1, 2)
+    x, tokens = torch.randn(1, 16, 32, dtype=torch.float64), torch.randn(1, 2, 16, dtype=torch.float64)
+
+    def out(tokens: torch.Tensor) -> torch.Tensor:
+        return fuser(x, GroundingTokens(tokens, boxes, used, latent=(4, 4), box_bias=50.0))[0].unflatten(0, (4, 4))
+
+    changed = tokens.clone()
+    changed[:, 0] += torch.randn(16, dtype=torch.float64)
+    moved = (out(changed) - out(tokens)).abs().amax(2)
+    assert (moved[:, :2] > 1e-3).all() and (moved[:, 2:] < 1e-9).all()
 
 
 def test_coverage_is_the_share_of_the_cell() -> None:

@@ -42,6 +42,13 @@ def test_nothing_right_and_all_right_are_not_certain(count: int) -> None:
     assert mirrored == pytest.approx((1 - high, 1))
 
 
+def test_bounds_by_hand() -> None:
+    """Twelve values, of which one is 1 and eleven are 0; and ten 0 with +1 and −1. Student's t is 2.201."""
+    assert ratio_interval(*of([0] * 10)) == pytest.approx((0, (1 + 2.201) / 12), abs=1e-4)
+    wide = 2.201 * (2 / (11 * 12)) ** 0.5
+    assert difference_interval(of([4, 0] * 5), of([4, 0] * 5)) == pytest.approx((-wide, wide), abs=1e-4)
+
+
 def test_methods_that_never_differ_are_not_known_to_be_equal() -> None:
     same = of([4, 0, 3, 1] * 5)
     low, high = difference_interval(same, same)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from amdm.errors import InputError
+from bench.cocomig.intervals import difference_interval
 from bench.cocomig.strata import ALL, AUXILIARY, by_auxiliary, gain_by_stratum, instance_units, interaction_units
 
 TWO = [("small", 0.01), ("large", 0.5)]
@@ -50,10 +52,15 @@ def test_the_gain_is_where_the_auxiliary_succeeded() -> None:
             ("size", "large"): 2 / 4 - 2 / 4,
         }
     )
+    assert found["value"].tolist() == [ALL, "failed", "succeeded", "small", "large"], "by size, not by letter"
     rows = found.set_index(["stratum", "value"])
     assert rows.units[AUXILIARY, "failed"] == 3 and rows.layouts[AUXILIARY, "failed"] == 2
     assert (rows.low <= rows.gain).all() and (rows.gain <= rows.high).all()
     assert (rows.simultaneous_low <= rows.low).all() and (rows.simultaneous_high >= rows.high).all()
+    ours, theirs, two = (np.array(counts, float) for counts in ([2, 1, 0, 2], [1, 0, 1, 1], [2] * 4))
+    for prefix, confidence in (("", 0.95), ("simultaneous_", 1 - 0.05 / 5)):  # of five rows
+        bounds = difference_interval((ours, two), (theirs, two), confidence)
+        assert rows.loc[(ALL, ALL), [f"{prefix}low", f"{prefix}high"]].tolist() == pytest.approx(bounds)
 
 
 def test_a_stratum_in_one_layout_has_no_interval() -> None:
@@ -68,7 +75,9 @@ def test_overlaps_are_sorted_by_the_share_of_the_smaller_box() -> None:
     units = instance_units(TABLE, overlaps)
     names = units[units.method == "target"].overlap.tolist()
     assert names == ["none", "up to half", "up to half", "over half", "none", "over half", "up to half", "none"]
-    found = gains(gain_by_stratum(units, "aggregate", "target", ["overlap"]))
+    table = gain_by_stratum(units, "aggregate", "target", ["overlap"])
+    assert table["value"].tolist() == [ALL, "none", "up to half", "over half"]
+    found = gains(table)
     assert found["overlap", "over half"] == 0 and found["overlap", "up to half"] == pytest.approx(2 / 3)
     with pytest.raises(InputError, match="overlap"):
         instance_units(TABLE, overlaps[:-1])
@@ -102,3 +111,8 @@ def test_only_units_that_both_have_count() -> None:
         by_auxiliary(units, "other")
     with pytest.raises(InputError, match="two verdicts"):
         by_auxiliary(pd.concat([units, units]), "auxiliary")
+
+
+def test_a_box_as_large_as_a_bound_is_of_the_next_size() -> None:
+    areas = TABLE[TABLE.method == "target"].assign(box_area=[0.04, 0.05, 0.19, 0.2] * 2)
+    assert instance_units(areas)["size"].tolist() == ["small", "medium", "medium", "large"] * 2

@@ -216,6 +216,16 @@ def test_sam_gets_the_target_box_and_gives_three_masks(
     assert masks.masks.shape == (3, 512, 512) and masks.masks.dtype == bool and masks.scores.shape == (3,)
 
 
+def test_a_mask_is_where_its_logit_is_above_0(images: list[np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
+    logits = torch.full((1, 1, 3, 32, 32), -0.01)
+    logits[..., :16] = 0.01
+    made = SimpleNamespace(pred_masks=logits, iou_scores=torch.tensor([[[0.1, 0.9, 0.2]]]))
+    monkeypatch.setattr(tiny_sam(), "forward", lambda **inputs: made)
+    (masks,) = Sam(tiny_sam()).segment(images[0], [np.array([0.0, 0.0, 100.0, 100.0])])
+    assert masks.masks[:, :, :256].all() and not masks.masks[:, :, 256:].any()
+    assert masks.scores.tolist() == pytest.approx([0.1, 0.9, 0.2])
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_gives_boxes_and_masks_in_float32(images: list[np.ndarray], dtype: torch.dtype) -> None:
     dino = GroundingDinoForObjectDetection(tiny_dino().config).to(dtype)

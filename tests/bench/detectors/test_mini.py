@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from amdm.errors import InputError
 from amdm.mini.vocabulary import CATEGORIES
 from bench.cocomig.verdict import intersection_over_union
-from bench.detectors.detector import PictureError
-from bench.detectors.mini import MiniDetector
+from bench.detectors.detector import PictureError, Prompt
+from bench.detectors.mini import MiniDetector, _found
 from bench.generators.renderer import true_renderings
 from bench.layouts.named import load_layouts
 from bench.stages.verdicts import Picture, judge_images
@@ -89,3 +90,17 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
 def test_other_picture_sizes_are_refused(judge: MiniDetector) -> None:
     with pytest.raises(PictureError, match="64×64"):
         judge.find(np.zeros((1, 128, 128, 3), np.uint8), [["circle"]])
+
+
+def test_a_mask_is_where_its_own_detection_is_more_likely_than_not() -> None:
+    found = torch.tensor([[0.0, 0, 4, 2], [1, 1, 3, 3], [2, 0, 4, 2]])
+    masks = torch.tensor([0.4, 0.6, 0.51]).reshape(3, 1, 1, 1) * torch.tensor([[1.0, 0.0], [0.8, 1.0]])
+    labels = torch.tensor([1 + CATEGORIES.index(name) for name in ("ring", "circle", "ring")])
+    output = {"boxes": found, "scores": torch.tensor([0.9, 0.8, 0.7]), "labels": labels, "masks": masks}
+    result = _found(output, ["circle", "ring", "arch"])
+    assert result.detections["ring"].boxes.tolist() == found[[0, 2]].tolist()
+    assert result.detections["circle"].scores.tolist() == pytest.approx([0.8])
+    assert not len(result.detections["arch"].boxes)
+    asked = [Prompt("ring", np.zeros(4), 1), Prompt("circle", np.zeros(4), 0), Prompt("ring", np.zeros(4), 0)]
+    expected = [[[True, False], [False, True]], [[True, False], [False, True]], [[False, False], [False, False]]]
+    assert [one.masks.tolist() for one in result.segment(asked)] == [[own] for own in expected]

@@ -41,6 +41,7 @@ def test_the_mini_judge_by_name() -> None:
         "thresholds": {"score": judge.model.roi_heads.score_thresh},
         "dtype": "float32",
     }
+    assert facts.thresholds["score"] == detector_spec("grounded-sam").thresholds["box"] == 0.25  # the official one
     assert [detector_for_label(label) for label in ("mini-judge", "grounded-sam", "yolo")] == [
         "mini",
         "grounded-sam",

@@ -44,6 +44,21 @@ def test_the_strip_runs_from_the_subjects_edge_to_the_objects() -> None:
     np.testing.assert_array_equal(straightened(ramp, RIGHT, LEFT)[..., 0], seen[::-1, ::-1])
 
 
+def test_the_strip_is_sixteen_pixels_about_the_line() -> None:
+    ramp = np.zeros((64, 64, 3), np.uint8)
+    ramp[...] = np.arange(64, dtype=np.uint8)[:, None, None]  # each pixel says its row
+    seen = straightened(ramp, LEFT, RIGHT)[..., 0]  # along the middle, between the rows 31 and 32
+    assert (seen == np.arange(24, 40)[:, None]).all()
+
+
+def test_between_boxes_that_overlap_the_strip_is_the_context_of_their_edges_middle() -> None:
+    ramp = np.zeros((64, 64, 3), np.uint8)
+    ramp[...] = np.arange(64, dtype=np.uint8)[None, :, None]
+    seen = straightened(ramp, (0.125, 0.4, 0.625, 0.6), (0.5, 0.4, 0.875, 0.6))[..., 0].astype(float)
+    expected = 36 + (np.arange(40) + 0.5) / 40 * 2 * CONTEXT - CONTEXT - 0.5  # the edges are at 40 and 32
+    np.testing.assert_allclose(seen, np.broadcast_to(expected, (16, 40)), atol=0.6)
+
+
 def test_a_mark_looks_the_same_in_every_direction() -> None:
     corner: Box = (0.6, 0.7, 0.8, 0.9)
     strips = []

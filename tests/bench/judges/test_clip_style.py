@@ -38,6 +38,12 @@ def test_csls_by_hand() -> None:
     assert nearest[0].tolist() == pytest.approx([2 * HALF - HALF - HALF, 1 - HALF - 0.5])
 
 
+def test_nearness_is_to_the_ten_nearest() -> None:
+    """Of nine pictures at a cosine of 1, one at 0 and two at -1: 0.9."""
+    found = csls(unit(*[0] * 9, 90, 180, 180), unit(0))
+    assert found[0].tolist() == pytest.approx([2 - 1 - 0.9])
+
+
 def test_a_reference_that_is_near_to_every_picture_is_not_everyones_answer() -> None:
     pictures, references = unit(0, 90), unit(45, -60, 150)
     assert (pictures @ references.T).argmax(1).tolist() == [0, 0]

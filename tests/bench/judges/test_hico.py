@@ -81,6 +81,25 @@ def test_of_a_picture_a_hundred_triplets_count(tmp_path: Path, likelier: int, va
     assert table.default[0] == pytest.approx(value)
 
 
+@pytest.mark.parametrize(("likelier", "value"), [(99, 0.5), (100, 0.0)])
+def test_repetitions_are_among_the_hundred(tmp_path: Path, likelier: int, value: float) -> None:
+    wrong = [triplet(0, 0.9, human=[200, 0, 209, 9])] * likelier
+    table = scored(tmp_path, truth={"a": [triplet(0)]}, found={"a": [*wrong, triplet(0, 0.1)]})
+    assert table.default[0] == pytest.approx(value)
+
+
+def test_an_object_aside_is_a_repetition_sooner_than_a_person(tmp_path: Path) -> None:
+    """Three pixels aside is IoU 7/13: √(7/13) is more than 0.7, 7/13 is not. What is no repetition is a mistake."""
+    aside, other = [103, 100, 112, 109], triplet(0, 0.7, human=[50, 0, 59, 9])
+    truth = {"a": [triplet(0), triplet(0, human=[50, 0, 59, 9])]}
+    for again, value in (
+        (triplet(0, 0.8, thing=aside), 1.0),
+        (triplet(0, 0.8, human=[3, 0, 12, 9]), (6 + 10 / 3) / 11),
+    ):
+        table = scored(tmp_path, truth=truth, found={"a": [triplet(0, 0.9), again, other]})
+        assert table.default[0] == pytest.approx(value)
+
+
 def test_both_boxes_must_overlap_the_same_pair(tmp_path: Path) -> None:
     other_person, other_thing = [50, 0, 59, 9], [150, 100, 159, 109]
     truth = {"a": [triplet(0), triplet(0, None, other_person, other_thing)]}

@@ -42,6 +42,7 @@ def triplet(kind: int, score: float, human: Any = HUMAN, thing: Any = THING) -> 
         ([triplet(0, 0.3), triplet(1, 0.5)], ("hold", "other", 0.2)),
         ([triplet(2, 0.9)], (None, "none", 0.0)),  # another object
         ([triplet(0, 0.9, thing=[50, 50, 69, 59])], (None, "none", 0.0)),  # half of it: 0.5 is not more than 0.5
+        ([triplet(0, 0.9, thing=[50, 50, 69, 60])], ("Ride", "right", 0.9)),  # 220 of 400 pixels
         ([triplet(0, 0.9, human=THING, thing=HUMAN)], (None, "none", 0.0)),
         ([triplet(1, 0.9, human=[60, 0, 79, 19]), triplet(0, 0.1)], ("Ride", "right", 0.1)),
         ([triplet(3, 0.9), triplet(0, 0.5)], (None, "none", 0.4)),  # nothing happens between the two

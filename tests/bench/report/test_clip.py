@@ -80,6 +80,11 @@ def test_crops_are_cut_at_whole_pixels_and_stretched() -> None:
     image = picture(3)
     assert crop(image, BOXES[0]).shape == (512, 512, 3)
     assert (crop(image, (0.5, 0.5, 0.5001, 0.5001)) == image[256, 256]).all()
+    part = np.zeros_like(image)
+    part[51:460, 102:256] = 200  # of 51.2, 460.8, 102.4 and 256
+    assert (crop(part, (0.2, 0.1, 0.5, 0.9)) == 200).all()
+    for wider in ((0.199, 0.1, 0.5, 0.9), (0.2, 0.1, 0.502, 0.9), (0.2, 0.099, 0.5, 0.9), (0.2, 0.1, 0.5, 0.902)):
+        assert (crop(part, wider) == 0).any()
 
 
 def test_a_runs_table_weighs_local_scores_by_instances(run_fake_job: JobRunner, scorer: ClipScorer) -> None:

@@ -303,6 +303,11 @@ def test_a_case_for_each_metric_fails_where_it_fell(run_fake_job: JobRunner, tmp
     assert [one["failure"] for one in found["checks"] if one["failure"]] == result.failures
 
 
+def test_a_fall_of_just_what_is_allowed_is_none() -> None:
+    for now, allowed, failed in ((50.0, 0.0, False), (49.0, 0.0, True), (48.5, 1.5, False), (48.4, 1.5, True)):
+        assert (Check("m", "Avg", "isr", 50.0, now, allowed).failure is not None) is failed
+
+
 def test_names_that_xml_cannot_hold_are_written_out() -> None:
     result = GateResult([Check("a\x00\x1b<b>&", "Avg", "isr", 50.0, float("nan"), 1.5)], "", [])
     (case,) = ElementTree.fromstring(junit_xml(result, "run"))

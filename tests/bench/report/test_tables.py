@@ -14,8 +14,10 @@ from bench.cocomig.metrics import metric_table
 from bench.report.combined import write_combined
 from bench.report.compare import compare_runs
 from bench.report.measured import Measured
+from bench.report.tables import TableInfo, table1
 from bench.report.write import write_report
 from bench.run.read import read_table
+from tests.bench.cocomig.test_metrics import table
 from tests.bench.conftest import JobRunner
 from tests.bench.fakes import change_info
 
@@ -52,6 +54,15 @@ def test_the_table_has_the_papers_form_and_its_numbers_are_the_metrics(run_fake_
         assert row["mIoU Avg"] <= row["IoU (any colour)"]
     assert table.set_index("method")["s/image"].notna().tolist() == [True, True, False]
     assert table["peak MiB"].notna().tolist() == [True, True, False] and table["peak MiB"][0] > 50
+
+
+def test_costs_are_of_the_pictures_that_are_there() -> None:
+    samples = pd.DataFrame({"method": "m", "status": ["ok", "ok", "failed"], "seconds": [1.0, 4.0, 90.0]})
+    info = TableInfo("Title", "judge", "own", "0" * 64, 2, 2, ("m",), (0,), "command")
+    (row,) = table1(
+        metric_table(table({0: "cc", 1: "cp"}, "m")), samples.assign(peak_bytes=[2**20, 2**22, 2**30]), info
+    )[["s/image", "peak MiB", "n", "expected"]].to_numpy()
+    assert row.tolist() == [2.5, 4, 2, 2]
 
 
 def test_the_page_says_what_was_measured_and_how_it_differs(run_fake_job: JobRunner, tmp_path: Path) -> None:

@@ -165,10 +165,15 @@ def test_a_changed_picture_is_refused(parts: list[Path], tmp_path: Path) -> None
 
 def test_parts_on_another_machine_are_joined(parts: list[Path], tmp_path: Path) -> None:
     change_info(parts[1], machine="elsewhere", git=None, driver="1.2")
+    change_info(parts[0], started="2001-01-01T00:00:00+00:00", finished="2001-01-03T00:00:00+00:00", workers=2)
+    change_info(parts[1], started="2001-01-02T00:00:00+00:00", finished="2001-01-02T12:00:00+00:00", workers=3)
     shutil.move(parts[1], tmp_path / "moved")
     merge_runs(tmp_path / "merged", [parts[0], tmp_path / "moved"])
     part = RunInfo.read(tmp_path / "merged").progress.merged[1]
     assert part.provenance is not None and part.provenance.machine == "elsewhere"
+    whole = RunInfo.read(tmp_path / "merged").progress
+    times = (whole.started or "")[:10], (whole.finished or "")[:10]
+    assert (times, whole.workers) == (("2001-01-01", "2001-01-03"), 5)
 
 
 @pytest.mark.parametrize(

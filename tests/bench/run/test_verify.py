@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.torch import load_file, save_file
@@ -14,7 +15,7 @@ from amdm.mini.weights_folder import WEIGHTS
 from bench.detectors.detector import DetectorOptions
 from bench.detectors.registry import detector_facts
 from bench.run.info import RunInfo
-from bench.run.verify import verify_run
+from bench.run.verify import _is_possible, verify_run
 from tests.bench.conftest import JobRunner
 from tests.bench.fakes import change_info
 
@@ -140,3 +141,44 @@ def test_settings_that_are_not_what_methods_give_are_found(folder: Path) -> None
     change_info(folder, device="cpu", limit=-(10**300))
     with pytest.raises(InputError, match=r"run\.json: settings\.job\.limit: -1"):
         verify_run(folder)
+
+
+PLACED = {
+    "colour": "red",
+    "detected": 1,
+    "iou": 0.75,
+    "success": 1,
+    "attr": 1,
+    "miou": 0.75,
+    "mask_px": 10,
+    "hit_px": 2,
+}
+ELSEWHERE = {**PLACED, "iou": 0.25, "success": 0, "attr": 0, "miou": 0.25, "mask_px": None, "hit_px": None}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "changes", "possible"),
+    [
+        (PLACED, {}, True),
+        (PLACED, {"hit_px": 1, "attr": 0, "miou": 0.0}, True),  # a tenth of the mask is too little
+        (PLACED, {"hit_px": 1}, False),
+        (PLACED, {"mask_px": 0, "hit_px": 0, "attr": 0, "miou": 0.0}, True),
+        (PLACED, {"detected": 0}, False),
+        (PLACED, {"success": 0}, False),
+        (PLACED, {"attr": 0}, False),
+        (PLACED, {"miou": 0.0}, False),
+        (PLACED, {"mask_px": None, "hit_px": None, "attr": 0, "miou": 0.0}, False),
+        (PLACED, {"colour": ""}, False),
+        (PLACED, {"colour": "", "mask_px": None, "hit_px": None}, True),
+        (ELSEWHERE, {}, True),
+        (ELSEWHERE, {"detected": 0}, False),
+        (ELSEWHERE, {"detected": 0, "iou": 0.0, "miou": 0.0}, True),
+        (ELSEWHERE, {"iou": 0.0, "miou": 0.0}, True),  # found, and nowhere near
+        (ELSEWHERE, {"mask_px": 10, "hit_px": 0}, False),
+        (ELSEWHERE, {"miou": 0.0}, False),
+    ],
+)
+def test_which_verdicts_a_measurement_can_give(
+    verdict: dict[str, Any], changes: dict[str, Any], possible: bool
+) -> None:
+    assert _is_possible({**verdict, **changes}) is possible

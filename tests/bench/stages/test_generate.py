@@ -22,8 +22,9 @@ from bench.generators.generator import Generator
 from bench.job.batches import groups
 from bench.run.info import RunInfo
 from bench.run.read import read_table
+from bench.stages.generate import GroupWorker
 from bench.workers.processes import ONE_REQUEST
-from tests.bench.fakes import METHODS, paint, small_run, small_set
+from tests.bench.fakes import METHODS, paint, painter, small_run, small_set
 
 RECORDS = ["method", "layout_index", "seed", "status", "error", "attempts", "image", "sha256", "batch_size"]
 
@@ -41,6 +42,14 @@ def assert_same(one: Path, other: Path) -> None:
     pd.testing.assert_frame_equal(records(one), records(other))
     pd.testing.assert_frame_equal(read_table(one, "verdicts"), read_table(other, "verdicts"))
     assert pictures(one) == pictures(other)
+
+
+def test_the_seconds_of_a_batch_are_shared_by_its_pictures() -> None:
+    work, started = groups(small_set(), METHODS, (0,), 4), time.perf_counter()
+    result = GroupWorker(lambda: painter(delay=0.05))(work[0])
+    seconds = [one.seconds or 0.0 for one in result.outcomes]
+    assert len(seconds) == 4 and len(set(seconds)) == 1
+    assert 0.05 <= sum(seconds) <= time.perf_counter() - started
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,9 @@ from bench.cli.main import app
 from bench.cocomig.strata import AUXILIARY
 from bench.layouts.named import load_layouts
 from bench.report.ablation import DIFFERENCES, distances_by_step
+from bench.report.trial_tables import Tables
 from bench.studies import ablation
-from bench.studies.ablation import AUTHORS, LETTER, Options, arms_at, box_overlaps, windows
+from bench.studies.ablation import AUTHORS, LETTER, Options, arms_at, box_overlaps, strata_at, windows
 from bench.studies.trials import StudyRun
 
 PRESETS = load_profile("mini")
@@ -68,6 +69,26 @@ def test_overshoots_are_where_eta_is_longer_than_the_distance() -> None:
 def test_overlaps_are_of_every_instance() -> None:
     table = box_overlaps(LAYOUTS)
     assert len(table) == LAYOUTS.instance_count and table.overlap.between(0, 1).all()
+
+
+def test_an_interaction_is_sorted_by_its_ends_under_the_auxiliary_alone() -> None:
+    """Its action is wrong there every time: no model of boxes alone draws one."""
+    outcomes = {"interactdiffusion": "none", "migc": "other", LETTER: "right", AUTHORS: "none"}
+    verdicts, interactions = [], []
+    for name, outcome in outcomes.items():
+        for one in LAYOUTS.entries:
+            sample = {"method": f"T 2: {name}", "layout_index": one.index, "seed": 0}
+            right = {"success": 1, "attr": 1, "box_area": 0.1}
+            verdicts += [{**sample, **right, "instance": k} for k in range(one.level)]
+            ends = [{"subject": asked.subject, "object": asked.object} for asked in one.actions]
+            interactions += [{**sample, **own, "interaction": k, "outcome": outcome} for k, own in enumerate(ends)]
+    empty = pd.DataFrame()
+    table = strata_at(Tables(pd.DataFrame(verdicts), pd.DataFrame(interactions), empty, empty, empty), LAYOUTS, 2)
+    assert set(table["T"]) == {2} and set(table.target) == {"T 2: interactdiffusion"}
+    own = table[(table.of == "interaction") & (table.stratum == AUXILIARY)].set_index("method")
+    assert own.value.to_dict() == {f"T 2: {LETTER}": "succeeded", f"T 2: {AUTHORS}": "succeeded"}
+    assert own.gain.tolist() == [1, 0] and own.units.tolist() == [sum(len(one.actions) for one in LAYOUTS.entries)] * 2
+    assert (table[table.of == "instance"].gain == 0).all()
 
 
 def test_a_small_ablation_writes_its_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,16 +17,19 @@ from amdm.errors import InputError
 from amdm.presets.profile import Profile, load_profile
 from bench import Advice, advise
 from bench.cli.main import main
+from bench.cocomig.metrics import paired
 from bench.job.conditions import judged_conditions
 from bench.layouts.layout_set import content_hash
 from bench.layouts.named import load_layouts
+from bench.report.advice import HOLDS, WORSE
 from bench.report.trial_tables import SAMPLES, Tables
 from bench.run.schema import VERDICT_TABLES
 from bench.studies import advise_rules
-from bench.studies.advise import Probes, hand_over_curves
+from bench.studies.advise import ADVISED, DEFAULT, Probes, gains_of, hand_over_curves
 from bench.studies.advise_rules import Request
 from bench.studies.settings import as_preset
 from bench.studies.trials import StudyRun
+from tests.bench.cocomig.test_metrics import random_table
 
 SET = "mini-combined-tune"
 SMALL: dict[str, Any] = {"limit": 2, "confirm_limit": 5, "overrides": ["settings.all.num_inference_steps=3"]}
@@ -193,3 +196,16 @@ def test_a_small_advice_has_settings_reasons_and_a_confirming_run(
     assert end.value.code == 0 and printed["reasons"] == document["reasons"]
     assert [Path(one).name for one in printed["files"]] == ["advice.md", "advice.json", "preset.yaml"]
     assert all(Path(one).is_file() for one in printed["files"])
+
+
+def test_gains_are_the_advised_less_the_other_and_hold_at_once() -> None:
+    rates = {ADVISED: 0.7, "migc": 0.3, "ip-adapter": 0.1, DEFAULT: 0.95}
+    verdicts = pd.concat([random_table(rate, name, k, 60) for k, (name, rate) in enumerate(rates.items())])
+    tables = Tables(verdicts, pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
+    against = {"the target alone": "migc", "the best single model": "migc", DEFAULT: DEFAULT}  # two comparisons
+    found = gains_of(tables, against, ["isr"]).set_index("against")
+    for why, other in against.items():
+        expected = paired(tables.sums, ADVISED, other, 1 - 0.05 / 2)["isr"]
+        assert found.loc[why, ["difference", "low", "high"]].tolist() == pytest.approx(expected[:3])
+    assert found.difference["the target alone"] > 0.2 > 0 > found.difference[DEFAULT]
+    assert found.verdict.tolist() == [HOLDS, HOLDS, WORSE]

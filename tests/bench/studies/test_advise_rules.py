@@ -49,6 +49,7 @@ def test_the_layouts_own_joint_metric_decides_then_what_models_read() -> None:
         ((0.2, 0.1, 0.5, 0.6, 0.4, 0.1), (1, 3)),
         ((0.2, 0.3, 0.6, 0.6, 0.6, 0.9), (0, 2)),
         ((0.2, 0.1, 0.0, 0.1, 0.9, 0.1), (2, 5)),
+        ((0.2, 0.9, 0.5, 0.4, 0.3, 0.1), (0, 2)),  # not with k = 1
         ((0.5, 0.1, 0.2, 0.3, 0.4, 0.9), (0, 3)),  # never above the target alone
         ((0.5, 0.5, 0.5, 0.5, 0.5, 0.5), (0, 3)),
     ],
@@ -100,3 +101,10 @@ def test_the_best_has_no_failed_pictures_and_then_most_of_the_first_metric_that_
         {"failed": [1, 0, 0, 0], "isr": [0.9, 0.5, 0.5, None], "style": [0.9, 0.1, 0.2, 0.9]}, index=list("abcd")
     )
     assert best_of(table, ["isr", "style"]) == "c" and best_of(table, ["isr", "place"]) == "b"
+
+
+def test_a_window_begins_with_step_3_at_the_latest() -> None:
+    late = pd.DataFrame({"k": [0, 1, 2, 3, 4, 6, 20], "isr": [0.2, 0.2, 0.2, 0.25, 0.1, 0.6, 0.9]})
+    assert choose_window(late, ["isr"]) == Window(0, 6, "isr")
+    dip = late.assign(isr=[0.2, 0.2, 0.2, 0.1, 0.05, 0.6, 0.9])
+    assert choose_window(dip, ["isr"]) == Window(3, 6, "isr")

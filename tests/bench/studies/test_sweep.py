@@ -17,10 +17,12 @@ from typer.testing import CliRunner
 
 from amdm.errors import InputError
 from bench.cli.main import app, main
+from bench.report.trial_tables import Tables
 from bench.run.lock import lock_file
-from bench.studies.sweep import sweep, sweep_name, trial_table
+from bench.studies.sweep import BEST, PRESET, confirm, sweep, sweep_name, trial_table
 from bench.studies.sweep_config import Point, SweepConfig, search, study_name
 from bench.studies.trials import StudyRun
+from tests.bench.cocomig.test_metrics import random_table
 from tests.conftest import needs
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "sweep.yaml"
@@ -300,3 +302,18 @@ def test_a_trial_says_how_many_of_its_pictures_failed(tmp_path: Path) -> None:
     wild = {"aggregation.eta": [3e38, 3e38], "aggregation.eta_unit": "sqrt_dim"}
     (trial,) = trial_table(config, StudyRun(config.layout_set), [wild]).to_dict("records")
     assert (trial["status"], trial["reason"]) == ("failed", "5 pictures are not finite")
+
+
+def test_the_confirmed_difference_is_the_best_trial_less_the_preset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = {BEST: 0.9, PRESET: 0.3}
+    verdicts = pd.concat([random_table(rate, name, k, 40) for k, (name, rate) in enumerate(rates.items())])
+    samples = pd.DataFrame({"method": list(rates), "status": "ok", "seconds": 1.0, "evaluations": '{"migc": 2}'})
+    tables = Tables(verdicts, pd.DataFrame(), pd.DataFrame(), samples, pd.DataFrame())
+    monkeypatch.setattr("bench.studies.sweep.run_trials", lambda *_: tables)
+    config = SweepConfig.read(written(tmp_path, objective="isr"))
+    found = confirm(config, next(iter(config.grid())), 1, tmp_path)
+    own = found.table.set_index("method").isr
+    assert found.difference is not None and found.difference.value == pytest.approx(own[BEST] - own[PRESET])
+    assert 0 < found.difference.low < found.difference.value < found.difference.high

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -19,9 +21,20 @@ from bench.layouts.layout_set import Entry, LayoutSet
 from bench.layouts.named import load_layouts
 from bench.layouts.vocabulary import COCO, MINI
 from bench.report import trial_tables
+from bench.report.trial_tables import SAMPLES
 from bench.studies import trials
 from bench.studies.settings import as_preset, plain_aggregation, with_models
-from bench.studies.trials import Kept, StudyRun, averages, measure, run_trials, table_info, with_ceiling
+from bench.studies.trials import (
+    Kept,
+    StudyRun,
+    Trial,
+    TrialWorker,
+    averages,
+    measure,
+    run_trials,
+    table_info,
+    with_ceiling,
+)
 
 LAYOUTS = load_layouts("mini-combined-tune").subset(5)
 SHORT = ["settings.all.num_inference_steps=3"]
@@ -44,6 +57,20 @@ def test_what_was_measured_is_found_again(tmp_path: Path, monkeypatch: pytest.Mo
     found = averages(first, list(settings))
     assert found.evaluations.to_dict() == {"letter": 6.0, "alone": 3.0, "the same": 6.0, CEILING: 0.0}
     assert found.joint_interaction[CEILING] > 0.5 and (found.failed == 0).all()
+
+
+def test_the_seconds_of_a_batch_are_shared_by_its_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    def draw(self: TrialWorker, trial: Trial) -> SimpleNamespace:
+        time.sleep(0.05)
+        return SimpleNamespace(finite=[False] * len(trial.group.entries), images=[], evaluations={"migc": 3})
+
+    monkeypatch.setattr(trials, "_loaded", lambda profile: (None, None))
+    monkeypatch.setattr(TrialWorker, "_draw", draw)
+    (group,), started = groups(LAYOUTS, ["a"], [0], 5), time.perf_counter()
+    rows = TrialWorker("mini")(Trial(group, None))[1]["samples"]
+    seconds = [row[SAMPLES.index("seconds")] for row in rows]
+    assert len(seconds) == 5 and len(set(seconds)) == 1
+    assert 0.05 <= sum(seconds) <= time.perf_counter() - started
 
 
 def test_distances_are_known_by_step() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -9,7 +10,7 @@ from amdm.presets.profile import Profile, load_profile
 from bench.layouts.named import load_layouts
 from bench.studies.ablation import handing_over
 from bench.studies.settings import as_preset
-from bench.studies.tuning_combined import ROWS, TUNING_SET, _yaml, candidates
+from bench.studies.tuning_combined import ROWS, TUNING_SET, _yaml, best_first, candidates
 
 PRESETS = load_profile("mini")
 LAYOUTS = load_layouts(TUNING_SET).subset(5)
@@ -49,3 +50,14 @@ def test_handing_over_is_the_auxiliary_and_then_the_target() -> None:
     assert settings.models == ("interactdiffusion", "migc") and settings.ignores == ("style",)
     assert settings.aggregation is not None and settings.aggregation.config().steps(20) == range(20)
     assert handing_over(PRESETS, "interactdiffusion", "ip-adapter", 0, LAYOUTS).ignores == ()
+
+
+def test_the_best_of_a_row_has_no_failed_pictures_and_then_most_of_the_first_metric_that_differs() -> None:
+    tried = {f"{row} {s}": (row, {"aggregation": {"s": s}}) for row in "ab" for s in range(4)}
+    one = {"failed": [1, 0, 0, 0], "joint_interaction": [0.9, 0.5, 0.5, 0.4], "isr": [0.9, 0.1, 0.2, 0.9]}
+    other = {"failed": [0] * 4, "joint_interaction": [0.0] * 4, "isr": [0.1, 0.3, 0.3, 0.2]}
+    measured = pd.concat([pd.DataFrame(one), pd.DataFrame(other)]).set_axis(list(tried))
+    table, best = best_first(tried, measured)
+    assert best == {"a": tried["a 2"][1], "b": tried["b 1"][1]}  # of equal ones the first
+    assert table.row.tolist() == ["a"] * 4 + ["b"] * 4
+    assert table.setting.tolist() == [f"s {s}" for s in (2, 1, 3, 0, 1, 2, 3, 0)]
