@@ -141,12 +141,12 @@ def test_no_more_texts_are_remembered_than_said(text: PhraseEncoder, monkeypatch
     monkeypatch.setattr("amdm.models.text.MOST_REMEMBERED", 2)
     encoded, fresh = [], text.encode_fresh
     monkeypatch.setattr(text, "encode_fresh", lambda texts: encoded.extend(texts) or fresh(texts))
-    first = text.encode(["a ring", "a cross", "a disc"])[0]
+    first = text.encode(["a ring", "a cross", "a circle"])[0]
     assert len(first) == 3 and torch.equal(text.encode(["a cross"])[0][0], first[1])
-    text.encode(["a red ring"])  # the disc was asked for before the cross
-    for one in ("a cross", "a disc"):
+    text.encode(["a red ring"])  # the circle was asked for before the cross
+    for one in ("a cross", "a circle"):
         text.encode([one])
-    assert encoded == ["a ring", "a cross", "a disc", "a red ring", "a disc"]
+    assert encoded == ["a ring", "a cross", "a circle", "a red ring", "a circle"]
 
 
 def test_what_is_remembered_is_of_the_weights_as_they_are(text: PhraseEncoder) -> None:
