@@ -86,6 +86,7 @@ def test_the_plan_counts_evaluations_and_names_files(tmp_path: Path, monkeypatch
     assert f"migc: {fetched}: Google Drive 107fnQ9Fpu5K0UtqnHlKja7hqe-GwjAmz" in lines
     assert "judge: mini" in lines and "grounding-dino" not in lines
     assert "ip-adapter" not in lines  # no method of this job reads it
+    monkeypatch.setenv("AMDM_COCO_MIG_DIR", str(tmp_path / "not there"))
     other = "\n".join(describe(Job("paper", "coco-mig-amdm", ("interactdiffusion+migc+ip-adapter",), (0,), 4)))
     assert "judge: grounded-sam" in other and "weights: sam-vit-huge-model.safetensors: to be fetched" in other
     assert "weights: ip-adapter-image-encoder" in other and "2.4 GiB" in other
