@@ -257,27 +257,23 @@ def _ablation(report: str, about: str) -> list[str]:
 
 def hand_over_table() -> list[str]:
     """What the picture has when an auxiliary drew the first k steps."""
-    return _hand_over("first, then InteractDiffusion", lambda one: one["target"] == TARGET, "auxiliary")
+    return _hand_over("first, then InteractDiffusion", "auxiliary", "for")
 
 
 def converse_table() -> list[str]:
     """What it has when InteractDiffusion drew them, and the auxiliary went on."""
-    return _hand_over("InteractDiffusion first, then", lambda one: one["auxiliary"] == TARGET, "target")
+    return _hand_over("InteractDiffusion first, then", "target", "after")
 
 
-def _hand_over(about: str, which: Callable[[dict[str, Any]], bool], other: str) -> list[str]:
+def _hand_over(about: str, other: str, when: str) -> list[str]:
     """other: the column of the model that is not InteractDiffusion."""
     found = pd.read_csv(ROOT / "reports" / "ablation" / "hand_over.csv")
-    shown, names = (
-        ["place", "colour_given_place", "action_given_place", "style", "joint_interaction"],
-        {"migc": "MIGC", "ip-adapter": "IP-Adapter"},
-    )
+    names = {"migc": "MIGC", "ip-adapter": "IP-Adapter"}
+    shown = ["place", "colour_given_place", "action_given_place", "style", "joint_interaction"]
     rows = []
-    for one in found.to_dict("records"):
-        if which(one):
-            cells = ["–" if math.isnan(one[name]) else f"{100 * one[name]:.0f}" for name in shown]
-            when = "for" if other == "auxiliary" else "after"
-            rows.append([f"{names[one[other]]} {when} {one['k']} steps", *cells])
+    for one in found[found[other] != TARGET].to_dict("records"):
+        cells = ["–" if math.isnan(one[name]) else f"{100 * one[name]:.0f}" for name in shown]
+        rows.append([f"{names[one[other]]} {when} {one['k']} steps", *cells])
     return _table([about, *(name.replace("_", " ") for name in shown)], rows)
 
 
