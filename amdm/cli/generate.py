@@ -141,7 +141,7 @@ def check_writable(path: Path) -> None:
     try:
         if not path.parent.is_dir():
             raise InputError("is not a folder", file=path.parent)
-        there = path.exists()
+        there = path.exists() or path.is_symlink()  # a link to a file that is not there yet is the user's
         path.open("ab").close()
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror or error}", file=path) from error

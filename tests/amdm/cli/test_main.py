@@ -229,6 +229,9 @@ def test_where_no_picture_can_be_written_none_is_drawn(
     (tmp_path / "old.png").write_bytes(b"old")
     check_writable(tmp_path / "old.png")
     assert (tmp_path / "old.png").read_bytes() == b"old"
+    (tmp_path / "link.png").symlink_to(tmp_path / "later.png")
+    check_writable(tmp_path / "link.png")
+    assert (tmp_path / "link.png").is_symlink()
 
 
 @pytest.mark.parametrize(
