@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 
 from bench.run.info import RunInfo
-from tests.bench.cli.test_main import SMALL, Call, call
+from tests.bench.cli.command import SMALL, Call
 from tests.bench.conftest import JobRunner
-
-__all__ = ["call"]
 
 
 def test_runs_are_listed_shown_and_compared(call: Call, run_fake_job: JobRunner) -> None:
