@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from io import StringIO
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from diffusers import (
-    DPMSolverMultistepScheduler,
-)
+from diffusers import DPMSolverMultistepScheduler, HeunDiscreteScheduler
+from tqdm import tqdm
 
 from amdm.errors import InputError
 from amdm.pipeline import AMDMPipeline
@@ -191,3 +191,20 @@ def test_latents_without_a_generator_decide_the_whole_picture(preset: str) -> No
 
 def test_pictures_of_diffusers_arguments_are_arrays(pipe: AMDMPipeline) -> None:
     assert isinstance(pipe(LAYOUT, output_type="np").images, np.ndarray)
+
+
+@pytest.mark.parametrize("kind", [DPMSolverMultistepScheduler, HeunDiscreteScheduler])
+def test_the_bar_ends_at_the_number_of_steps(pipe: AMDMPipeline, kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heun evaluates a model twice in each step but the last."""
+    made: list[Any] = []
+
+    def bar(own: AMDMPipeline, total: int) -> Any:
+        made.append(tqdm(total=total, file=StringIO()))
+        return made[-1]
+
+    monkeypatch.setattr(AMDMPipeline, "progress_bar", bar)
+    pipe.scheduler = kind.from_config(pipe.scheduler.config)
+    seen: list[int] = []
+    drawn(pipe, num_inference_steps=3, callback_on_step_end=lambda *_: seen.append(made[0].n) or {})
+    assert made[0].n == made[0].total == 3
+    assert seen == ([1, 2, 3] if kind is DPMSolverMultistepScheduler else [1, 1, 2, 2, 3])
