@@ -107,9 +107,9 @@ def compositions_markdown(
 def _about(study: Study, info: TableInfo) -> str:
     return (
         f"{info.measured_on}, judge `{info.judge}`; every row was measured here once. Settings were chosen on "
-        f"{study.tuned_on}: of a composition drawn from the lists of bench/studies/composition_space.py, of a single "
-        "model the profile's and others drawn from those of bench/studies/tuning_combined.py. Per cent; 95 % "
-        "intervals over layouts. evaluations: guided calls of all "
+        f"{study.tuned_on}: of a composition its source's and others drawn, by the lists of "
+        "bench/studies/composition_space.py, of a single model the profile's and others drawn from those of "
+        "bench/studies/tuning_combined.py. Per cent; 95 % intervals over layouts. evaluations: guided calls of all "
         "models, a picture. KID: against true renderings of other scenes, mean ± standard deviation over "
         "subsets, of 10 pictures or more (docs/measuring.md). *converse*: the authors' code with the models in the "
         "opposite order; *the target with itself*: the same with copies of the target, which nothing but mixing can "

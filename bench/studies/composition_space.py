@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,10 +36,12 @@ STARTS = (0, 1, 2, 3)
 class Space:
     """The values of a composition's fields.
 
-    once: of the composition. auxiliaries, models: of each auxiliary, and of each model. fitted: s is no choice, but as
-    large as the evaluations allow. base: the method has the base as its last model.
+    source: the first trial's, as where the composition comes from has it, or the profile. once: of the composition.
+    auxiliaries, models: of each auxiliary, and of each model. fitted: s is no choice, but as large as the evaluations
+    allow. base: the method has the base as its last model.
     """
 
+    source: Mapping[str, Any]
     once: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     auxiliaries: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     models: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -51,22 +53,48 @@ ETA: dict[str, tuple[Any, ...]] = {"eta": (None, 0.1, 0.2, 0.35)}
 """Over √dim, of all models alike; None: no pull-back, which draws what η = 0 would."""
 NOISE = ("shared", "separate")
 MIX: dict[str, tuple[Any, ...]] = {"weights": WEIGHTS}
+EQUAL = {"first_step": 0, "weights": 0.5}
 SPACES: dict[str, Space] = {
-    "paper": Space({"first_step": STARTS, "initial_noise": NOISE, "mix_norm": ("as_is", "preserving"), **ETA}, MIX),
-    "official": Space({"first_step": STARTS[1:], "initial_noise": NOISE, **ETA}, MIX),
-    "slerp": Space({"first_step": STARTS}, MIX),
-    "true-slerp": Space({"first_step": STARTS}, MIX),
-    "lol": Space({"first_step": STARTS, "initial_noise": NOISE, **ETA}, MIX),
-    "switch": Space({"first_step": STARTS, "s": (2, 3, 4, 6, 8, 12)}, fitted=False),
-    "alternate": Space({"first_step": STARTS, "s": (None, 6, 10, 15), "tau": (1, 2, 3, 5)}, fitted=False),
-    "mean-epsilon": Space({"first_step": STARTS}, models={"weights": SPREAD}),
-    "composable": Space({"first_step": STARTS}, models={"weights": (0.5, 1.0, 1.5)}),
-    "projective": Space({"first_step": STARTS}, models={"weights": (0.5, 1.0, 1.5)}, base=True),
-    "multidiffusion": Space({"first_step": STARTS}),
-    "superdiff-and": Space({"first_step": STARTS}),
-    "fkc": Space({"first_step": STARTS, "particles": (2, 4), "clamp": (None, 1.0)}, models={"gamma": (0.33, 0.5, 1.0)}),
+    "paper": Space(
+        {**EQUAL, "initial_noise": "shared", "mix_norm": "as_is", "eta": 0.35},
+        {"first_step": STARTS, "initial_noise": NOISE, "mix_norm": ("as_is", "preserving"), **ETA},
+        MIX,
+    ),
+    "official": Space(
+        {**EQUAL, "first_step": 1, "initial_noise": "separate", "eta": 0.35},
+        {"first_step": STARTS[1:], "initial_noise": NOISE, **ETA},
+        MIX,
+    ),
+    "slerp": Space(EQUAL, {"first_step": STARTS}, MIX),
+    "true-slerp": Space(EQUAL, {"first_step": STARTS}, MIX),
+    "lol": Space(
+        {**EQUAL, "initial_noise": "separate", "eta": None},
+        {"first_step": STARTS, "initial_noise": NOISE, **ETA},
+        MIX,
+    ),
+    "switch": Space({"first_step": 0, "s": 4}, {"first_step": STARTS, "s": (2, 3, 4, 6, 8, 12)}, fitted=False),
+    "alternate": Space(
+        {"first_step": 0, "s": None, "tau": 1},
+        {"first_step": STARTS, "s": (None, 6, 10, 15), "tau": (1, 2, 3, 5)},
+        fitted=False,
+    ),
+    "mean-epsilon": Space({"first_step": 0, "weights": 1.0}, {"first_step": STARTS}, models={"weights": SPREAD}),
+    "composable": Space({"first_step": 0, "weights": 1.0}, {"first_step": STARTS}, models={"weights": (0.5, 1.0, 1.5)}),
+    "projective": Space(
+        {"first_step": 0, "weights": 1.0},
+        {"first_step": STARTS},
+        models={"weights": (0.5, 1.0, 1.5)},
+        base=True,
+    ),
+    "multidiffusion": Space({"first_step": 0}, {"first_step": STARTS}),
+    "superdiff-and": Space({"first_step": 0}, {"first_step": STARTS}),
+    "fkc": Space(
+        {"first_step": 0, "particles": 2, "clamp": 1.0, "gamma": 0.5},
+        {"first_step": STARTS, "particles": (2, 4), "clamp": (None, 1.0)},
+        models={"gamma": (0.33, 0.5, 1.0)},
+    ),
 }
-"""What is drawn for each composition of the registry."""
+"""What is tried of each composition of the registry."""
 assert SPACES.keys() == COMPOSITIONS.keys(), "a composition without a list of settings"
 
 
@@ -101,8 +129,9 @@ def candidates(
 ) -> list[dict[str, Any]]:
     """``trials`` different settings of a composition that cost what the group allows, as a file of presets has them.
 
-    Each mixes at least two models. The same ones for the same seed, and the first ones of more. Empty where the
-    composition costs less or more than the group's whatever its settings.
+    The first is the source's, with the profile's guidance, where the group allows it; the others are drawn. Each mixes
+    at least two models. The same ones for the same seed, and the first ones of more. Empty where the composition costs
+    less or more than the group's whatever its settings.
 
     Raises:
         InputError: the stated lists hold fewer.
@@ -110,19 +139,16 @@ def candidates(
     space = SPACES[semantics]
     everyone = (*models, BASE) if space.base else models
     rng = np.random.default_rng([seed, steps, *f"{semantics}/{group}/{'+'.join(everyone)}".encode()])
-    common, found, drawn_before = with_models(everyone, layout_set), list[dict[str, Any]](), list[Any]()
-    for _ in range(MAX_DRAWS):
+    common, found, before = with_models(everyone, layout_set), list[dict[str, Any]](), list[Any]()
+    for fields, factor in _source_and_draws(rng, semantics, len(models)):
         if len(found) == trials:
             break
-        drawn, factor = _drawn(rng, semantics, len(models)), draw(rng, GUIDANCE)
-        aggregation = _fitted(drawn, space, len(everyone), steps, group)
-        if (
-            not aggregation
-            or _is_one_model(aggregation)
-            or (own := (factor, essence(aggregation, steps))) in drawn_before
-        ):
+        aggregation = _fitted(fields, space, len(everyone), steps, group)
+        if not aggregation or _is_one_model(aggregation):
             continue
-        drawn_before.append(own)
+        if (own := (factor, essence(aggregation, steps))) in before:
+            continue
+        before.append(own)
         found.append({**common, "settings": _settings(presets, everyone, steps, factor), "aggregation": aggregation})
     if 0 < len(found) < trials:
         what = f"{trials} are asked for, and there are {len(found)} settings of {semantics} in the group {group}"
@@ -167,12 +193,28 @@ def _settings(presets: Profile, models: tuple[str, ...], steps: int, factor: flo
     return {name: {"num_inference_steps": steps, "guidance_scale": scale} for name, scale in scales.items()}
 
 
+def _source_and_draws(rng: np.random.Generator, semantics: str, models: int) -> Iterator[tuple[dict[str, Any], float]]:
+    """Fields of a composition without a fitted s, and the factor of guidance: the source's, then draws."""
+    space = SPACES[semantics]
+    own = dict(space.source)
+    for count, each in ((models - 1, space.auxiliaries), (models, space.models)):
+        own |= {name: [own[name]] * count for name in each}
+    yield _fields(semantics, own, models), 1.0
+    for _ in range(MAX_DRAWS):
+        yield _drawn(rng, semantics, models), draw(rng, GUIDANCE)
+
+
 def _drawn(rng: np.random.Generator, semantics: str, models: int) -> dict[str, Any]:
     """Fields of a composition, without a fitted s."""
     space = SPACES[semantics]
     own = {name: draw(rng, values) for name, values in space.once.items()}
     for count, each in ((models - 1, space.auxiliaries), (models, space.models)):
         own |= {name: [draw(rng, values) for _ in range(count)] for name, values in each.items()}
+    return _fields(semantics, own, models)
+
+
+def _fields(semantics: str, own: dict[str, Any], models: int) -> dict[str, Any]:
+    """What was chosen, as a file of presets has it: one η for all models, and none without a pull-back."""
     if "eta" in own:
         eta = own.pop("eta")
         own |= {"eta": [] if eta is None else [eta] * models, "eta_unit": "sqrt_dim"}

@@ -41,6 +41,38 @@ def test_candidates_differ_and_cost_what_their_group_allows(semantics: str) -> N
             assert settings.models[:3] == THREE and settings.steps == STEPS and group_of(cost, STEPS) == group
 
 
+@pytest.mark.parametrize("models", [THREE, THREE[:2]])
+@pytest.mark.parametrize("semantics", SPACES)
+def test_the_first_trial_is_the_sources_with_the_profiles_guidance(semantics: str, models: tuple[str, ...]) -> None:
+    """As that of a single model is the profile's: no row rests on draws alone."""
+    for seed in (0, 1):
+        group = FIRST if semantics in CHEAP else "2 T" if len(models) == 3 else MORE if semantics == "fkc" else "1.5 T"
+        first = candidates(PRESETS, semantics, models, LAYOUTS, STEPS, group, 1, seed)[0]
+        assert all(first["settings"][one]["guidance_scale"] == PRESETS.models[one]["guidance_scale"] for one in models)
+        own = {name: value for name, value in first["aggregation"].items() if name not in ("s", "pull_back")}
+        expected = {"semantics": semantics, "eta_unit": "sqrt_dim"}
+        for name, value in SPACES[semantics].source.items():
+            row = len(models) - (name in SPACES[semantics].auxiliaries)
+            vector = name in ("weights", "gamma") or (name == "eta" and value is not None)
+            expected[name] = [value] * row if vector else value
+        assert own.items() <= {**expected, "eta": expected.get("eta") or []}.items()
+        assert own["first_step"] == SPACES[semantics].source["first_step"]
+
+
+def test_the_authors_code_is_tried_as_published_in_a_longer_window() -> None:
+    (first,) = candidates(PRESETS, "official", THREE, LAYOUTS, STEPS, "2 T", 1, 0)
+    assert first["aggregation"] == {
+        "semantics": "official",
+        "first_step": 1,
+        "initial_noise": "separate",
+        "weights": [0.5, 0.5],
+        "eta": [0.35, 0.35, 0.35],
+        "eta_unit": "sqrt_dim",
+        "pull_back": True,
+        "s": 9,
+    }
+
+
 @pytest.mark.parametrize(
     ("semantics", "one", "other"),
     [
