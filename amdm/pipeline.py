@@ -283,10 +283,11 @@ class AMDMPipeline(PipelineParts):
     def _sampled(
         self, method: Method, bound: Sequence[BoundModel], call: Call, told: Callable[[Step], None], all_models: bool
     ) -> SamplingResult:
+        order = getattr(bound[0].scheduler, "order", 1)  # 2 of Heun: two evaluations a step, but one in the last
         with self.progress_bar(total=call.settings.steps) as progress:
 
             def step_done(step: Step) -> bool:
-                progress.update()
+                progress.update((step.index + order) // order - progress.n)
                 told(step)
                 return call.interrupted
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from tests.bench.cli.test_main import Call, call  # noqa: F401
+from tests.bench.cli.command import Call, call  # noqa: F401
 from tests.bench.conftest import fake_judge  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[1]

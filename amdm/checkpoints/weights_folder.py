@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,20 +62,41 @@ def record(folder: Path, place: str, commit: str, published: Sequence[str] = (),
     Raises:
         InputError: its digest is not the published one, or another was recorded for it before.
     """
-    path, lock = folder / place, read_lock(folder)
+    path = folder / place
     digest = sha256(path)
-    _compare(path, digest, published, None if replaces else lock.get(place))
-    state = path.stat()
-    first = lock[place].first_seen if place in lock else datetime.now(UTC).date().isoformat()
-    lock[place] = LockEntry(digest, state.st_size, state.st_mtime_ns, commit, first)
+    with _alone(folder):
+        lock = read_lock(folder)
+        _compare(path, digest, published, None if replaces else lock.get(place))
+        state = path.stat()
+        first = lock[place].first_seen if place in lock else datetime.now(UTC).date().isoformat()
+        lock[place] = LockEntry(digest, state.st_size, state.st_mtime_ns, commit, first)
+        _write_lock(folder, lock)
+    return lock[place]
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """No other process records meanwhile, where the file system has locks of folders.
+
+    The folder's own: several users may share it, and none could open a lock file of another.
+    """
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
+
+
+def _write_lock(folder: Path, lock: dict[str, LockEntry]) -> None:
     content = json.dumps({name: asdict(one) for name, one in sorted(lock.items())}, indent=1) + "\n"
-    fresh = folder / f".{LOCK}-{uuid4().hex}"  # two may record at a time
+    fresh = folder / f".{LOCK}-{uuid4().hex}"  # where there are no locks, two may record at a time
     with fresh.open("x", encoding="utf-8") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(folder / LOCK)
-    return lock[place]
 
 
 def require(wanted: WeightFile, folder: Path) -> Path:

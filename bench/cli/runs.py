@@ -145,12 +145,18 @@ def show(run: opt.RunArgument, as_json: JsonOption = False) -> None:
     progress = info.progress.model_dump(mode="json", exclude_defaults=True)
     provenance = info.provenance.model_dump(mode="json") if info.provenance else {}
     facts = {**overview, **info.settings.by_name(), **progress, **provenance}
-    lines = [
-        printable(f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
-        for name, value in facts.items()
-        if value not in (None, [], {})
-    ]
+    lines = [printable(f"{name}: {_brief(value)}") for name, value in facts.items() if value not in (None, [], {})]
     tell("\n".join(lines), {**overview, "run": info.model_dump(mode="json")}, as_json)
+
+
+def _brief(value: Any) -> str:
+    """For a person, who would not read the settings of twenty methods or a digest for each of 400 style pictures.
+
+    >>> _brief("cpu"), _brief([0, 1]), _brief({"a": 1}), _brief(list(range(300)))
+    ('cpu', '[0, 1]', '{"a": 1}', '300 entries, which --json prints')
+    """
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return f"{len(value)} entries, which --json prints" if len(text) > 1000 and not isinstance(value, str) else text
 
 
 @app.command()

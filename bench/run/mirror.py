@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from amdm.errors import InputError
+from amdm.io.lock import lock_file
 from bench.io.remote import RemoteFolder
 from bench.run.info import FILE
 from bench.run.inventory import SampleKey
-from bench.run.lock import lock_file
 from bench.run.parts import MAX_SAMPLES, part_of
 from bench.run.pull import Pulled, folder_of, home_of, part_name, pull
 from bench.run.schema import DATABASE

@@ -18,6 +18,7 @@ import numpy as np
 
 from amdm.errors import InputError
 from amdm.io.files import make_folder, write_atomic
+from amdm.io.lock import lock_file
 from bench.io.sqlite_safety import check_untrusted_sqlite
 from bench.job.growth import GROWS, can_grow, grown
 from bench.job.settings import RunSettings
@@ -25,7 +26,6 @@ from bench.provenance import Provenance, provenance
 from bench.run.images import encoded, picture_is, picture_name
 from bench.run.info import FILE, Change, FullSizeJudge, Growth, RunInfo, Status, differences, now
 from bench.run.inventory import Inventory, SampleKey
-from bench.run.lock import lock_file
 from bench.run.mirror import mirror_of
 from bench.run.read import check_database
 from bench.run.schema import (

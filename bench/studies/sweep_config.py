@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from amdm.errors import InputError, in_file, instead
+from amdm.io.lock import lock_file
 from amdm.io.strict import Count, Strict
 from amdm.io.yaml import read_yaml
 from amdm.presets.profile import Profile, load_profile
@@ -26,7 +27,6 @@ from bench.job.conditions import check_conditions
 from bench.job.seeds import check_seeds
 from bench.layouts.layout_set import LayoutSet
 from bench.layouts.named import load_layouts
-from bench.run.lock import lock_file
 from bench.studies.settings import check_apart, check_judged, check_metric
 
 MAX_BYTES = 2**16

@@ -10,10 +10,12 @@ import pytest
 from bench.benchmark import run_benchmark
 from bench.job.plan import Plan
 from bench.job.spec import Job
+from tests.bench.cli.command import call
 from tests.bench.fakes import BlobDetector, guessing_judges, painter
 from tests.bench.s3 import Server, files, s3_server
 from tests.conftest import lacks, needs
 
+__all__ = ["call"]
 JobRunner = Callable[..., Path]
 CHROMIUM = shutil.which("chromium") or ""
 CHROMIUM_ARGUMENTS = (

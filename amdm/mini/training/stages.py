@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
 from amdm.io.files import make_folder
+from amdm.io.lock import lock_file
 from amdm.mini.training.base import train_base
 from amdm.mini.training.combined import train_combined
 from amdm.mini.training.controls import train_controls
@@ -37,11 +39,18 @@ def train_mini(folder: Path, seed: int = 0, device: str = "cpu", shorten: float 
         shorten: factor on the numbers of steps, for a trial.
 
     Raises:
-        InputError: there is no such device, or the folder has a training with other settings.
+        InputError: there is no such device, or the folder has a training with other settings, or one that is running.
     """
-    kind = require_device(device).type
-    world = min(2, os.cpu_count() or 1) if kind == "cpu" else 1
+    require_device(device)
     make_folder(folder)
+    with closing(lock_file(folder)):
+        _all_stages(folder, seed, device, shorten)
+    return folder / "weights"
+
+
+def _all_stages(folder: Path, seed: int, device: str, shorten: float) -> None:
+    kind = torch.device(device).type
+    world = min(2, os.cpu_count() or 1) if kind == "cpu" else 1
     begin_or_resume(folder / "vae.pt", seed=seed, shorten=shorten, device=kind, processes=world)
     averaged = folder / "vae-averaged.pt"
     if not averaged.exists():
@@ -58,4 +67,3 @@ def train_mini(folder: Path, seed: int = 0, device: str = "cpu", shorten: float 
     ):
         steps = max(1, int(steps * shorten))
         run_processes(stage, Job(folder, steps, seed, batch // world, rate, device, world))
-    return folder / "weights"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from amdm.checkpoints.catalogue import CATALOGUE, PROFILES, file_named, files_of
-from amdm.checkpoints.weights_folder import LOCK, read_lock, record, require, verify, weights_dir
+from amdm.checkpoints.weights_folder import LOCK, LockEntry, read_lock, record, require, verify, weights_dir
 from amdm.errors import InputError
 from amdm.io.files import sha256
 
@@ -107,3 +108,20 @@ def test_what_is_recorded_can_be_read_by_whoever_reads_the_weights(folder: Path)
         os.umask(before)
     assert (folder / LOCK).stat().st_mode & 0o777 == 0o644
     assert [path.name for path in folder.iterdir() if path.is_file()] == [LOCK]
+
+
+def test_two_that_record_at_a_time_lose_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "other").write_bytes(b"x")
+    other = threading.Thread(target=record, args=(folder, "other", ""))
+
+    def read(folder: Path) -> dict[str, LockEntry]:
+        found = read_lock(folder)
+        if not other.ident:  # the first of the two
+            other.start()
+            other.join(0.3)
+        return found
+
+    monkeypatch.setattr("amdm.checkpoints.weights_folder.read_lock", read)
+    record(folder, str(WANTED.place), "")
+    other.join()
+    assert set(read_lock(folder)) == {"other", str(WANTED.place)}

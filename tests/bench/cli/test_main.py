@@ -5,72 +5,22 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from amdm.presets.profile import load_profile, tuned_path
-from bench.cli import main
 from bench.run.info import RunInfo
 from bench.run.read import read_table
 from bench.workers.processes import WorkerLostError
+from tests.bench.cli.command import SMALL, Call, layout_file
 from tests.bench.conftest import JobRunner
 from tests.bench.fakes import change_info
 from tests.bench.report.test_gate import lose
 
 ROOT = Path(__file__).resolve().parents[3]
-SMALL = ("--profile", "mini", "--limit", "10", "--workers", "1", "--batch", "4")
-
-
-class Answer(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-    @property
-    def error(self) -> str:
-        """The one line of an error."""
-        assert self.err.startswith("error: ") and self.err.count("\n") == 1, self.err
-        return self.err.removeprefix("error: ").rstrip("\n")
-
-
-Call = Callable[..., Answer]
-
-
-@pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """The command line in this process, in an empty folder."""
-    place = tmp_path / "cwd"
-    place.mkdir()
-    monkeypatch.chdir(place)
-
-    def run(*arguments: object) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["amdm-bench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main.main()
-        shown = capsys.readouterr()
-        return Answer(left.value.code or 0, shown.out, shown.err)  # type: ignore[arg-type]
-
-    return run
-
-
-def layout_file(path: Path, **change: Any) -> Path:
-    """A layout file of one entry, with a part replaced."""
-    segment = [
-        {"bbox": [0.1, 0.1, 0.4, 0.4], "label": "a red circle"},
-        {"bbox": [0.5, 0.5, 0.9, 0.9], "label": "a blue arch"},
-    ]
-    entry = {"caption": "a photo of a red circle and a blue arch ", "image_id": "1", "segment": segment}
-    for name, value in change.items():
-        if name in entry:
-            entry[name] = value
-        else:
-            segment[0][name] = value
-    path.write_text(json.dumps({"0": {name: value for name, value in entry.items() if value is not None}}))
-    return path
 
 
 @pytest.mark.parametrize(
@@ -281,94 +231,6 @@ def test_a_folder_that_is_no_run_is_one_line(call: Call, tmp_path: Path, command
     options = ["--reason", "x"] if command == "baseline" else []
     answer = call(command, tmp_path / "absent", *options)
     assert answer.status == 2 and "run.json" in answer.error and not (tmp_path / "absent").exists()
-
-
-def test_layout_sets_are_shown_and_validated(call: Call, tmp_path: Path) -> None:
-    shown = call("layouts", "show", "mini", "--draw", tmp_path / "sheet.png")
-    assert shown.status == 0 and "800 layouts, 3200 instances" in shown.out and "COCO-MIG" in shown.out
-    assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
-    assert "1 layouts, 2 instances" in call("layouts", "validate", layout_file(tmp_path / "good.json")).out
-    assert call("layouts", "validate", layout_file(tmp_path / "bad.json", caption=3)).status == 2
-
-
-def test_validate_lists_every_fault(call: Call, tmp_path: Path) -> None:
-    path = layout_file(tmp_path / "bad.json", caption=3, boox=[0, 0, 1, 1])
-    answer = call("layouts", "validate", path)
-    assert answer.status == 2 and answer.error.startswith(f"{path}: 0.caption: must be a text; also 0.segment[0].boox")
-    assert [line.partition(": is ")[0] for line in answer.out.splitlines()] == [
-        f"{path}: 0.caption: must be a text",
-        f"{path}: 0.segment[0].boox",
-    ]
-    path.write_text(json.dumps({str(k): {} for k in range(100)}))
-    lines = call("layouts", "validate", path).out.splitlines()
-    assert len(lines) == 21 and lines[-1] == "20 faults, where reading stopped"
-
-
-def test_what_is_clipped_is_said_once_a_command(call: Call, fake_networks: None, tmp_path: Path) -> None:
-    path = layout_file(tmp_path / "over.json", bbox=[0.1, 0.1, 1.0000001, 0.4])
-    note = "over: 1 box reaches outside the picture by less than 0.001: clipped"
-    for command in (
-        ("layouts", "validate", path),
-        ("layouts", "show", path),
-        ("migc", "--profile", "mini", "--layouts", path, "--methods", "migc", "--workers", "1"),
-    ):
-        answer = call(*command)
-        assert answer.status == 0 and answer.err.count(note) == 1, answer
-
-
-def test_a_style_image_that_is_not_there_is_said(call: Call, tmp_path: Path) -> None:
-    path = layout_file(tmp_path / "styled.json")
-    content = json.loads(path.read_text())
-    path.write_text(json.dumps({"0": {**content["0"], "style": "s.png"}}))
-    answer = call("layouts", "validate", path)
-    assert answer.status == 0 and answer.err.splitlines() == [
-        "styled: 1 style pictures are asked for and not judged: 's.png'",
-        f"warning: {tmp_path / 's.png'}: 0.style: is not there",
-    ]
-    stopped = call("migc", "--profile", "mini", "--layouts", path, "--methods", "migc", "--workers", "1")
-    assert stopped.status == 2
-    assert stopped.err.splitlines()[-1] == f"error: {tmp_path / 's.png'}: 0.style: is not there"
-    (tmp_path / "s.png").write_text("no picture")
-    path.write_text(json.dumps({key: {**content["0"], "style": "s.png"} for key in "01"} | {"2": content["0"]}))
-    warned = [line for line in call("layouts", "validate", path).err.splitlines() if line.startswith("warning: ")]
-    assert [line.partition(" style image, ")[0].partition(" (PNG")[0] for line in warned] == [
-        "warning: 2.style: is missing: other layouts of the set name a",
-        f"warning: {tmp_path / 's.png'}: 0.style: cannot be read as a picture",
-    ]
-
-
-def test_odd_annotations_are_counted_and_the_set_is_sampled(call: Call, tmp_path: Path) -> None:
-    images = [{"id": k, "width": 640, "height": 480} for k in range(100)]
-    texts = [{"id": k, "image_id": k, "caption": "x"} for k in range(100)]
-    things = [
-        {"id": 10 * k + j, "image_id": k, "category_id": 1, "bbox": [50 * j, 10, 200, 300]}
-        for k in range(100)
-        for j in range(2 + k % 5)
-    ]
-    things[0]["bbox"] = []
-    things[3]["bbox"] = [540, 0, 100.0000001, 200]
-    (tmp_path / "c.json").write_text(json.dumps({"images": images, "annotations": texts}))
-    whole = {"images": images, "annotations": things, "categories": [{"id": 1, "name": "cat"}]}
-
-    def sample(to: str = "to.json") -> Answer:
-        (tmp_path / "i.json").write_text(json.dumps(whole))
-        paths = ("--captions", tmp_path / "c.json", "--instances", tmp_path / "i.json", "--to", tmp_path / to)
-        return call("layouts", "sample", *paths, "--count", "10")
-
-    answer = sample()
-    assert answer.status == 0 and "10 layouts" in answer.out
-    assert answer.err.splitlines() == [
-        f"{tmp_path / 'i.json'}: 1 annotation with a box that reached outside by up to a pixel, clipped",
-        f"{tmp_path / 'i.json'}: 1 annotation without a box, left out",
-    ]
-    things[4]["category_id"] = 7
-    answer = sample()
-    where = f"{tmp_path / 'i.json'}: annotation 12 of image 1.category_id: 7 is not a category"
-    assert answer.status == 2 and answer.error.startswith(where)
-    images[0]["width"] = None
-    (tmp_path / "c.json").write_text(json.dumps({"images": images, "annotations": texts}))
-    assert sample().error.startswith(f"{tmp_path / 'c.json'}: image 0.width: None is not a number of pixels")
-    assert sample("to.txt").error == f"{tmp_path / 'to.txt'}: to: a layout set is written as .json"
 
 
 def test_no_arguments_show_the_help() -> None:

@@ -10,11 +10,9 @@ from typing import Any
 import pytest
 
 from bench.cli.options import tell_result
-from tests.bench.cli.test_main import SMALL, Answer, Call, call, layout_file
+from tests.bench.cli.command import SMALL, Answer, Call, layout_file
 from tests.bench.conftest import JobRunner
 from tests.bench.report.test_gate import lose
-
-__all__ = ["call"]
 
 
 def test_layouts_of_another_form_are_converted_and_all_faults_said(call: Call, tmp_path: Path) -> None:

@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.bench.cli.test_main import Call, call
+from tests.bench.cli.command import Call
 from tests.bench.conftest import JobRunner
-
-__all__ = ["call"]
 
 
 @pytest.mark.parametrize("kind", ["levels", "sizes", "tradeoff", "heatmap", "samples"])

@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 
 from bench.run.info import RunInfo
-from tests.bench.cli.test_main import SMALL, Call, call
+from tests.bench.cli.command import SMALL, Call
 from tests.bench.conftest import JobRunner
-
-__all__ = ["call"]
 
 
 def test_runs_are_listed_shown_and_compared(call: Call, run_fake_job: JobRunner) -> None:
@@ -19,7 +17,11 @@ def test_runs_are_listed_shown_and_compared(call: Call, run_fake_job: JobRunner)
     assert [own["name"] for own in json.loads(call("runs", "list", one.parent, "--json").out)] == ["one", "other"]
     shown = json.loads(call("runs", "show", one, "--json").out)
     assert shown["judged"] == 30 and shown["run"]["settings"]["job"]["limit"] == 10
-    assert "limit: 10\n" in call("runs", "show", one).out and "command: amdm-bench" in call("runs", "show", one).out
+    read = call("runs", "show", one).out
+    assert "limit: 10\n" in read and "command: amdm-bench" in read
+    assert 'method_settings: {"' in read and "which --json prints" not in read
+    three = run_fake_job("runs/three", limit=10, methods=("migc", "slerp", "interactdiffusion+migc"))
+    assert "method_settings: 3 entries, which --json prints\n" in call("runs", "show", three).out
     found = json.loads(call("runs", "diff", one, other, "--json").out)
     assert "methods" in [row["field"] for row in found["settings"]]
     assert call("runs", "diff", one, other).out.startswith(f"# {one} and {other}")

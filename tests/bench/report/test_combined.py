@@ -13,10 +13,8 @@ from bench.report.combined import combined_latex, combined_markdown, combined_ta
 from bench.report.measured import Measured
 from bench.report.text import as_markdown
 from bench.report.write import write_report
-from tests.bench.cli.test_main import Call, call
+from tests.bench.cli.command import Call
 from tests.bench.conftest import JobRunner
-
-__all__ = ["call"]
 
 
 def test_runs_of_different_layouts_stand_in_different_sections(run_fake_job: JobRunner, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from huggingface_hub import DatasetCard, ModelCard, parse_eval_result_entries
 from amdm.errors import InputError
 from bench.report.hub import code, export_hub
 from bench.run.read import read_table
-from tests.bench.cli.test_main import Call, call  # noqa: F401
+from tests.bench.cli.command import Call
 from tests.bench.conftest import JobRunner
 from tests.bench.fakes import change_info
 
@@ -134,7 +134,7 @@ def test_an_export_that_stops_leaves_nothing(run_fake_job: JobRunner, tmp_path: 
         export_hub(folder, to)
 
 
-def test_the_command_line(call: Call, run_fake_job: JobRunner, tmp_path: Path) -> None:  # noqa: F811
+def test_the_command_line(call: Call, run_fake_job: JobRunner, tmp_path: Path) -> None:
     folder, to = run_fake_job(), tmp_path / "hub"
     answer = call("export", folder, "--hub", "--to", to, "--json")
     assert answer.status == 0 and json.loads(answer.out)["folders"][0] == str(to / "dataset")

@@ -23,10 +23,8 @@ from bench.report.kid import encoded, from_texts, kid, kid_of_features, kid_tabl
 from bench.run.images import read_image
 from bench.studies.trials import StudyRun, run_trials
 from scripts.kid_severity import severities
-from tests.bench.cli.test_main import Call, call
+from tests.bench.cli.command import Call
 from tests.bench.conftest import JobRunner
-
-__all__ = ["call"]
 
 
 def unbiased_mmd2(x: np.ndarray, y: np.ndarray) -> float:

@@ -170,7 +170,7 @@ def test_a_place_that_cannot_be_locked_is_not_said_to_be_in_use(
     def refuse(*_: object) -> None:
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr("bench.run.lock.fcntl.flock", refuse)
+    monkeypatch.setattr("amdm.io.lock.fcntl.flock", refuse)
     with pytest.raises(InputError, match="run: cannot be locked: No locks available"):
         RunStore(tmp_path / "run", SETTINGS)
 
@@ -184,8 +184,8 @@ def test_a_run_that_was_removed_while_its_lock_was_waited_for_is_not_written_to(
         for path in (tmp_path / "run").iterdir():
             path.unlink()
 
-    monkeypatch.setattr("bench.run.lock.fcntl.flock", remove)
-    with pytest.raises(InputError, match="run: cannot be locked: another process removes the run"):
+    monkeypatch.setattr("amdm.io.lock.fcntl.flock", remove)
+    with pytest.raises(InputError, match="run: cannot be locked: another process removes the folder"):
         RunStore(tmp_path / "run", SETTINGS)
     assert list((tmp_path / "run").iterdir()) == []
 

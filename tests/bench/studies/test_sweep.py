@@ -16,9 +16,9 @@ import pytest
 from typer.testing import CliRunner
 
 from amdm.errors import InputError
+from amdm.io.lock import lock_file
 from bench.cli.main import app, main
 from bench.report.trial_tables import Tables
-from bench.run.lock import lock_file
 from bench.studies.sweep import BEST, PRESET, confirm, sweep, sweep_name, trial_table
 from bench.studies.sweep_config import Point, SweepConfig, search, study_name
 from bench.studies.trials import StudyRun

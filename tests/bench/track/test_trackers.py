@@ -12,7 +12,7 @@ import pytest
 from amdm.errors import InputError
 from bench.track.registry import TRACKERS, check_tracker, track
 from bench.track.results import MAX_PICTURES, results_of
-from tests.bench.cli.test_main import SMALL, Call, call  # noqa: F401
+from tests.bench.cli.command import SMALL, Call
 from tests.bench.conftest import JobRunner
 from tests.bench.fakes import paint
 from tests.conftest import needs
@@ -54,7 +54,7 @@ def test_a_tracker_that_is_none_or_absent_is_one_line(monkeypatch: pytest.Monkey
 
 
 def test_nothing_is_run_for_a_tracker_that_is_absent(
-    call: Call,  # noqa: F811
+    call: Call,
     fake_networks: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -64,7 +64,7 @@ def test_nothing_is_run_for_a_tracker_that_is_absent(
 
 
 def test_a_tracker_that_fails_loses_nothing(
-    call: Call,  # noqa: F811
+    call: Call,
     fake_networks: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -79,7 +79,7 @@ def test_a_tracker_that_fails_loses_nothing(
 
 
 def test_a_tracker_that_fails_does_not_hide_samples_that_failed(
-    call: Call,  # noqa: F811
+    call: Call,
     fake_networks: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

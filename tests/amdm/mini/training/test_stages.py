@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import torch
 
 from amdm.errors import InputError
+from amdm.io.lock import lock_file
 from amdm.mini.models import MiniModels
 from amdm.mini.training import stages, vae
 from amdm.mini.training.images import contrastive_loss
@@ -62,3 +64,9 @@ def test_pictures_of_one_style_belong_together() -> None:
     together = contrastive_loss(embeddings, ["dots", "dots", "rings", "rings"])
     apart = contrastive_loss(embeddings, ["dots", "rings", "dots", "rings"])
     assert together.item() < 1e-3 and apart.item() == pytest.approx(10.0, abs=1e-3)
+
+
+def test_one_training_in_a_folder_at_a_time(tmp_path: Path) -> None:
+    with closing(lock_file(tmp_path)), pytest.raises(InputError, match=r"is in use by process \d+ on"):
+        train_mini(tmp_path, shorten=0.0001)
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]

@@ -17,7 +17,7 @@ def lock_file(folder: Path) -> Any:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not _is_still(file, folder / "lock"):
-            raise FileNotFoundError(2, "another process removes the run")
+            raise FileNotFoundError(2, "another process removes the folder")
     except BlockingIOError:
         file.seek(0)
         holder = file.read().strip() or "another process"
