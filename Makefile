@@ -45,6 +45,7 @@ smoke: $(READY) ## The main job on 25 layouts
 controls: $(READY) ## Control experiments on 200 layouts: the paper's letter, null control, switch, slerp
 	$(BIN)/amdm-bench controls --profile $(PROFILE) $(OPTIONS)
 
+combined: OUT := $(or $(strip $(OUT)),runs/combined)
 combined: $(READY) ## What no single model can draw: place, colour, action and style together; reports/combined
 	$(BIN)/amdm-bench combined $(if $(filter-out auto,$(PROFILE)),--profile $(PROFILE)) $(OPTIONS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import runpy
 from pathlib import Path
@@ -123,6 +124,36 @@ def test_the_tables_of_results_are_what_the_reports_make_of_them() -> None:
         assert script["filled"](page, tables) == page, f"{name}: python scripts/readme_tables.py"
         other = page.replace("| MIGC | 9", "| MIGC | 1")
         assert other != page and script["filled"](other, tables) == page
+
+
+def measured_intervals() -> set[tuple[str, ...]]:
+    """(value, low, high) in points of every difference in the reports, and of its negative, as pages write them."""
+    found = list[tuple[float, float, float]]()
+    for path in (ROOT / "reports").rglob("*.csv"):
+        table = pd.read_csv(path)
+        for low in (name for name in table if name == "low" or name.endswith("_low")):
+            name = low.removesuffix("low").removesuffix("_").removeprefix("simultaneous").removeprefix("_")
+            value = next((one for one in (name, "difference", "gain") if one in table), None)
+            if value and (high := low.removesuffix("low") + "high") in table:
+                found += table[[value, low, high]].dropna().itertuples(index=False)
+    for path in (ROOT / "reports").rglob("advice.json"):
+        gains = json.loads(path.read_text(encoding="utf-8"))["gains"]
+        found += [(one["difference"], one["low"], one["high"]) for one in gains]
+    signed = [*found, *((-value, -high, -low) for value, low, high in found)]
+    return {tuple(f"{100 * number:+.1f}" for number in one) for one in signed}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md"])
+def test_every_interval_in_the_text_is_one_that_was_measured(page: str) -> None:
+    """Those of tables are made by scripts/readme_tables.py."""
+    lines = (ROOT / page).read_text(encoding="utf-8").replace("−", "-").splitlines()
+    text = " ".join(line for line in lines if not line.startswith("|"))
+    number = r"([+-]?\d+\.\d)"
+    said = re.findall(rf"(?:{number}[^\d\[]*)?\[{number}, +{number}\]", text)
+    assert len(said) > 6
+    known = measured_intervals()
+    bounds = {one[1:] for one in known}
+    assert not [one for one in said if (one not in known if one[0][:1] in {"+", "-"} else one[1:] not in bounds)]
 
 
 def test_what_is_said_of_the_picture_of_the_effect_is_counted() -> None:

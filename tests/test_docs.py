@@ -97,6 +97,14 @@ def test_every_command_of_the_documents_is_one() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.parametrize(("given", "out"), [((), "runs/combined"), (("OUT=runs/x",), "runs/x")])
+def test_make_combined_writes_the_report_that_the_pages_name(given: tuple[str, ...], out: str) -> None:
+    """A report is called as its run."""
+    shown = subprocess.run(["make", "-n", "combined", *given], cwd=ROOT, capture_output=True, text=True, check=True)
+    (line,) = (line for line in shown.stdout.splitlines() if "amdm-bench combined" in line)
+    assert f"--out '{out}'" in line
+
+
 @pytest.mark.parametrize("line", ["amdm-bench runn x", "amdm-bench table --publishd", "amdm generate --steps many"])
 def test_what_is_no_command_is_noticed(line: str) -> None:
     with pytest.raises(UsageError):

@@ -34,6 +34,15 @@ def draw(layouts, seeds):
 """
 
 
+MOST_BYTES = 30e6
+
+
+def test_what_is_installed_is_small() -> None:
+    """Before the wheel packs it; caches of the interpreter are in no wheel."""
+    parts = (path for package in ("amdm", "bench") for path in (ROOT / package).rglob("*") if path.is_file())
+    assert 2e7 < sum(path.stat().st_size for path in parts if "__pycache__" not in path.parts) <= MOST_BYTES
+
+
 @pytest.fixture(params=["empty", "package"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A working folder with folders ``bench`` and ``amdm`` of the user's, and the console scripts elsewhere."""

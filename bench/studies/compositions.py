@@ -39,6 +39,8 @@ SINGLE, CONTROL, PUBLISHED = "single model", "control", "as published"
 EQUAL, CONVERSE, ITSELF = "equal evaluations", "converse", "the target with itself"
 REFERENCE = "official"
 """What the other compositions of a group are compared with."""
+PRESETS_OF = ("", "@paper", "@rebuttal", "@rebuttal-latent")
+"""What names of published settings end in, after those of the models."""
 
 
 @dataclass(frozen=True)
@@ -171,10 +173,11 @@ def controls(presets: Profile, layout_set: LayoutSet, rows: dict[str, Row], opti
 
 
 def _published(presets: Profile, layout_set: LayoutSet, options: Options) -> dict[str, Row]:
-    """The profile's presets of these models, as the authors' code and as the paper has it, where there are any."""
-    found, name = {}, "+".join(options.models)
-    for preset in (name, f"{name}@paper"):
-        if preset in presets.methods:
+    """The profile's presets of these models, where there are any: as the authors' code has it, the paper, and the
+    authors' later runs."""
+    found = {}
+    for end in PRESETS_OF:
+        if (preset := "+".join(options.models) + end) in presets.methods:
             aggregation = plain_aggregation(presets.method(preset))
             own = {"settings": every_step(options.steps), "aggregation": aggregation}
             method = {**with_models(options.models, layout_set), **own}

@@ -93,6 +93,19 @@ def law(made: Composition, models: Sequence[Gaussian], steps: int, inside: torch
     return out[0], matrix @ matrix.T
 
 
+def law_of_own_noise(made: Composition, models: Sequence[Gaussian], steps: int) -> Any:
+    """As :func:`law`, but over x_T of every model's own."""
+    d, count = len(models[0].mean), len(models)
+    zero, unit = torch.zeros(1, d, dtype=torch.float64), torch.eye(d, dtype=torch.float64)
+    ready = bound(models, zero)
+    for k, one in enumerate(ready):
+        rows = [zero, *(unit if k == j else zero.expand(d, d) for j in range(count))]
+        one.latents = torch.cat(rows).reshape(-1, *SHAPES[d])
+    out = made.sample(ready, steps).latents["m0"].flatten(1)
+    matrix = (out[1:] - out[0]).T
+    return out[0], matrix @ matrix.T
+
+
 def drawn(made: Composition, models: Sequence[Gaussian], steps: int, count: int, seed: int = 0) -> torch.Tensor:
     """Samples (count, d) of a composition that draws noise."""
     d = len(models[0].mean)

@@ -8,7 +8,16 @@ import torch
 from amdm.aggregation import mixing_coefficients, spherical_aggregation
 from amdm.compositions.lol import common_mean, lol_mix
 from amdm.sampler import Mixing, alpha_bars
-from tests.amdm.compositions.gaussians import SHAPES, bound, composition, isotropic, law, schedule, spread
+from tests.amdm.compositions.gaussians import (
+    SHAPES,
+    bound,
+    composition,
+    isotropic,
+    law,
+    law_of_own_noise,
+    schedule,
+    spread,
+)
 
 
 @pytest.mark.parametrize("w", [[0.5, 0.75**0.5], [1.0, 2.0, 3.0], [1.0, 0.0], [0.0, 1.0]])
@@ -48,16 +57,9 @@ def test_equal_models_of_separate_noise_give_the_law_of_the_single_model(d: int,
     mean, cov = law(composition("mean-epsilon", weights=[1, 0]), [model] * 2, 20)
 
     def mixed(**settings: object) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and covariance over the noise of all models."""
-        zero, unit = torch.zeros(1, d, dtype=torch.float64), torch.eye(d, dtype=torch.float64)
-        models = bound([model] * count, zero)
-        for k, one in enumerate(models):
-            rows = [zero, *(unit if k == j else zero.expand(d, d) for j in range(count))]
-            one.latents = torch.cat(rows).reshape(-1, *SHAPES[d])
         made = composition(first_step=10, s=1, weights=[0.5] * (count - 1), **settings)
-        out = made.sample(models, 20).latents["m0"].flatten(1)
-        matrix = out[1:] - out[0]
-        return out[0], matrix.T @ matrix
+        found: tuple[torch.Tensor, torch.Tensor] = law_of_own_noise(made, [model] * count, 20)
+        return found
 
     found = mixed(semantics="lol")
     torch.testing.assert_close(found[0], mean, atol=0, rtol=0.005)  # x_T has the mean 0, so x̂₀'s is a little off

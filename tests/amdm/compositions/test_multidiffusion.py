@@ -10,16 +10,19 @@ from amdm.errors import InputError
 from tests.amdm.compositions.gaussians import Gaussian, assert_same_law, composition, law, spread
 
 
-def test_each_region_has_the_law_of_its_model() -> None:
+@pytest.mark.parametrize("count", [2, 3])
+def test_each_region_has_the_law_of_its_models(count: int) -> None:
+    """Of one auxiliary, or of two of one covariance the geometric mean."""
     inside = torch.zeros(1, 1, 4, 4)
     inside[..., 1:3, :] = 1
-    target, auxiliary = spread(64, 2, [1.0, 0.5])
+    target, *auxiliaries = spread(64, count, [1.0, 0.5, 0.5][:count])
     where = inside.expand(1, 4, 4, 4).flatten().bool()
-    pieced = Gaussian(target.mean.where(~where, auxiliary.mean), target.var.where(~where, auxiliary.var))
+    within = torch.stack([one.mean for one in auxiliaries]).mean(0)
+    pieced = Gaussian(target.mean.where(~where, within), target.var.where(~where, auxiliaries[0].var))
     alone = composition("mean-epsilon", weights=[1, 0])
     made = composition("multidiffusion")
     for steps in (5, 20):
-        found = law(made, [target, auxiliary], steps, inside=inside.expand(65, 1, 4, 4))
+        found = law(made, [target, *auxiliaries], steps, inside=inside.expand(65, 1, 4, 4))
         assert_same_law(found, law(alone, [pieced, pieced], steps))
 
 

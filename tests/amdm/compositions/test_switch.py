@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from amdm.aggregation import paper
@@ -9,14 +10,20 @@ from amdm.sampler import aggregate_sample
 from tests.amdm.compositions.gaussians import SHAPES, assert_same_law, bound, composition, law, spread
 
 
-def test_the_window_decides_whose_law_it_is() -> None:
-    models = spread(2, 2, [0.5, 1.0])
+@pytest.mark.parametrize("d", SHAPES)
+def test_the_window_decides_whose_law_it_is(d: int) -> None:
+    models = spread(d, 2, [0.5, 1.0])
     alone = composition("mean-epsilon", weights=[1, 0])
     for s, one in ((0, models[0]), (None, models[1])):
         assert_same_law(law(composition("switch", s=s), models, 10), law(alone, [one, one], 10))
 
 
-def test_auxiliaries_share_the_window() -> None:
+@pytest.mark.parametrize("d", SHAPES)
+def test_auxiliaries_share_the_window(d: int) -> None:
+    """Half of the steps each: two models that take turns once."""
+    target, first, second = spread(d, 3, [0.8, 0.5, 1.0])
+    found = law(composition("switch"), [target, first, second], 10)
+    assert_same_law(found, law(composition("alternate", tau=5), [first, second], 10))
     assert composition("switch", first_step=2, s=6).evaluations(3, 20) == [14, 3, 3]
     assert composition("switch", s=3).evaluations(2, 20) == [17, 3]
 

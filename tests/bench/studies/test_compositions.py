@@ -73,6 +73,15 @@ def test_controls_are_the_target_for_as_long_with_itself_and_the_converse(rows: 
     assert ours == [PRESETS.method("+".join(MODELS)), PRESETS.method(f"{'+'.join(MODELS)}@paper")]
 
 
+def test_the_authors_later_settings_are_rows_of_the_pair_that_they_are_of() -> None:
+    names = {f"interactdiffusion+migc{end} {PUBLISHED}": end for end in ("", "@paper", "@rebuttal", "@rebuttal-latent")}
+    found = controls(PRESETS, TUNING, {"interactdiffusion": Row(SINGLE, "T + 4")}, Options(MODELS[:2]))
+    own = {name: row.group for name, row in found.items() if row.kind == PUBLISHED}
+    assert own == {name: "1.5 T" if "rebuttal" in end else "T + 4" for name, end in names.items()}
+    latent = found[f"interactdiffusion+migc@rebuttal-latent {PUBLISHED}"].chosen["aggregation"]
+    assert latent == {"semantics": "official", "s": 8, "weights": [0.5], "eta": [0.3, 0.3]}
+
+
 @pytest.mark.parametrize(("models", "steps"), [(MODELS[:2], 20), (MODELS, 8), (MODELS[:2], 8), (MODELS[:2], 3)])
 def test_the_target_alone_for_longer_stands_in_the_group_of_its_cost(models: tuple[str, ...], steps: int) -> None:
     options = Options(models, steps=steps, trials=1)
