@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,8 @@ COMPOSED = {
     "ceiling": "*ceiling: true renderings under the same judges*",
 }
 """Rows of compositions that are not called by the name of one."""
+GROUPS = ("T + 4", "1.5 T", "2 T")
+"""Of evaluations, that were measured."""
 RUNS = {
     "mini-seeds": "SEEDS=0,1,2 LIMIT=200 OUT=runs/mini-seeds",
     "mini-hard": "LAYOUTS=mini-hard LIMIT=200 OUT=runs/mini-hard",
@@ -176,10 +179,11 @@ def _combined(about: str, methods: list[str], report: str = "combined") -> list[
     return _table(heading, rows)
 
 
-def compositions_table(report: str = "compositions", about: str = "") -> list[str]:
-    """Compositions of three models and their controls, in the order of the report: by evaluations a picture."""
-    found, rows = pd.read_csv(ROOT / "reports" / report / "joint.csv"), []
-    for one in found.to_dict("records"):
+def compositions_table(group: str) -> list[str]:
+    """Compositions of three models and their controls of one group, in the order of the report; in the first group the
+    single models and the ceiling, too."""
+    found, rows = pd.read_csv(ROOT / "reports" / "compositions" / "joint.csv"), []
+    for one in found[found.group.fillna(GROUPS[0]) == group].to_dict("records"):
         name, _, rest = str(one["method"]).partition(", ")
         label = COMPOSED.get(name, f"`{name}`") + (f", {rest}" if rest.endswith("steps") else "")
         cost = "–" if math.isnan(one["evaluations"]) else f"{one['evaluations']:.0f}"
@@ -192,12 +196,7 @@ def compositions_table(report: str = "compositions", about: str = "") -> list[st
         rows.append([label, cost, *cells, *joint, f"{one['KID']:.2f} ± {one['KID sd']:.2f}"])
     heading = ["evaluations", "place", "colour given place", "action given place", "style"]
     joined = ["joint by interaction", "joint by picture", "KID"]
-    return _table([f"of three models, {about}{int(found.n.iloc[0])} layouts", *heading, *joined], rows)
-
-
-def more_evaluations_table() -> list[str]:
-    """The same with half as many evaluations again."""
-    return compositions_table("compositions-more", "1.5 T, ")
+    return _table([f"of three models, {group}, {int(found.n.iloc[0])} layouts", *heading, *joined], rows)
 
 
 def advice_table() -> list[str]:
@@ -328,7 +327,7 @@ def _table(heading: list[str], rows: list[list[str]]) -> list[str]:
     return [lines[0], "|" + "---|" * len(heading), *lines[1:]]
 
 
-COMPOSITIONS = (compositions_table, more_evaluations_table)
+COMPOSITIONS = tuple(partial(compositions_table, group) for group in GROUPS)
 ACTS = (ablation_table, second_ablation_table, hand_over_table, converse_table, advice_table, advice_of_three_table)
 PAGES: dict[str, tuple[Callable[[], list[str]], ...]] = {
     "README.md": (results_table, claim_table, advice_table),
