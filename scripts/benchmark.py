@@ -55,12 +55,13 @@ def main(
     """Measure, print and write."""
     torch.set_num_threads(1)
     loading = LoadOptions.parse(profile, None, device, random_weights=random_weights)
+    cuda = loading.device.startswith("cuda")
     methods = load_methods(profile, (TARGET, BOTH, PLAIN), [f"settings.all.num_inference_steps={steps}"], loading)
     ways = ways_to_draw(methods, [entry.layout for entry in load_layouts("mini").entries[:pictures]])
     for turn in range(rounds + 1):
         for way in ways:
-            measure(way, counts=turn > 0)
-    page = report(ways, methods[BOTH].models.saved_bytes, pictures, rounds, steps)
+            measure(way, turn > 0, cuda)
+    page = report(ways, methods[BOTH].models.saved_bytes, pictures, rounds, steps, cuda)
     to.mkdir(parents=True, exist_ok=True)
     table(ways, pictures).to_csv(to / "benchmark.csv", index=False, float_format="%.5f")
     (to / "benchmark.md").write_text(page, encoding="utf-8")
@@ -130,30 +131,30 @@ def theirs(plain: Method, layouts: list[Layout], keys: list[str]) -> Callable[[]
     return draw
 
 
-def measure(way: Way, counts: bool) -> None:
+def measure(way: Way, counts: bool, cuda: bool) -> None:
     """One measurement."""
-    reset_peak()
+    reset_peak(cuda)
     started = time.perf_counter()
     way.pictures = way.draw()
-    if torch.cuda.is_available():
+    if cuda:
         torch.cuda.synchronize()
     seconds = time.perf_counter() - started
     if counts:
         way.seconds.append(seconds)
-        way.peak = max(way.peak, peak())
+        way.peak = max(way.peak, peak(cuda))
 
 
-def reset_peak() -> None:
+def reset_peak(cuda: bool) -> None:
     """Forget the peak of memory so far."""
-    if torch.cuda.is_available():
+    if cuda:
         torch.cuda.reset_peak_memory_stats()
     else:
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def peak() -> float:
-    """MiB: of the GPU where there is one, else resident."""
-    if torch.cuda.is_available():
+def peak(cuda: bool) -> float:
+    """MiB: of the GPU where it draws, else resident."""
+    if cuda:
         return torch.cuda.max_memory_allocated() / MIB
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
@@ -181,9 +182,9 @@ def table(ways: list[Way], pictures: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def report(ways: list[Way], saved_bytes: int, pictures: int, rounds: int, steps: int) -> str:
+def report(ways: list[Way], saved_bytes: int, pictures: int, rounds: int, steps: int, cuda: bool) -> str:
     """The table as a page."""
-    place = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{platform.machine()} CPU, one thread"
+    place = torch.cuda.get_device_name() if cuda else f"{platform.machine()} CPU, one thread"
     shown = table(ways, pictures).to_markdown(index=False, floatfmt=("", "", ".4f", ".4f", ".0f", "", ""))
     about = (
         f"{pictures} pictures, T = {steps}, {rounds} rounds, {place}; torch {torch.__version__}, diffusers "

@@ -20,8 +20,9 @@ ALONE = ("interactdiffusion@combined", "migc@combined")
 PICTURE = ["layout_index", "seed"]
 
 
-def right_pictures(verdicts: pd.DataFrame, interactions: pd.DataFrame) -> pd.DataFrame:
-    """Of each layout and seed (rows) and method (columns): whether every instance and action is right (bool).
+def right_pictures(verdicts: pd.DataFrame, interactions: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
+    """Of each layout and seed of which all the methods have a picture (rows), by method (columns): whether every
+    instance and action is right (bool).
 
     verdicts: one row an instance, with attr (place and colour). interactions: one row each, with outcome.
     """
@@ -31,7 +32,8 @@ def right_pictures(verdicts: pd.DataFrame, interactions: pd.DataFrame) -> pd.Dat
             interactions.assign(wrong=interactions.outcome != "right"),
         ]
     )
-    return ~wrong.groupby([*PICTURE, "method"]).wrong.any().unstack("method")
+    wrong = wrong[wrong.method.isin(methods)].groupby([*PICTURE, "method"]).wrong.any()
+    return ~wrong.unstack("method").dropna().astype(bool)
 
 
 def effect_counts(right: pd.DataFrame, aggregate: str, alone: Sequence[str]) -> tuple[int, dict[str, float]]:
@@ -45,7 +47,8 @@ def effect_counts(right: pd.DataFrame, aggregate: str, alone: Sequence[str]) -> 
 
 def main(report: Annotated[Path, typer.Argument(help="a report's folder")] = Path("reports/combined")) -> None:
     """Count, and print a line for each."""
-    right = right_pictures(*(pd.read_parquet(report / f"{name}.parquet") for name in ("verdicts", "interactions")))
+    tables = (pd.read_parquet(report / f"{name}.parquet") for name in ("verdicts", "interactions"))
+    right = right_pictures(*tables, (AGGREGATE, *ALONE))
     gained, shares = effect_counts(right, AGGREGATE, ALONE)
     print(f"{gained} of {len(right)}: {display_name(AGGREGATE)} is right, and none of its models alone")
     for name, share in shares.items():

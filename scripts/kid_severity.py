@@ -2,41 +2,42 @@
 
     python scripts/kid_severity.py                 # writes reports/kid_severity.csv and .md
 
-Of :data:`PICTURES` renderings of the combined world against as many others.
+Of renderings of the combined world against as many others.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
 import cv2
 import numpy as np
 import pandas as pd
+import typer
 
 from amdm.mini.scene_stream import combined_scene
 from bench.judges.picture_features import mini_features
 from bench.report.kid import kid
 
-PICTURES = 400
 Degrade = Callable[[np.ndarray], np.ndarray]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("reports/kid_severity"))
-    parser.add_argument("--pictures", type=int, default=PICTURES)
-    wanted = parser.parse_args()
-    table = severities(wanted.pictures)
-    table.to_csv(wanted.out.with_suffix(".csv"), index=False, float_format="%.6f")
+def main(
+    pictures: Annotated[int, typer.Option(help="renderings of each kind")] = 400,
+    to: Annotated[Path, typer.Option(help="the folder for the two files")] = Path("reports"),
+) -> None:
+    """Measure, print and write."""
+    table = severities(pictures)
+    to.mkdir(parents=True, exist_ok=True)
+    table.to_csv(to / "kid_severity.csv", index=False, float_format="%.6f")
     shown = table.to_markdown(index=False, floatfmt=".4f")
     about = (
-        f"KID of {wanted.pictures} true renderings, made worse, against {wanted.pictures} others (mini image tower; "
+        f"KID of {pictures} true renderings, made worse, against {pictures} others (mini image tower; "
         "mean and standard deviation over subsets). Made by `python scripts/kid_severity.py`."
     )
-    wanted.out.with_suffix(".md").write_text(f"# What KID sees\n\n{about}\n\n{shown}\n", encoding="utf-8")
-    print(shown)
+    (to / "kid_severity.md").write_text(f"# What KID sees\n\n{about}\n\n{shown}\n", encoding="utf-8")
+    typer.echo(shown)
 
 
 def severities(count: int) -> pd.DataFrame:
@@ -88,4 +89,4 @@ DEGRADED: list[tuple[str, float, Degrade]] = [
 ]
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

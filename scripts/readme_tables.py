@@ -52,10 +52,7 @@ COMBINED = {
     "interactdiffusion+ip-adapter@tuned": "InteractDiffusion(+IP-Adapter), tuned",
     "interactdiffusion+migc+ip-adapter@tuned": "InteractDiffusion(+MIGC+IP-Adapter), tuned",
     "interactdiffusion+itself@combined": "InteractDiffusion with itself (null control)",
-    **dict.fromkeys(
-        ("mixed-then-target@combined", "switch@combined"),  # the second in reports of before
-        "MIGC and IP-Adapter mixed for 3 steps, then InteractDiffusion",
-    ),
+    "mixed-then-target@combined": "MIGC and IP-Adapter mixed for 3 steps, then InteractDiffusion",
     "slerp@combined": "`slerp` of all three, no pull-back",
     "migc+interactdiffusion@combined": "MIGC(+InteractDiffusion)",
     "ip-adapter+interactdiffusion@combined": "IP-Adapter(+InteractDiffusion)",

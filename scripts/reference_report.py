@@ -12,12 +12,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"AMDM_REFERENCE_DIR": "reference", "AMDM_EVALUATOR_DIR": "evaluator"}
 NOT_CASES = {"manifest.json"}  # says how the cases were made
-MODULES = (
-    ROOT / "tests" / "test_recipe.py",
-    *sorted((ROOT / "tests").rglob("test_reference_*.py")),
-    *(ROOT / "tests" / "bench" / name for name in ("test_colour.py", "test_judge.py", "test_metrics.py")),
-    ROOT / "tests" / "bench" / "layouts" / "test_sampling.py",
-)
+FIXTURES = {"reference_dir", "evaluator_dir"}
+"""Of tests that read recorded cases."""
+
+
+def modules() -> list[Path]:
+    """The test files that name one of :data:`FIXTURES`."""
+    every = sorted((ROOT / "tests").rglob("test_*.py"))
+    return [path for path in every if any(name in path.read_text(encoding="utf-8") for name in FIXTURES)]
 
 
 class Outcomes:
@@ -35,6 +37,10 @@ class Outcomes:
             if path.parent.name in {folder.name for folder in self.folders} and path.parent.resolve() in self.folders:
                 self.read.add(path.resolve())
 
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Called by pytest before the tests: of the files' tests those on recorded cases stay."""
+        items[:] = [one for one in items if FIXTURES & set(getattr(one, "fixturenames", ()))]
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Called by pytest after each phase of a test."""
         if report.when == "call" or (report.when == "setup" and report.outcome != "passed"):
@@ -49,7 +55,7 @@ def main() -> int:
         print("no recorded cases: set AMDM_REFERENCE_DIR and AMDM_EVALUATOR_DIR")
         return 2
     outcomes = Outcomes(present)
-    status = int(pytest.main(["-q", "-p", "no:cacheprovider", *map(str, MODULES)], plugins=[outcomes]))
+    status = int(pytest.main(["-q", "-p", "no:cacheprovider", *map(str, modules())], plugins=[outcomes]))
     for module, counts in sorted(outcomes.counts.items()):
         print(f"{module}: {counts.total()} ran, {counts['passed']} passed, {counts['failed']} failed")
     files = {

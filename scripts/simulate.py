@@ -35,6 +35,7 @@ import typer
 from amdm.console import run_app
 from amdm.errors import InputError
 from bench.benchmark import judge_in
+from bench.cli import options as opt
 from bench.cli.main import DEFAULT_METHODS
 from bench.defaults import preset_job
 from bench.detectors.cache import CACHE_FILE
@@ -189,7 +190,8 @@ def main(
     engine: Annotated[Engine, typer.Option(help="of --check")] = "workers",
 ) -> None:
     """Measure or read stage times, then simulate, or check the simulation."""
-    job = preset_job(profile, methods.split(","), layouts=layouts, seeds=seeds_of(seeds), batch=batch, limit=limit)
+    counts = opt.integers(workers, "workers")
+    job = preset_job(profile, opt.names(methods), layouts=layouts, seeds=seeds_of(seeds), batch=batch, limit=limit)
     plan = Plan.resolve(job)
     with tempfile.TemporaryDirectory(prefix="amdm-simulate-") as scratch:
         if times is None:
@@ -204,7 +206,7 @@ def main(
         if not check_workers:
             typer.echo(simulate(known, plan.batches).to_markdown(index=False, floatfmt=".3g"))
             return
-        found = check(plan, known, [int(n) for n in workers.split(",")], Path(scratch), engine)
+        found = check(plan, known, counts, Path(scratch), engine)
     load = os.getloadavg()[0]
     typer.echo(f"{found.to_markdown(index=False, floatfmt='.3f')}\n\nload {load:.1f} on {os.cpu_count()} processors")
     if not math.isfinite(found["deviation"].max()) or (found["deviation"].abs() > ALLOWED).any():

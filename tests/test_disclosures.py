@@ -161,7 +161,7 @@ def test_what_is_said_of_the_picture_of_the_effect_is_counted() -> None:
     tables = (
         pd.read_parquet(ROOT / "reports" / "combined" / f"{name}.parquet") for name in ("verdicts", "interactions")
     )
-    right = script["right_pictures"](*tables)
+    right = script["right_pictures"](*tables, (script["AGGREGATE"], *script["ALONE"]))
     gained, shares = script["effect_counts"](right, script["AGGREGATE"], script["ALONE"])
     own, target, auxiliary = (f"{100 * share:.1f} %" for share in shares.values())
     said = " ".join(RESULTS.split("## The picture")[1].split())
@@ -177,8 +177,12 @@ def test_effect_counts_take_every_instance_and_action() -> None:
     rows += [("both", 1, 0)]  # a second instance
     verdicts = pd.DataFrame(rows, columns=["method", "layout_index", "attr"]).assign(seed=0)
     interactions = pd.DataFrame({"method": ["both"], "layout_index": [2], "seed": [0], "outcome": ["none"]})
-    found = script["effect_counts"](script["right_pictures"](verdicts, interactions), "both", ("a", "b"))
-    assert found == (1, {"both": 0.5, "a": 0.25, "b": 0.0})
+    names = ("both", "a", "b")
+    right = script["right_pictures"](verdicts, interactions, names)
+    assert script["effect_counts"](right, "both", ("a", "b")) == (1, {"both": 0.5, "a": 0.25, "b": 0.0})
+    failed = verdicts[(verdicts.method != "a") | (verdicts.layout_index != 0)]  # where both alone is right
+    right = script["right_pictures"](failed, interactions, names)
+    assert len(right) == 3 and script["effect_counts"](right, "both", ("a", "b"))[0] == 0
 
 
 def test_a_number_is_rounded_as_in_its_table() -> None:

@@ -171,3 +171,10 @@ def test_ray_is_not_checked_by_times_that_have_none_of_it(tmp_path: Path, monkey
     ]
     done = CliRunner().invoke(app, asked)
     assert isinstance(done.exception, InputError) and done.exception.field == "ray"
+
+
+def test_workers_that_are_no_numbers_are_named() -> None:
+    app = Typer()
+    app.command()(simulate.main)
+    done = CliRunner().invoke(app, ["--workers", "1,two", "--check"])
+    assert isinstance(done.exception, InputError) and done.exception.field == "workers"

@@ -12,9 +12,9 @@ import typer
 from typer import Argument, Option, Typer
 
 from amdm.errors import MAX_FAULTS, InputError, faults_of, printable
-from amdm.io.files import write_atomic
+from amdm.io.files import make_folder
 from amdm.output import JsonOption, tell, tell_aside
-from bench.cli.options import say_notes
+from bench.cli.options import say_notes, write_file
 
 if TYPE_CHECKING:
     from bench.layouts.layout_set import LayoutSet
@@ -41,7 +41,7 @@ def show(
     if draw is not None:
         file = BytesIO()
         contact_sheet(layout_set, 20).save(file, format="PNG")
-        write_atomic(draw, file.getvalue())
+        write_file(draw, file.getvalue())
 
 
 @app.command()
@@ -90,6 +90,7 @@ def convert(
     with naming_every_fault(as_json):
         found = read(source, form, boxes, units, captions, names)
     say_notes(found)
+    make_folder(out.parent)
     write_json(found, out)
     text = f"wrote {out}: {len(found)} layouts, {found.instance_count} instances, hash {found.hash}"
     tell(text, {"file": out, **_about(found)}, as_json)
@@ -146,6 +147,7 @@ def sample(
     for note in notes:
         typer.echo(f"{instances}: {note}", err=True)
     found = parse_records(sample_records(images, count, seed, official_quirks), to.stem)
+    make_folder(to.parent)
     write_json(found, to)
     tell(f"wrote {to}: {len(found)} layouts, hash {found.hash}", {"file": to, **_about(found)}, as_json)
 

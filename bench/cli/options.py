@@ -19,6 +19,7 @@ from amdm.cli.options import DtypeOption as DtypeOption
 from amdm.cli.options import ProfileOption as ProfileOption
 from amdm.cli.options import WeightsDirOption as WeightsDirOption
 from amdm.errors import InputError, printable
+from amdm.io.files import make_folder, write_atomic
 from amdm.output import tell
 from bench.workers.processes import worker_count
 
@@ -152,6 +153,11 @@ def resumable() -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("stopped; the same command goes on from here", err=True)
         raise Exit(130) from None
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file that an option names; its folder is made where it is not there."""
+    write_atomic(make_folder(path.parent) / path.name, content)
 
 
 def use_weights_dir(chosen: Path | None) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option, Typer
 
 from amdm.errors import InputError
-from amdm.io.files import write_atomic
 from amdm.output import JsonOption, tell
 from bench.cli import options as opt
 from bench.cli.options import names
@@ -182,7 +181,7 @@ def table1(
 
     table = paper_table1(opt.names(columns))
     if out is not None:
-        write_atomic(out, table.encode())
+        opt.write_file(out, table.encode())
     tell(table if out is None else f"wrote {out}", {"table": out, "latex": table}, as_json)
 
 

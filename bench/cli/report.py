@@ -9,7 +9,6 @@ from typing import Annotated
 from typer import Argument, Exit, Option
 
 from amdm.errors import InputError
-from amdm.io.files import write_atomic
 from amdm.output import JsonOption, tell, tell_aside
 from bench.cli import options as opt
 from bench.report.columns import USUAL_COLUMNS
@@ -209,7 +208,7 @@ def compare(
     found = compare_runs(to_read(first, pictures=False), to_read(second, pictures=False), pair)
     tell(found.report, found, as_json)
     if summary is not None:
-        summary.write_text(found.report, encoding="utf-8")
+        opt.write_file(summary, found.report.encode())
 
 
 def regress(
@@ -232,11 +231,11 @@ def regress(
     result = check_regression(to_read(run, pictures=False), baseline, read_tolerance(allow or ()))
     tell(result.report, result.as_json(), as_json)
     if summary is not None:
-        summary.write_text(result.report, encoding="utf-8")
+        opt.write_file(summary, result.report.encode())
     if junit is not None:
         from bench.report.gate import junit_xml
 
-        write_atomic(junit, junit_xml(result, str(run)))
+        opt.write_file(junit, junit_xml(result, str(run)))
     if result.failures:
         raise Exit(1)
 

@@ -192,7 +192,7 @@ def remove(
     done: list[dict[str, Any]] = []
     for run, found in zip(folders, looked, strict=True):
         size = f"{len(found.own)} files, {found.bytes / 2**20:.1f} MiB"
-        removed = yes or typer.confirm(f"remove {run} ({size})?", err=as_json)
+        removed = yes or _confirmed(f"remove {run} ({size})?", as_json)
         what = {"files": len(found.own), "bytes": found.bytes, "others": found.others}
         done.append({"run": str(run), "removed": removed, **what})
         if not removed:
@@ -206,3 +206,12 @@ def remove(
             tell_aside(f"{run}: stays, with what is not the run's: {named}", as_json)
     if as_json:
         tell("", {"runs": done}, as_json)
+
+
+def _confirmed(question: str, as_json: bool) -> bool:
+    """Whether the user says yes. Raises InputError where there is no answer: Ctrl-C, or no terminal to ask at."""
+    try:
+        return typer.confirm(question, err=as_json)
+    except typer.Abort:
+        typer.echo(err=as_json)  # ends the line of the question
+        raise InputError("is needed where nobody answers; this run and those after it stay", field="yes") from None

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from amdm.io.files import make_folder, write_atomic
 from amdm.output import JsonOption, tell
 from bench.cli import options as opt
 from bench.job.seeds import seeds_of
@@ -64,7 +63,7 @@ def tune_combined(
     with opt.resumable():
         table, chosen = measure("mini", trials, limit, seed, worker_count(workers), keep)
     write_table(to, table, decimals=4)
-    write_atomic(make_folder(presets.parent) / presets.name, chosen.encode())
+    opt.write_file(presets, chosen.encode())
     best = table.groupby("row", sort=False).head(1)
     text = f"{best.to_string(index=False)}\ntrials: {to}\npresets: {presets}"
     tell(text, {"table": to, "presets": presets, "best": best}, as_json)

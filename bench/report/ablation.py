@@ -69,7 +69,7 @@ def distances_by_step(samples: pd.DataFrame) -> pd.DataFrame:
 
 def arm_table(tables: Tables, arms: Sequence[Arm]) -> pd.DataFrame:
     """One row an arm: T, section, arm, metrics (fractions), gains over the target at the same T with bounds that hold
-    for all arms of a T at once (Bonferroni), evaluations and seconds a picture, and failed pictures."""
+    for all arms of a T and a metric at once (Bonferroni), evaluations and seconds a picture, and failed pictures."""
     found, sums = tables.over_levels, tables.sums
     shown = [name for name in ("isr", *SHOWN) if name in found]
     counts = pd.Series([arm.steps for arm in arms]).value_counts()
@@ -109,7 +109,7 @@ def ablation_markdown(found: Mapping[str, pd.DataFrame], ceiling: pd.DataFrame, 
     table = found["arms"]
     about = (
         f"{info.measured_on}, judge `{info.judge}`. Per cent. Gains: points over the target alone at the same T, "
-        f"paired; the intervals hold for all arms of a T at once with {100 * CONFIDENCE:g} % (Bonferroni)."
+        f"paired; the intervals of a metric hold for all arms of a T at once with {100 * CONFIDENCE:g} % (Bonferroni)."
     )
     parts = [f"# {info.title}: {info.layouts}", about, remarks_markdown(info.remarks), FIVE]
     parts.append(failed_markdown(table.set_index("arm").failed))

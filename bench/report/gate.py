@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pandas as pd
 
 from amdm.errors import InputError, printable, unknown
-from amdm.io.files import read_json, write_atomic
+from amdm.io.files import make_folder, read_json, write_atomic
 from bench.cocomig.action_style import OUTCOMES
 from bench.cocomig.joint import SAMPLE, ConditionTables
 from bench.cocomig.metrics import AVERAGE, JOINT, metric_table
@@ -120,7 +120,7 @@ def make_baseline(run: Path, path: Path, reason: str, smaller: bool = False) -> 
     # One verdict a line, so that a change of baseline can be read as a difference.
     head, _, _ = text.partition('"verdicts": [')
     lines = ",\n".join("  " + json.dumps(row) for row in rows)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_atomic(path, f'{head}"verdicts": [\n{lines}\n ]\n}}\n'.encode())
 
 

@@ -19,7 +19,7 @@ from bench.cocomig.metrics import METRICS, averages, pairable, paired
 from bench.job.batches import CEILING
 from bench.layouts.named import load_layouts
 from bench.report.measured import Measured
-from bench.report.tables import NAN, TableInfo, remarks_markdown, seeds_markdown
+from bench.report.tables import NAN, TableInfo, missing_markdown, remarks_markdown, seeds_markdown
 from bench.report.text import (
     as_markdown,
     as_page,
@@ -184,16 +184,17 @@ def write_joint(folder: Path, run: Measured, rows: Rows) -> None:
     metrics, conditions, info = run.metrics, run.conditions, run.info
     table, differences = joint_table(metrics, run.samples, info, rows), joint_contrasts(run.sums, rows)
     outcomes = outcome_table(conditions.interactions, info.methods)
-    page = joint_markdown(table, outcomes, differences, info, seeds_markdown(run.by_seed, SHOWN))
+    more = seeds_markdown(run.by_seed, SHOWN), missing_markdown(run.table1, run.samples)
+    page = joint_markdown(table, outcomes, differences, info, *more)
     tables = (table, joint_by_level(metrics), differences, outcomes)
     write_study(folder, "joint", page, dict(zip(TABLES, tables, strict=True)))
     write_parquet(folder, {"interactions": conditions.interactions, "styles": conditions.styles})
 
 
 def joint_markdown(
-    table: pd.DataFrame, outcomes: pd.DataFrame, differences: pd.DataFrame, info: TableInfo, seeds: str = ""
+    table: pd.DataFrame, outcomes: pd.DataFrame, differences: pd.DataFrame, info: TableInfo, seeds: str, missing: str
 ) -> str:
-    """The tables as a page. seeds: the section on them (:func:`bench.report.tables.seeds_markdown`)."""
+    """The tables as a page. seeds, missing: the sections on them (:mod:`bench.report.tables`)."""
     about = (
         f"{info.measured_on}, judge `{info.judge}`. Per cent. *ignores*: asked for, and read by no model of the "
         "method. *action given place*: of interactions whose ends are in place. *joint by interaction*: "
@@ -211,13 +212,14 @@ def joint_markdown(
     parts.append(seeds)
     if not outcomes.empty:
         parts += ["## What became of the actions", as_markdown(outcomes)]
-    return as_page([*parts, f"Made by `{info.command}`."])
+    return as_page([*parts, missing, f"Made by `{info.command}`."])
 
 
 def _claim(differences: pd.DataFrame, info: TableInfo) -> str:
     """What the intervals are; of the claim's own layouts, for which methods it holds, or has held on a part of them."""
     comparisons = differences.comparisons.iloc[0]
-    at_once = f"intervals that hold for all {comparisons} comparisons at once with {100 * CONFIDENCE:g} % (Bonferroni)"
+    family = f"all {comparisons} comparisons of a metric at once"
+    at_once = f"intervals that hold for {family} with {100 * CONFIDENCE:g} % (Bonferroni)"
     if info.layout_hash != load_layouts(CLAIMED_SET).hash:
         return f"Points, with {at_once}. The claim of docs/combined.md is of other layouts, `{CLAIMED_SET}`."
     own = differences[(differences.metric == CLAIMED) & (differences.against == BEST)]

@@ -154,7 +154,7 @@ def table1_markdown(
         *sections,
         "## Where instances fail",
         as_markdown(failure_split(metrics, info.methods)),
-        _missing(results, samples),
+        missing_markdown(results, samples),
         f"Made by `{info.command}`.",
     ]
     return as_page(parts)
@@ -215,7 +215,11 @@ def remarks_markdown(remarks: Iterable[str]) -> str:
     return "\n".join(f"- **{line}**" for line in remarks)
 
 
-def _missing(results: pd.DataFrame, samples: pd.DataFrame) -> str:
+def missing_markdown(results: pd.DataFrame, samples: pd.DataFrame) -> str:
+    """The section on images that were asked for and not judged; nothing where there are none.
+
+    results: of :func:`table1`.
+    """
     lines = [
         f"- **{row['method']}: {row['n']} of {row['expected']} images were judged; the others are not counted.**"
         for row in lacking(results)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from amdm.errors import InputError
+from amdm.io.files import make_folder
 from bench.cocomig.metrics import AVERAGE, METRICS, metric_table
 from bench.defaults import images_job
 from bench.detectors.detector import DetectorOptions
@@ -55,7 +56,7 @@ def fetch_pictures(folder: Path) -> Path:
     import gdown
 
     by_hand = f"download {FOLDER_URL} in a browser, unpack it, and give its folder with --images"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     try:
         found = gdown.download_folder(id=FOLDER_ID, output=str(folder), resume=True)
     except Exception as error:  # gdown raises requests', bs4's and its own

@@ -97,6 +97,15 @@ def test_the_report_says_what_is_right_together_and_what_is_ignored(folder: Path
     )
 
 
+def test_what_is_right_together_is_told_with_what_was_not_judged(folder: Path, tmp_path: Path) -> None:
+    assert "Missing" not in (folder.parent / "reports" / folder.name / "joint.md").read_text()
+    for table in ("verdicts", "interactions", "styles"):
+        change(folder, f"DELETE FROM {table} WHERE method = '{METHODS[1]}'")
+    write_report(folder, tmp_path / "report")
+    page = (tmp_path / "report" / "joint.md").read_text()
+    assert f"## Missing\n\n- **{METHODS[1]}: 0 of 20 images were judged" in page
+
+
 def test_sets_without_conditions_have_the_tables_that_they_had(run_fake_job: JobRunner) -> None:
     folder = run_fake_job(limit=10)
     found = conditions_of(folder)
@@ -272,7 +281,7 @@ def test_the_claim_is_of_its_own_layouts_alone(run_fake_job: JobRunner) -> None:
     pages = [(one.parent / "reports" / one.name / "joint.md").read_text() for one in (own, other)]
     assert "The claim, fixed before" in pages[0] and "Here of joint by interaction, with intervals" in pages[0]
     assert "fixed before" not in pages[1] and "It holds" not in pages[1] and "t holds for" not in pages[1]
-    assert "hold for all 1 comparisons at once" in pages[1]
+    assert "hold for all 1 comparisons of a metric at once" in pages[1]
 
 
 def test_tables_of_a_run_that_lacks_a_verdict_are_refused(folder: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from amdm.errors import printable
-from amdm.io.files import write_atomic
+from amdm.io.files import make_folder, write_atomic
 from bench.cocomig.intervals import CONFIDENCE
 from bench.cocomig.metrics import METRICS, Estimate, averages
 from bench.job.batches import CEILING
@@ -40,7 +40,7 @@ def write_page(runs: Sequence[Measured], folder: Path, single_file: bool = False
         InputError: the runs have different layouts or judges.
     """
     shown = together(runs)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     pictures = Pictures(folder, single_file)
     text = _template().render(_content(shown, pictures, single_file))
     write_atomic(folder / PAGE, text.encode("utf-8", "replace"))

@@ -7,9 +7,12 @@ from tests.bench.cli.command import Answer, Call, layout_file
 
 
 def test_layout_sets_are_shown_and_validated(call: Call, tmp_path: Path) -> None:
-    shown = call("layouts", "show", "mini", "--draw", tmp_path / "sheet.png")
+    shown = call("layouts", "show", "mini", "--draw", tmp_path / "new" / "sheet.png")
     assert shown.status == 0 and "800 layouts, 3200 instances" in shown.out and "COCO-MIG" in shown.out
-    assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "new" / "sheet.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "file").touch()
+    inside = call("layouts", "show", "mini", "--draw", tmp_path / "file" / "sheet.png")
+    assert inside.status == 2 and inside.error.startswith(f"{tmp_path / 'file'}: cannot be a folder")
     assert "1 layouts, 2 instances" in call("layouts", "validate", layout_file(tmp_path / "good.json")).out
     assert call("layouts", "validate", layout_file(tmp_path / "bad.json", caption=3)).status == 2
 

@@ -220,9 +220,10 @@ def test_verify_compare_and_regress_by_status(call: Call, run_fake_job: JobRunne
     assert machine.status == 1 and json.loads(machine.out)["passed"] is False
     assert b"<failure message=" in (tmp_path / "junit.xml").read_bytes()
     assert json.loads(call("compare", good, bad, "--json").out)["same_judge"] is True
-    failed = call("regress", bad, "--baseline", baseline, "--summary", tmp_path / "summary.md")
+    failed = call("regress", bad, "--baseline", baseline, "--summary", tmp_path / "new" / "summary.md")
     assert failed.status == 1 and "migc L4 isr: fell by" in failed.out
-    assert (tmp_path / "summary.md").read_text().strip() in failed.out
+    assert (tmp_path / "new" / "summary.md").read_text().strip() in failed.out
+    assert call("baseline", good, "--reason", "x", "--to", baseline / "a.json").error.startswith(f"{baseline}: ")
     assert "0 won, 3 lost" in call("compare", good, bad).out
 
 

@@ -19,10 +19,11 @@ def test_layouts_of_another_form_are_converted_and_all_faults_said(call: Call, t
     path = tmp_path / "a.csv"
     path.write_text("key,label,x1,y1,x2,y2\n0,a red circle,0,0,0.5,0.5\n0,ring,0.5,0.5,1,1\n")
     arguments = ("layouts", "convert", path, "--from", "csv", "--boxes", "xyxy", "--units", "relative", "--out")
-    done = call(*arguments, tmp_path / "a.json")
-    assert done.status == 0 and done.out.startswith(f"wrote {tmp_path / 'a.json'}: 1 layouts, 2 instances, hash ")
+    to = tmp_path / "new" / "a.json"
+    done = call(*arguments, to)
+    assert done.status == 0 and done.out.startswith(f"wrote {to}: 1 layouts, 2 instances, hash ")
     assert "1 captions made of the labels" in done.err and "name no colour that can be judged" in done.err
-    assert "1 layouts" in call("layouts", "show", tmp_path / "a.json", "--draw", tmp_path / "a.png").out
+    assert "1 layouts" in call("layouts", "show", to, "--draw", tmp_path / "a.png").out
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     path.write_text("key,label,x1,y1,x2,y2\n0,,0,0,0.5,0.5\n0,ring,0.5,0.5,1,x\n")
     failed = call(*arguments, tmp_path / "b.json")

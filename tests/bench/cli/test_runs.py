@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,14 @@ def test_a_run_is_removed_when_asked_twice(
     removed = call("runs", "rm", last, "--yes", "--json")
     (done,) = json.loads(removed.out)["runs"]
     assert done["removed"] and done["bytes"] > 0 and not last.exists() and f"{last}: removed" in removed.err
+
+
+def test_a_run_stays_where_nobody_answers(call: Call, run_fake_job: JobRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = run_fake_job("run", limit=10)
+    monkeypatch.setattr("sys.stdin", StringIO())
+    answer = call("runs", "rm", run)
+    assert answer.status == 2 and answer.err.endswith("stay\n") and "\nerror: yes: is needed" in answer.err
+    assert run.is_dir()
 
 
 @pytest.mark.parametrize("command", ["show", "rm"])
