@@ -1,4 +1,4 @@
-"""Tables that paste into a paper: booktabs, columns grouped by metric over levels, the best in bold where sure."""
+"""Tables that paste into a paper: booktabs, columns grouped by metric over levels, bold as docs/figures.md says."""
 
 from __future__ import annotations
 
