@@ -147,7 +147,7 @@ def runs_table() -> list[str]:
 
 def claim_table() -> list[str]:
     """The single models, their aggregates and the ceiling in the combined world."""
-    return _combined("combined world", [name for name in COMBINED if name in CLAIM])
+    return _combined("combined world", [name for name in COMBINED if name in CLAIM], "combined-seeds")
 
 
 def combined_table() -> list[str]:
@@ -172,7 +172,9 @@ def _combined(about: str, methods: list[str], report: str = "combined") -> list[
             for name in ("joint by interaction", "joint by picture")
         ]
         rows.append([COMBINED[method], *cells, *joint])
-    heading = [f"{about}, {int(found.n.iloc[0])} layouts", *columns, "joint by interaction", "joint by picture"]
+    layouts = int(found.n["ceiling"])  # drawn once a layout, whatever the seeds
+    seeds = f", {int(found.n.iloc[0]) // layouts} seeds" if found.n.iloc[0] > layouts else ""
+    heading = [f"{about}, {layouts} layouts{seeds}", *columns, "joint by interaction", "joint by picture"]
     return _table(heading, rows)
 
 
