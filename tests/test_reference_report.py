@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from scripts.reference_report import ROOT, Outcomes, modules
+from tests.amdm.models import test_reference_migc
 
 
 def test_every_file_with_recorded_cases_is_run() -> None:
@@ -22,3 +24,15 @@ def test_other_tests_of_these_files_are_not_run() -> None:
     recorded = items[1]
     Outcomes([Path("evaluator")]).pytest_collection_modifyitems(items)
     assert items == [recorded]
+
+
+def test_tests_that_list_their_cases_before_they_run_are_run_too() -> None:
+    own = [
+        one
+        for name, one in vars(test_reference_migc).items()
+        if name.startswith("test_") and "tag" in signature(one).parameters
+    ]
+    assert len(own) == 4
+    for one in own:
+        marked = [mark.args for mark in one.pytestmark if mark.name == "usefixtures"]
+        assert marked == [("reference_dir",)], one.__name__

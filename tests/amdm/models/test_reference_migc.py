@@ -60,6 +60,7 @@ def attention_map(ea: Any, query: torch.Tensor, tokens: torch.Tensor) -> torch.T
     return (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1).mean(2)
 
 
+@pytest.mark.usefixtures("reference_dir")
 @pytest.mark.parametrize("tag", tags("module"))
 @torch.no_grad()
 def test_module(tag: str) -> None:
@@ -94,6 +95,7 @@ def test_module(tag: str) -> None:
     assert torch.equal(drawn[:, :1], arrays["supplement_mask"].float())
 
 
+@pytest.mark.usefixtures("reference_dir")
 @pytest.mark.parametrize("tag", tags("naivefuser"))
 def test_naive_fuser(tag: str) -> None:
     _, recorded = load("naivefuser", tag)
@@ -120,6 +122,7 @@ def branch_of(model_options: dict[str, Any], ith: int) -> AttentionMode:
     return MIGC.branch(fake, ith)  # type: ignore[arg-type]
 
 
+@pytest.mark.usefixtures("reference_dir")
 @pytest.mark.parametrize("tag", tags("processor"))
 @torch.no_grad()
 def test_processor(tag: str) -> None:
@@ -150,6 +153,7 @@ def test_processor(tag: str) -> None:
     torch.testing.assert_close(own(arrays["hidden_states"]), arrays["out_self_attention"], atol=1e-5, rtol=0)
 
 
+@pytest.mark.usefixtures("reference_dir")
 @pytest.mark.parametrize("tag", tags("unet"))
 @torch.no_grad()
 def test_unet(tag: str) -> None:
