@@ -107,7 +107,7 @@ def compositions_markdown(
 def _about(study: Study, info: TableInfo) -> str:
     return (
         f"{info.measured_on}, judge `{info.judge}`; every row was measured here once. Settings were chosen on "
-        f"{study.tuned_on}: of a composition its source's and others drawn, by the lists of "
+        f"{study.tuned_on}: of a composition the plain ones of its source and others drawn, by the lists of "
         "bench/studies/composition_space.py, of a single model the profile's and others drawn from those of "
         "bench/studies/tuning_combined.py. Per cent; 95 % intervals over layouts. evaluations: guided calls of all "
         "models, a picture. KID: against true renderings of other scenes, mean ± standard deviation over "

@@ -36,9 +36,10 @@ STARTS = (0, 1, 2, 3)
 class Space:
     """The values of a composition's fields.
 
-    source: the first trial's, as where the composition comes from has it, or the profile. once: of the composition.
-    auxiliaries, models: of each auxiliary, and of each model. fitted: s is no choice, but as large as the evaluations
-    allow. base: the method has the base as its last model.
+    source: the first trial's: about as the composition's source or a preset of the profile has it (one number stands
+    for all models), and plain where neither says. once: of the composition. auxiliaries, models: of each auxiliary, and
+    of each model. fitted: s is no choice, but as large as the evaluations allow. base: the method has the base as its
+    last model.
     """
 
     source: Mapping[str, Any]
@@ -53,22 +54,22 @@ ETA: dict[str, tuple[Any, ...]] = {"eta": (None, 0.1, 0.2, 0.35)}
 """Over √dim, of all models alike; None: no pull-back, which draws what η = 0 would."""
 NOISE = ("shared", "separate")
 MIX: dict[str, tuple[Any, ...]] = {"weights": WEIGHTS}
-EQUAL = {"first_step": 0, "weights": 0.5}
+PLAIN: dict[str, Any] = {"first_step": 0, "weights": 0.5}
 SPACES: dict[str, Space] = {
     "paper": Space(
-        {**EQUAL, "initial_noise": "shared", "mix_norm": "as_is", "eta": 0.35},
+        {**PLAIN, "initial_noise": "shared", "mix_norm": "as_is", "eta": 0.35},
         {"first_step": STARTS, "initial_noise": NOISE, "mix_norm": ("as_is", "preserving"), **ETA},
         MIX,
     ),
     "official": Space(
-        {**EQUAL, "first_step": 1, "initial_noise": "separate", "eta": 0.35},
+        {**PLAIN, "first_step": 1, "initial_noise": "separate", "eta": 0.35},
         {"first_step": STARTS[1:], "initial_noise": NOISE, **ETA},
         MIX,
     ),
-    "slerp": Space(EQUAL, {"first_step": STARTS}, MIX),
-    "true-slerp": Space(EQUAL, {"first_step": STARTS}, MIX),
+    "slerp": Space(PLAIN, {"first_step": STARTS}, MIX),
+    "true-slerp": Space(PLAIN, {"first_step": STARTS}, MIX),
     "lol": Space(
-        {**EQUAL, "initial_noise": "separate", "eta": None},
+        {**PLAIN, "initial_noise": "separate", "eta": None},
         {"first_step": STARTS, "initial_noise": NOISE, **ETA},
         MIX,
     ),

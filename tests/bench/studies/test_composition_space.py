@@ -59,7 +59,7 @@ def test_the_first_trial_is_the_sources_with_the_profiles_guidance(semantics: st
         assert own["first_step"] == SPACES[semantics].source["first_step"]
 
 
-def test_the_authors_code_is_tried_as_published_in_a_longer_window() -> None:
+def test_the_authors_code_is_tried_with_its_own_noise_in_the_longest_window() -> None:
     (first,) = candidates(PRESETS, "official", THREE, LAYOUTS, STEPS, "2 T", 1, 0)
     assert first["aggregation"] == {
         "semantics": "official",
