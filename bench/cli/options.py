@@ -156,8 +156,14 @@ def resumable() -> Iterator[None]:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file that an option names; its folder is made where it is not there."""
-    write_atomic(make_folder(path.parent) / path.name, content)
+    """Write a file that an option names; its folder is made where it is not there.
+
+    Whole or not at all, but through a link, and into a pipe or device: /dev/stdout must not become a file.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        path.write_bytes(content)
+    else:
+        write_atomic(make_folder(path.parent) / path.name, content)
 
 
 def use_weights_dir(chosen: Path | None) -> None:

@@ -1,14 +1,16 @@
-"""Numbers of processes."""
+"""Numbers of processes, and files that options name."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from amdm.errors import InputError
+from bench.cli.options import write_file
 from bench.job.plan import Plan
 from bench.job.spec import Job
 from bench.workers.processes import worker_count
@@ -50,3 +52,18 @@ def test_full_size_networks_are_heavy(
     profile: str, methods: tuple[str, ...], detector: str | None, heavy: bool
 ) -> None:
     assert Plan.resolve(Job(profile, "mini", methods, (0,), 4, detector=detector)).is_heavy is heavy
+
+
+def test_links_and_pipes_stay_what_they_are(tmp_path: Path) -> None:
+    """As /dev/stdout is a link, to a pipe perhaps."""
+    link, pipe = tmp_path / "link", tmp_path / "pipe"
+    link.symlink_to(tmp_path / "new")
+    write_file(link, b"x")
+    assert link.is_symlink() and (tmp_path / "new").read_bytes() == b"x"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_file(pipe, b"y")
+    assert pipe.is_fifo() and os.read(reader, 9) == b"y"
+    os.close(reader)
+    write_file(tmp_path / "folder" / "file", b"z")
+    assert (tmp_path / "folder" / "file").read_bytes() == b"z"
